@@ -1,0 +1,3 @@
+//! serin: a feature-flag and traffic-split sidecar proxy.
+
+pub mod stats;

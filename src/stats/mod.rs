@@ -1,0 +1,16 @@
+//! Floor 0. Pure numbers: the exponential histogram and what can be read from it.
+//!
+//! One layout from a worker's cell to the fleet's query, so that merging is addition and a quantile's error is known:
+//! [`Scale5`] says which bucket a duration belongs to, a [`Histogram`] is the cell one thread writes and others read,
+//! a [`Snapshot`] is what was read: it adds, subtracts and answers quantiles. Nothing here knows a request, a clock or
+//! a file.
+
+#![expect(clippy::cast_possible_wrap, reason = "bucket positions and f64 exponents are below 2^12")]
+
+mod histogram;
+mod scale5;
+mod snapshot;
+
+pub use histogram::Histogram;
+pub use scale5::Scale5;
+pub use snapshot::{Bucket, Quantile, Snapshot};
