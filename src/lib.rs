@@ -1,3 +1,4 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 
+pub mod plan;
 pub mod stats;

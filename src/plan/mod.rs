@@ -1,0 +1,120 @@
+//! Floor 1. What to do with a request, as data: routes, services, versions, the split.
+//!
+//! A [`Plan`] is immutable and complete: `config` builds one from the files, `control` publishes it, workers read it.
+//! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
+
+mod filter;
+mod query;
+mod route;
+mod service;
+mod split;
+mod sticky;
+
+pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
+pub use route::{
+    HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
+    ValueMatch, normalize_host,
+};
+pub use service::{Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride};
+pub use split::{Split, Weight, WeightError};
+pub use sticky::{KeySource, StickyKey};
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+/// Everything a worker needs to answer requests, immutable once published.
+#[derive(Debug)]
+pub struct Plan {
+    /// Grows by one with every published plan, so that a worker can tell an old one from a new one.
+    pub generation: u64,
+    /// Which service a request is for.
+    pub routes: Arc<RouteTable>,
+    /// All services; a [`ServiceId`] is an index into this.
+    pub services: Vec<Arc<Service>>,
+    /// How much is accepted from clients and how long they may take.
+    pub limits: Limits,
+    /// Peers whose `X-Forwarded-*` headers are believed; from all others these are replaced.
+    pub trusted: Vec<IpNet>,
+    /// How upstream connections are opened and kept.
+    pub upstream: UpstreamSettings,
+}
+
+impl Plan {
+    /// The service with this id. Ids come from this plan's own routes, so they are always in range.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> &Arc<Service> {
+        &self.services[id.index()]
+    }
+
+    /// Finds a service by its configured name.
+    #[must_use]
+    pub fn service_named(&self, name: &str) -> Option<(ServiceId, &Arc<Service>)> {
+        self.services.iter().enumerate().find(|(_, s)| &*s.name == name).map(|(i, s)| (ServiceId::from_index(i), s))
+    }
+}
+
+/// Bounds on what a client may send, and how slowly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of a request head, start line included; more is answered 431.
+    pub header_bytes: usize,
+    /// Most header lines of a request; more is answered 431.
+    pub header_count: usize,
+    /// Most bytes of a request body; more is answered 413. `None`: no bound.
+    pub body_bytes: Option<u64>,
+    /// From the first byte of a request head to its last; longer is answered 408.
+    pub header_timeout: std::time::Duration,
+    /// How long a client connection may be silent: between requests, or within a request body.
+    pub idle_timeout: std::time::Duration,
+    /// Most client connections of the whole process; one more is answered 503 and closed.
+    pub connections: usize,
+    /// Most concurrent streams of one HTTP/2 connection.
+    pub h2_streams: u32,
+    /// Most streams of one HTTP/2 connection that the client reset and the worker has not yet seen; more closes it.
+    pub h2_pending_resets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        use std::time::Duration;
+        Self {
+            header_bytes: 32 * 1024,
+            header_count: 100,
+            body_bytes: None,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            connections: 10_000,
+            h2_streams: 128,
+            h2_pending_resets: 32,
+        }
+    }
+}
+
+/// How upstream connections are opened and kept; the same for every version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// Longest time to open a connection.
+    pub connect_timeout: std::time::Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: std::time::Duration,
+    /// Longest silence of an upstream while a request waits for it: before the response, or within its body.
+    pub response_idle_timeout: std::time::Duration,
+    /// Most unused connections kept per address and worker.
+    pub idle_connections: usize,
+    /// How often a DNS name is resolved again.
+    pub resolve_interval: std::time::Duration,
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        use std::time::Duration;
+        Self {
+            connect_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(30),
+            response_idle_timeout: Duration::from_mins(1),
+            idle_connections: 256,
+            resolve_interval: Duration::from_secs(5),
+        }
+    }
+}

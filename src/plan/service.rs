@@ -1,0 +1,149 @@
+//! A service, its versions and where they answer.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+use super::{KeySource, Split};
+
+/// Position of a service in its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(u32);
+
+/// Position of a version within its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VersionId(u16);
+
+macro_rules! position {
+    ($name:ident, $int:ty) => {
+        impl $name {
+            /// The position as an index.
+            #[must_use]
+            pub fn index(self) -> usize {
+                usize::from_index(self.0)
+            }
+
+            /// The id of the item at `index`.
+            ///
+            /// # Panics
+            /// If `index` does not fit; configuration is bounded far below that.
+            #[must_use]
+            pub fn from_index(index: usize) -> Self {
+                // Invariant: `config` bounds the number of services and versions below the type's range.
+                Self(<$int>::try_from(index).expect("configuration bounds the number of items"))
+            }
+        }
+    };
+}
+position!(ServiceId, u32);
+position!(VersionId, u16);
+
+/// Widening that cannot fail on the platforms serin runs on.
+trait FromIndex<T> {
+    fn from_index(value: T) -> Self;
+}
+impl FromIndex<u32> for usize {
+    fn from_index(value: u32) -> Self {
+        value as usize
+    }
+}
+impl FromIndex<u16> for usize {
+    fn from_index(value: u16) -> Self {
+        usize::from(value)
+    }
+}
+
+/// One service: several versions of the same thing, and how requests are shared among them.
+#[derive(Debug)]
+pub struct Service {
+    /// The configured name.
+    pub name: Arc<str>,
+    /// In order of age: the last is the newest. Never empty.
+    pub versions: Vec<Version>,
+    /// Where the sticky key is looked for; the first source present in the request wins.
+    pub sticky: Vec<KeySource>,
+    /// How keys and draws are shared among the versions.
+    pub split: Split,
+    /// Who may choose a version by hand, and how. `None`: nobody.
+    pub version_override: Option<VersionOverride>,
+}
+
+impl Service {
+    /// The version with this id. Ids come from this service's own split, so they are always in range.
+    #[must_use]
+    pub fn version(&self, id: VersionId) -> &Version {
+        &self.versions[id.index()]
+    }
+
+    /// Finds a version by its configured name.
+    #[must_use]
+    pub fn version_named(&self, name: &str) -> Option<VersionId> {
+        self.versions.iter().position(|v| &*v.name == name).map(VersionId::from_index)
+    }
+}
+
+/// One version of a service.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// The configured name.
+    pub name: Arc<str>,
+    /// The name as `x-serin-version` carries it.
+    pub header: HeaderValue,
+    /// Where it answers.
+    pub upstream: Arc<UpstreamSpec>,
+}
+
+/// Where a version answers. Two equal specs share connections across reloads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamSpec {
+    /// At least one.
+    pub addresses: Vec<Address>,
+    /// The protocol spoken to it.
+    pub protocol: Protocol,
+}
+
+/// One configured upstream address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A literal IP address and port.
+    Ip(SocketAddr),
+    /// A DNS name and port; resolved again and again, all its addresses are used.
+    Name(Arc<str>, u16),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Address {
+    /// As `Host` names it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(_) => f.write_str("localhost"),
+        }
+    }
+}
+
+/// The HTTP version spoken to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Protocol {
+    /// HTTP/1.1, but HTTP/2 for gRPC requests that came over HTTP/2.
+    #[default]
+    Auto,
+    /// Always HTTP/1.1.
+    Http1,
+    /// Always HTTP/2 with prior knowledge.
+    H2,
+}
+
+/// Lets chosen clients pick a version by name.
+#[derive(Debug, Clone)]
+pub struct VersionOverride {
+    /// The header that carries the version's name.
+    pub header: HeaderName,
+    /// Client addresses that may use it.
+    pub from: Vec<IpNet>,
+}
