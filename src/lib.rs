@@ -2,4 +2,5 @@
 
 pub mod plan;
 pub mod stats;
+pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,188 @@
+//! The figures one worker writes. Everybody else only reads them.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use crate::stats::Histogram;
+
+use super::{Failure, Outcome, Refusal, VersionSnapshot, Why, WorkerSnapshot};
+
+/// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
+/// stored, not added to atomically, which is what makes them nearly free.
+#[derive(Debug)]
+#[repr(align(64))] // no cache line is shared with another worker's cell
+pub struct VersionCell {
+    in_flight: Gauge,
+    picks: [Counter; Why::ALL.len()],
+    /// Requests are counted by their durations; a histogram exists from its outcome's first use.
+    outcomes: [OnceLock<Box<Histogram>>; Outcome::COUNT],
+    first_byte: Histogram,
+    upstream_failures: [Counter; Failure::ALL.len()],
+    connections_open: Gauge,
+    connections_idle: Gauge,
+}
+
+impl VersionCell {
+    pub(super) fn new() -> Self {
+        Self {
+            in_flight: Gauge::zero(),
+            picks: [const { Counter::zero() }; _],
+            outcomes: [const { OnceLock::new() }; _],
+            first_byte: Histogram::new(),
+            upstream_failures: [const { Counter::zero() }; _],
+            connections_open: Gauge::zero(),
+            connections_idle: Gauge::zero(),
+        }
+    }
+
+    /// A request goes to this version. Each `begin` is followed by exactly one [`Self::end`].
+    #[inline]
+    pub fn begin(&self, why: Why) {
+        self.picks[why as usize].increase();
+        self.in_flight.change(1);
+    }
+
+    /// The head of the response is on its way to the client, `nanos` after the request's head came in.
+    #[inline]
+    pub fn first_byte(&self, nanos: u64) {
+        self.first_byte.record_nanos(nanos);
+    }
+
+    /// The exchange is over, `nanos` after the request's head came in.
+    #[inline]
+    pub fn end(&self, outcome: Outcome, nanos: u64) {
+        self.in_flight.change(-1);
+        self.outcomes[outcome.slot()].get_or_init(Box::default).record_nanos(nanos);
+    }
+
+    /// An exchange with an upstream failed; counted also where a second try then succeeds.
+    pub fn upstream_failure(&self, kind: Failure) {
+        self.upstream_failures[kind as usize].increase();
+    }
+
+    /// A connection to an upstream is open; it counts as active until [`Self::connection_idle`] says otherwise.
+    pub fn connection_opened(&self) {
+        self.connections_open.change(1);
+    }
+
+    /// An **active** connection is closed. One that is idle becomes active first: `connection_idle(-1)`, then this.
+    pub fn connection_closed(&self) {
+        self.connections_open.change(-1);
+    }
+
+    /// `delta` open connections went from active to idle (into the pool: 1), or back (taken, or found dead: -1).
+    #[inline]
+    pub fn connection_idle(&self, delta: i64) {
+        self.connections_idle.change(delta);
+    }
+
+    /// Adds this worker's figures to those of the others.
+    pub(super) fn add_to(&self, total: &mut VersionSnapshot) {
+        for (outcome, cell) in Outcome::all().zip(&self.outcomes) {
+            if let Some(histogram) = cell.get() {
+                total.outcomes.entry(outcome).or_default().merge(&histogram.snapshot());
+            }
+        }
+        total.first_byte.merge(&self.first_byte.snapshot());
+        total.in_flight += self.in_flight.value();
+        for (sum, counter) in total.picks.iter_mut().zip(&self.picks) {
+            *sum += counter.value();
+        }
+        for (sum, counter) in total.upstream_failures.iter_mut().zip(&self.upstream_failures) {
+            *sum += counter.value();
+        }
+        let idle = self.connections_idle.value();
+        total.connections.idle += idle;
+        total.connections.active += self.connections_open.value().saturating_sub(idle);
+    }
+}
+
+/// One worker's figures that belong to no version. **Written by that worker only.**
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct WorkerCell {
+    connections: Gauge,
+    accepted: Counter,
+    refusals: [Counter; Refusal::ALL.len()],
+    access_log_dropped: Counter,
+}
+
+impl WorkerCell {
+    pub(super) fn new() -> Self {
+        Self {
+            connections: Gauge::zero(),
+            accepted: Counter::zero(),
+            refusals: [const { Counter::zero() }; _],
+            access_log_dropped: Counter::zero(),
+        }
+    }
+
+    /// A client's connection was accepted.
+    pub fn connection_opened(&self) {
+        self.accepted.increase();
+        self.connections.change(1);
+    }
+
+    /// A client's connection is closed.
+    pub fn connection_closed(&self) {
+        self.connections.change(-1);
+    }
+
+    /// A request or a connection was refused before it reached a version.
+    pub fn refused(&self, kind: Refusal) {
+        self.refusals[kind as usize].increase();
+    }
+
+    /// The access log was too slow for a line.
+    pub fn access_log_dropped(&self) {
+        self.access_log_dropped.increase();
+    }
+
+    pub(super) fn snapshot(&self) -> WorkerSnapshot {
+        WorkerSnapshot {
+            connections: self.connections.value(),
+            accepted: self.accepted.value(),
+            refusals: Refusal::ALL.map(|kind| self.refusals[kind as usize].value()),
+            access_log_dropped: self.access_log_dropped.value(),
+        }
+    }
+}
+
+/// A count with one writer.
+#[derive(Debug)]
+struct Counter(AtomicU64);
+
+impl Counter {
+    const fn zero() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    #[inline]
+    fn increase(&self) {
+        self.0.store(self.0.load(Relaxed) + 1, Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A level with one writer.
+#[derive(Debug)]
+struct Gauge(AtomicI64);
+
+impl Gauge {
+    const fn zero() -> Self {
+        Self(AtomicI64::new(0))
+    }
+
+    #[inline]
+    fn change(&self, delta: i64) {
+        self.0.store(self.0.load(Relaxed) + delta, Relaxed);
+    }
+
+    /// The level; whoever writes keeps it from falling below 0.
+    fn value(&self) -> u64 {
+        u64::try_from(self.0.load(Relaxed)).unwrap_or(0)
+    }
+}

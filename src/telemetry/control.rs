@@ -1,0 +1,91 @@
+//! Figures the control plane sets: the weights in force, the files behind them, how reloads went.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::labels::labelled;
+
+labelled! {
+    /// How the reload of a file ended.
+    ReloadResult {
+        /// What it says is in force.
+        Applied => "applied",
+        /// It says what was in force already.
+        Unchanged => "unchanged",
+        /// It has errors; what ran keeps running.
+        Refused => "refused",
+    }
+}
+
+/// The intended share of one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightShare {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// Its share of the service's requests, 0 to 1.
+    pub share: f64,
+}
+
+/// Figures of the control plane. Behind a lock: they change with files, not with requests.
+#[derive(Debug, Default)]
+pub struct ControlFigures(Mutex<ControlState>);
+
+/// What [`ControlFigures`] holds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ControlState {
+    pub(super) weights: Vec<WeightShare>,
+    pub(super) reloads: BTreeMap<String, [u64; ReloadResult::ALL.len()]>,
+    pub(super) hashes: BTreeMap<String, String>,
+    pub(super) effective: Option<SystemTime>,
+    access_log_lost: Option<Arc<AtomicU64>>,
+}
+
+impl ControlFigures {
+    /// The weights now in force; versions not among them no longer have one.
+    pub fn set_weights(&self, weights: impl IntoIterator<Item = WeightShare>) {
+        let mut weights: Vec<_> = weights.into_iter().collect();
+        weights.sort_by(|a, b| (&a.service, &a.version).cmp(&(&b.service, &b.version)));
+        self.state().weights = weights;
+    }
+
+    /// A file (by its role or path, as operators know it) was read again.
+    pub fn reloaded(&self, file: &str, result: ReloadResult) {
+        self.state().reloads.entry(file.to_owned()).or_default()[result as usize] += 1;
+    }
+
+    /// The files now in force with their content's hash in hexadecimal; files not among them are no longer in use.
+    pub fn set_config_hashes(&self, hashes: impl IntoIterator<Item = (String, String)>) {
+        self.state().hashes = hashes.into_iter().collect();
+    }
+
+    /// When the configuration now in force became so.
+    pub fn set_config_effective(&self, at: SystemTime) {
+        self.state().effective = Some(at);
+    }
+
+    /// Counts what the access log could not write ([`AccessLog::lost`](super::access_log::AccessLog::lost)) among the
+    /// dropped lines.
+    pub fn watch_access_log(&self, lost: Arc<AtomicU64>) {
+        self.state().access_log_lost = Some(lost);
+    }
+
+    pub(super) fn read(&self) -> ControlState {
+        self.state().clone()
+    }
+
+    /// Every change is whole before the lock is given back, so a panic elsewhere leaves nothing half done.
+    fn state(&self) -> MutexGuard<'_, ControlState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ControlState {
+    /// Access-log lines lost on their way to the file.
+    pub(super) fn access_log_lost(&self) -> u64 {
+        self.access_log_lost.as_ref().map_or(0, |lost| lost.load(Relaxed))
+    }
+}

@@ -1,0 +1,257 @@
+//! What is exported, under which names: the contract's "Metrics", as data.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::stats::Snapshot;
+use crate::telemetry::control::ControlState;
+use crate::telemetry::{Connections, Failure, Refusal, Registry, RegistrySnapshot, ReloadResult, VersionSnapshot, Why};
+
+use super::process;
+
+/// A metric with all its series.
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: Kind,
+    pub(super) series: Vec<Series>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// One series of a metric.
+pub(super) struct Series {
+    pub(super) labels: Vec<(&'static str, Arc<str>)>,
+    pub(super) value: Value,
+}
+
+pub(super) enum Value {
+    Number(f64),
+    /// Durations; exported in seconds.
+    Histogram(Snapshot),
+}
+
+/// Reads everything. Metrics without series are left out.
+pub(super) fn families(registry: &Registry) -> Vec<Family> {
+    let control = registry.control().read();
+    let snapshot = registry.snapshot();
+    let mut families = Vec::from(of_versions(&snapshot.versions));
+    families.extend(of_workers(&snapshot, &control));
+    families.extend(of_control(control));
+    families.extend(of_process(registry.started()));
+    families.retain(|family| !family.series.is_empty());
+    families
+}
+
+fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
+    let outcomes =
+        || versions.iter().flat_map(|v| v.outcomes.iter().map(move |(outcome, durations)| (v, outcome, durations)));
+    [
+        Family {
+            name: "serin_request_duration_seconds",
+            help: "From a request's head to the last byte of its response, as the client saw it.",
+            kind: Kind::Histogram,
+            series: outcomes()
+                .map(|(v, outcome, durations)| labelled(v, "code", outcome.label()).durations(durations.clone()))
+                .collect(),
+        },
+        Family {
+            name: "serin_response_first_byte_seconds",
+            help: "From a request's head to the head of its response.",
+            kind: Kind::Histogram,
+            series: versions.iter().map(|v| names(v).durations(v.first_byte.clone())).collect(),
+        },
+        Family {
+            name: "serin_requests_total",
+            help: "Requests that ended, by HTTP status class, gRPC status or failure.",
+            kind: Kind::Counter,
+            series: outcomes()
+                .map(|(v, outcome, durations)| labelled(v, "code", outcome.label()).count(durations.count()))
+                .collect(),
+        },
+        Family {
+            name: "serin_requests_in_flight",
+            help: "Requests begun and not ended.",
+            kind: Kind::Gauge,
+            series: versions.iter().map(|v| names(v).count(v.in_flight)).collect(),
+        },
+        Family {
+            name: "serin_picks_total",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, or as fallback.",
+            kind: Kind::Counter,
+            series: versions
+                .iter()
+                .flat_map(|v| Why::ALL.map(|why| labelled(v, "why", why.label()).count(v.picks[why as usize])))
+                .collect(),
+        },
+        Family {
+            name: "serin_upstream_connections",
+            help: "Open connections to upstreams.",
+            kind: Kind::Gauge,
+            series: versions
+                .iter()
+                .flat_map(|v| {
+                    let Connections { active, idle } = v.connections;
+                    [labelled(v, "state", "active").count(active), labelled(v, "state", "idle").count(idle)]
+                })
+                .collect(),
+        },
+        Family {
+            name: "serin_upstream_failures_total",
+            help: "Exchanges with upstreams that failed, also where a second try succeeded.",
+            kind: Kind::Counter,
+            series: versions
+                .iter()
+                .flat_map(|v| {
+                    Failure::ALL.map(|kind| labelled(v, "kind", kind.label()).count(v.upstream_failures[kind as usize]))
+                })
+                .collect(),
+        },
+    ]
+}
+
+fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 4] {
+    let workers =
+        || snapshot.workers.iter().enumerate().map(|(i, w)| (Labels(Vec::new()).with("worker", i.to_string()), w));
+    let dropped: u64 = snapshot.workers.iter().map(|worker| worker.access_log_dropped).sum();
+    [
+        Family {
+            name: "serin_client_connections",
+            help: "Open connections from clients, by worker.",
+            kind: Kind::Gauge,
+            series: workers().map(|(labels, worker)| labels.count(worker.connections)).collect(),
+        },
+        Family {
+            name: "serin_client_connections_accepted_total",
+            help: "Connections accepted from clients, by worker.",
+            kind: Kind::Counter,
+            series: workers().map(|(labels, worker)| labels.count(worker.accepted)).collect(),
+        },
+        Family {
+            name: "serin_refused_total",
+            help: "Requests and connections that never reached a version.",
+            kind: Kind::Counter,
+            series: Refusal::ALL.map(|kind| Labels::one("kind", kind.label()).count(snapshot.refused(kind))).into(),
+        },
+        Family {
+            name: "serin_access_log_dropped_total",
+            help: "Access-log lines lost: the queue was full, or they could not be written.",
+            kind: Kind::Counter,
+            series: vec![Labels(Vec::new()).count(dropped + control.access_log_lost())],
+        },
+    ]
+}
+
+fn of_control(control: ControlState) -> [Family; 4] {
+    let of_results = |(file, results): (String, [u64; ReloadResult::ALL.len()])| {
+        let labels = Labels::one("file", file);
+        ReloadResult::ALL.map(|result| labels.clone().with("result", result.label()).count(results[result as usize]))
+    };
+    [
+        Family {
+            name: "serin_weight",
+            help: "Intended share of a service's requests, 0 to 1.",
+            kind: Kind::Gauge,
+            series: control
+                .weights
+                .into_iter()
+                .map(|w| Labels::one("service", w.service).with("version", w.version).number(w.share))
+                .collect(),
+        },
+        Family {
+            name: "serin_config_reload_total",
+            help: "How reading a configuration file again ended.",
+            kind: Kind::Counter,
+            series: control.reloads.into_iter().flat_map(of_results).collect(),
+        },
+        Family {
+            name: "serin_config_hash_info",
+            help: "Content hash of the configuration file in force.",
+            kind: Kind::Gauge,
+            series: control
+                .hashes
+                .into_iter()
+                .map(|(file, sha256)| Labels::one("file", file).with("sha256", sha256).count(1))
+                .collect(),
+        },
+        Family {
+            name: "serin_config_effective_timestamp_seconds",
+            help: "When the configuration in force became so.",
+            kind: Kind::Gauge,
+            series: control.effective.map(|at| Labels(Vec::new()).number(unix_seconds(at))).into_iter().collect(),
+        },
+    ]
+}
+
+fn of_process(started: SystemTime) -> [Family; 3] {
+    let resident = process::resident_bytes();
+    [
+        Family {
+            name: "serin_build_info",
+            help: "What is running.",
+            kind: Kind::Gauge,
+            series: vec![
+                Labels::one("version", env!("CARGO_PKG_VERSION"))
+                    .with("revision", option_env!("SERIN_REVISION").unwrap_or("unknown"))
+                    .count(1),
+            ],
+        },
+        Family {
+            name: "process_start_time_seconds",
+            help: "When the process started.",
+            kind: Kind::Gauge,
+            series: vec![Labels(Vec::new()).number(unix_seconds(started))],
+        },
+        Family {
+            name: "process_resident_memory_bytes",
+            help: "Memory the process holds.",
+            kind: Kind::Gauge,
+            series: resident.map(|bytes| Labels(Vec::new()).count(bytes)).into_iter().collect(),
+        },
+    ]
+}
+
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The labels of a series on its way to a value.
+#[derive(Clone)]
+struct Labels(Vec<(&'static str, Arc<str>)>);
+
+/// The labels every figure of a version has.
+fn names(v: &VersionSnapshot) -> Labels {
+    Labels(vec![("service", Arc::clone(&v.service)), ("version", Arc::clone(&v.version))])
+}
+
+fn labelled(v: &VersionSnapshot, name: &'static str, value: &'static str) -> Labels {
+    names(v).with(name, value)
+}
+
+impl Labels {
+    fn one(name: &'static str, value: impl Into<Arc<str>>) -> Self {
+        Self(vec![(name, value.into())])
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
+
+    fn number(self, value: f64) -> Series {
+        Series { labels: self.0, value: Value::Number(value) }
+    }
+
+    fn count(self, value: u64) -> Series {
+        self.number(value as f64)
+    }
+
+    fn durations(self, value: Snapshot) -> Series {
+        Series { labels: self.0, value: Value::Histogram(value) }
+    }
+}

@@ -1,0 +1,20 @@
+//! Floor 2. What happened, counted, and told to whoever asks.
+//!
+//! Each worker writes its own cells ([`VersionCell`], [`WorkerCell`]), alone, with plain loads and stores; the
+//! [`Registry`] hands them out and adds them up when somebody reads. [`exposition`] turns what was read into Prometheus'
+//! formats, [`access_log`] writes a line per request from a thread of its own. Nothing here can block a worker, and
+//! nothing decides anything.
+
+pub mod access_log;
+mod cell;
+mod control;
+pub mod exposition;
+mod labels;
+mod registry;
+mod snapshot;
+
+pub use cell::{VersionCell, WorkerCell};
+pub use control::{ControlFigures, ReloadResult, WeightShare};
+pub use labels::{Failure, Outcome, Refusal, Why};
+pub use registry::Registry;
+pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};

@@ -1,0 +1,92 @@
+//! Where cells are kept and added up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use super::{ControlFigures, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
+
+/// All cells of all workers, and the control plane's figures. Shared by everybody.
+///
+/// A cell once handed out stays for the life of the process, so that counters never go backwards over reloads, also
+/// where a version is taken out of the configuration and put back later.
+#[derive(Debug)]
+pub struct Registry {
+    versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
+    workers: Box<[Arc<WorkerCell>]>,
+    control: ControlFigures,
+    started: SystemTime,
+}
+
+/// Service and version.
+type VersionName = (Arc<str>, Arc<str>);
+
+/// One version's cells, by worker.
+type WorkerCells = Box<[Arc<VersionCell>]>;
+
+impl Registry {
+    /// An empty registry for this many workers. Made once, when the process starts: that is its start time.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self {
+            versions: Mutex::default(),
+            workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
+            control: ControlFigures::default(),
+            started: SystemTime::now(),
+        }
+    }
+
+    /// The cell of one worker for one version: the same one for the same names. Takes a lock: ask when a plan comes in
+    /// force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn version(&self, worker: usize, service: &str, version: &str) -> Arc<VersionCell> {
+        // The map is whole between any two of its operations, so a panic elsewhere leaves nothing half done.
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let cells = versions
+            .entry((service.into(), version.into()))
+            .or_insert_with(|| self.workers.iter().map(|_| Arc::new(VersionCell::new())).collect());
+        Arc::clone(&cells[worker])
+    }
+
+    /// The cell of one worker for what belongs to no version.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn worker(&self, worker: usize) -> Arc<WorkerCell> {
+        Arc::clone(&self.workers[worker])
+    }
+
+    /// The control plane's figures.
+    #[must_use]
+    pub fn control(&self) -> &ControlFigures {
+        &self.control
+    }
+
+    /// When the process started.
+    #[must_use]
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// Reads all cells and adds them up over the workers.
+    #[must_use]
+    pub fn snapshot(&self) -> RegistrySnapshot {
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let merged = versions.iter().map(|((service, version), cells)| {
+            let mut total = VersionSnapshot::empty(Arc::clone(service), Arc::clone(version));
+            cells.iter().for_each(|cell| cell.add_to(&mut total));
+            total
+        });
+        RegistrySnapshot {
+            versions: merged.collect(),
+            workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

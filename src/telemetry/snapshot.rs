@@ -1,0 +1,134 @@
+//! Figures as they were read: plain data, added up over the workers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::stats::Snapshot;
+
+use super::{Failure, Outcome, Refusal, Why};
+
+/// All figures of the data plane at one time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RegistrySnapshot {
+    /// By service, then version, in the order of their names.
+    pub versions: Vec<VersionSnapshot>,
+    /// By worker.
+    pub workers: Vec<WorkerSnapshot>,
+}
+
+/// What happened to one version of one service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionSnapshot {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// How long finished requests took, from their head to the response's last byte, by how they ended. Only outcomes
+    /// that occurred; the number of requests is the durations' count.
+    pub outcomes: BTreeMap<Outcome, Snapshot>,
+    /// How long clients waited for the head of the response.
+    pub first_byte: Snapshot,
+    /// Requests begun and not ended.
+    pub in_flight: u64,
+    /// Requests begun, by [`Why::ALL`].
+    pub picks: [u64; Why::ALL.len()],
+    /// Exchanges with upstreams that failed, by [`Failure::ALL`].
+    pub upstream_failures: [u64; Failure::ALL.len()],
+    /// Connections to upstreams.
+    pub connections: Connections,
+}
+
+/// Connections to upstreams that are open, by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Connections {
+    /// Carrying requests.
+    pub active: u64,
+    /// Kept for the next request.
+    pub idle: u64,
+}
+
+/// One worker's figures that belong to no version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerSnapshot {
+    /// Client connections open.
+    pub connections: u64,
+    /// Client connections accepted since the start.
+    pub accepted: u64,
+    /// Requests and connections that never reached a version, by [`Refusal::ALL`].
+    pub refusals: [u64; Refusal::ALL.len()],
+    /// Access-log lines that found the queue full.
+    pub access_log_dropped: u64,
+}
+
+impl RegistrySnapshot {
+    /// The figures of one version; `None` before its first cell was asked for.
+    #[must_use]
+    pub fn version(&self, service: &str, version: &str) -> Option<&VersionSnapshot> {
+        self.versions.iter().find(|v| &*v.service == service && &*v.version == version)
+    }
+
+    /// Requests and connections of this kind refused by all workers.
+    #[must_use]
+    pub fn refused(&self, kind: Refusal) -> u64 {
+        self.workers.iter().map(|worker| worker.refusals[kind as usize]).sum()
+    }
+}
+
+impl VersionSnapshot {
+    pub(super) fn empty(service: Arc<str>, version: Arc<str>) -> Self {
+        Self {
+            service,
+            version,
+            outcomes: BTreeMap::new(),
+            first_byte: Snapshot::default(),
+            in_flight: 0,
+            picks: [0; _],
+            upstream_failures: [0; _],
+            connections: Connections::default(),
+        }
+    }
+
+    /// Requests that ended, in whatever way.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.outcomes.values().map(Snapshot::count).sum()
+    }
+
+    /// Requests that ended in an outcome which [is a failure](Outcome::is_failure).
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.outcomes.iter().filter(|(outcome, _)| outcome.is_failure()).map(|(_, durations)| durations.count()).sum()
+    }
+
+    /// How long requests took, however they ended.
+    #[must_use]
+    pub fn durations(&self) -> Snapshot {
+        self.outcomes.values().fold(Snapshot::default(), |mut sum, durations| {
+            sum.merge(durations);
+            sum
+        })
+    }
+
+    /// The window between `earlier`, a previous snapshot of the same version, and this one: differences of what only
+    /// grows, and what is in flight and connected now.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut window = self.clone();
+        for (outcome, durations) in &mut window.outcomes {
+            if let Some(before) = earlier.outcomes.get(outcome) {
+                *durations = durations.since(before);
+            }
+        }
+        window.outcomes.retain(|_, durations| !durations.is_empty());
+        window.first_byte = self.first_byte.since(&earlier.first_byte);
+        subtract(&mut window.picks, &earlier.picks);
+        subtract(&mut window.upstream_failures, &earlier.upstream_failures);
+        window
+    }
+}
+
+fn subtract(counts: &mut [u64], earlier: &[u64]) {
+    for (count, before) in counts.iter_mut().zip(earlier) {
+        *count = count.saturating_sub(*before);
+    }
+}
