@@ -1,5 +1,6 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 
+pub mod config;
 pub mod plan;
 pub mod stats;
 pub mod telemetry;

@@ -1,0 +1,155 @@
+//! Services: versions, where they answer, sticky keys, who may choose.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
+
+use super::weights::{version_names, weights_of_service, whole};
+use crate::config::problem::{Problems, Spot};
+use crate::config::read::{At, Named};
+use crate::config::values::{Name, Protocol};
+use crate::config::written::{MAX_SERVICES, Override, Service, Sticky, Version};
+
+type Services = Named<Service, 1, MAX_SERVICES>;
+
+/// A service that lacks only its split.
+pub(super) struct Draft {
+    name: Arc<str>,
+    spot: Spot,
+    versions: Vec<plan::Version>,
+    sticky: Vec<KeySource>,
+    version_override: Option<VersionOverride>,
+}
+
+/// All services, in the order of the file. `None` after noting why one of them is none.
+pub(super) fn drafts(services: &Services, problems: &mut Problems<'_>) -> Option<Vec<Draft>> {
+    let draft = |(name, service): &(At<Name>, Option<Service>)| draft(name, service.as_ref()?, problems);
+    all(services.entries.iter().map(draft))
+}
+
+/// What `serin.yaml` itself says of weights, by service: where it says nothing, everything goes to the oldest version,
+/// so that a version which is merely listed gets no traffic.
+pub(super) fn own_weights(services: &Services, problems: &mut Problems<'_>) -> Option<Vec<Vec<Weight>>> {
+    all(services.entries.iter().map(|(_, service)| {
+        let service = service.as_ref()?;
+        let names = version_names(service);
+        match &service.weights {
+            Some(weights) => weights_of_service(weights, names.as_deref(), problems),
+            None => Some(names?.iter().enumerate().map(|(i, _)| whole(if i == 0 { 100 } else { 0 })).collect()),
+        }
+    }))
+}
+
+/// The services with the weights that are in force: the weight file's where it names the service, else their own.
+pub(super) fn with_splits(
+    drafts: Vec<Draft>,
+    own: &[Vec<Weight>],
+    file: &[(ServiceId, Vec<Weight>)],
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Arc<plan::Service>>> {
+    let weights_of = |index: usize| {
+        let from_file = file.iter().find(|(id, _)| id.index() == index);
+        from_file.map_or_else(|| own[index].clone(), |(_, weights)| weights.clone())
+    };
+    all(drafts.into_iter().enumerate().map(|(index, draft)| {
+        let names: Vec<Arc<str>> = draft.versions.iter().map(|version| version.name.clone()).collect();
+        let split = match Split::new(&draft.name, 0, &names, weights_of(index)) {
+            Ok(split) => split,
+            Err(error) => {
+                problems.error(&draft.spot, error.to_string());
+                return None;
+            }
+        };
+        let Draft { name, versions, sticky, version_override, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override }))
+    }))
+}
+
+/// All of them, or `None`; every one is made either way, so that every error is noted.
+pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let items: Vec<Option<T>> = items.collect();
+    items.into_iter().collect()
+}
+
+fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Option<Draft> {
+    let versions = service.versions.as_ref().and_then(|versions| {
+        all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, problems)))
+    });
+    let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
+    Some(Draft {
+        name: name.0.clone(),
+        spot: name.spot.clone(),
+        versions: versions?,
+        sticky: sticky?,
+        version_override: service.version_override.as_ref().map(version_override),
+    })
+}
+
+fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> Option<plan::Version> {
+    let addresses = match (&written.upstream, &written.upstreams) {
+        (Some(one), None) => vec![one.0.clone()],
+        (None, Some(several)) => several.iter().map(|upstream| upstream.0.clone()).collect(),
+        (Some(_), Some(several)) => {
+            let spot = several.first().map_or(&written.spot, |upstream| &upstream.spot);
+            problems.error(spot, "`upstream` and `upstreams` are both given").expected("one of them");
+            return None;
+        }
+        (None, None) => {
+            // One that could not be read, or whose key is misspelt, is not missing.
+            if !problems.noted(&written.spot, &["upstream", "upstreams"]) {
+                problems
+                    .error(&written.spot, "it does not say where this version answers")
+                    .expected("`upstream` or `upstreams`");
+            }
+            return None;
+        }
+    };
+    let protocol = match written.protocol.as_ref().map(|protocol| protocol.value) {
+        None | Some(Protocol::Auto) => plan::Protocol::Auto,
+        Some(Protocol::Http1) => plan::Protocol::Http1,
+        Some(Protocol::H2) => plan::Protocol::H2,
+    };
+    // Invariant: a `Name` holds nothing but letters, digits, `-`, `_` and `.`.
+    let header = HeaderValue::from_str(&name.0).expect("names are plain ASCII");
+    Some(plan::Version { name: name.0.clone(), header, upstream: Arc::new(UpstreamSpec { addresses, protocol }) })
+}
+
+fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource> {
+    let Sticky { header, cookie, query, client_ip, spot } = written;
+    let source = match (header, cookie, query, client_ip) {
+        (Some(header), None, None, None) => KeySource::Header(header.0.clone()),
+        (None, Some(cookie), None, None) => KeySource::Cookie(cookie.0.clone()),
+        (None, None, Some(query), None) => KeySource::Query(query.0.clone()),
+        (None, None, None, Some(_)) => KeySource::ClientIp,
+        (None, None, None, None) => {
+            if !problems.noted(spot, &["header", "cookie", "query", "clientIp"]) {
+                problems.error(spot, "it does not say where the sticky key stands").expected(SOURCES);
+            }
+            return None;
+        }
+        _ => {
+            problems
+                .error(spot, "more than one key")
+                .expected(SOURCES)
+                .help("list them one after the other, the first present in a request wins: [{header: a}, {cookie: b}]");
+            return None;
+        }
+    };
+    if let KeySource::Cookie(name) | KeySource::Query(name) = &source
+        && name.is_empty()
+    {
+        problems.error(spot, "the name is empty").expected("the name of a cookie or query parameter");
+        return None;
+    }
+    Some(source)
+}
+
+const SOURCES: &str = "exactly one of: header, cookie, query, clientIp";
+
+fn version_override(written: &Override) -> VersionOverride {
+    let header = written.header.as_ref().map_or(HeaderName::from_static("x-serin-version"), |header| header.0.clone());
+    let from = written.from.iter().flat_map(|list| list.iter()).map(|range| range.value.0).collect();
+    VersionOverride { header, from }
+}

@@ -1,0 +1,110 @@
+//! Weights against the services and versions they name.
+
+use crate::plan::{Plan, ServiceId, Weight};
+
+use crate::config::node::quote;
+use crate::config::problem::Problems;
+use crate::config::read::Named;
+use crate::config::written::{Service, WeightFile, Weights};
+
+/// A service as far as weights can refer to it.
+pub(in crate::config) struct Known<'a> {
+    name: &'a str,
+    /// `None`: they could not be read, so nothing can be said of a version's name.
+    versions: Option<Vec<&'a str>>,
+}
+
+impl<'a> Known<'a> {
+    pub(in crate::config) fn of_plan(plan: &'a Plan) -> Vec<Self> {
+        let names = |service: &'a crate::plan::Service| service.versions.iter().map(|version| &*version.name).collect();
+        plan.services.iter().map(|service| Self { name: &service.name, versions: Some(names(service)) }).collect()
+    }
+
+    pub(in crate::config) fn of_written<const MIN: usize, const MAX: usize>(
+        services: &'a Named<Service, MIN, MAX>,
+    ) -> Vec<Self> {
+        let entries = services.entries.iter();
+        entries
+            .map(|(name, service)| Self { name: &name.0, versions: service.as_ref().and_then(version_names) })
+            .collect()
+    }
+}
+
+/// The names of a service's versions in their order, as far as they could be read.
+pub(super) fn version_names(service: &Service) -> Option<Vec<&str>> {
+    Some(service.versions.as_ref()?.entries.iter().map(|(name, _)| &*name.0).collect())
+}
+
+/// The weight file: for each service it names, the weights of all its versions in their order. `known`: `None` checks
+/// only what can be said without knowing the services.
+pub(in crate::config) fn weights(
+    written: &WeightFile,
+    known: Option<&[Known<'_>]>,
+    problems: &mut Problems<'_>,
+) -> Vec<(ServiceId, Vec<Weight>)> {
+    let mut all = Vec::with_capacity(written.entries.len());
+    for (name, weights) in &written.entries {
+        let service = known.map(|known| (known, known.iter().position(|service| *service.name == *name.0)));
+        if let Some((known, None)) = service {
+            problems
+                .error(&name.spot, "there is no such service")
+                .found(quote(&name.0))
+                .expected(format!("one of: {}", listed(known.iter().map(|service| service.name))))
+                .suggest(&name.0, known.iter().map(|service| service.name));
+        }
+        let position = service.and_then(|(known, index)| Some((known.get(index?)?, index?)));
+        let versions = position.and_then(|(service, _)| service.versions.as_deref());
+        let weights = weights.as_ref().and_then(|weights| weights_of_service(weights, versions, problems));
+        all.extend(position.zip(weights).map(|((_, index), weights)| (ServiceId::from_index(index), weights)));
+    }
+    all
+}
+
+/// The weights of all `versions` in their order, 0 for those that `written` leaves out.
+pub(super) fn weights_of_service(
+    written: &Weights,
+    versions: Option<&[&str]>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Weight>> {
+    let errors = problems.errors.len();
+    for (name, _) in &written.entries {
+        if let Some(versions) = versions
+            && !versions.contains(&&*name.0)
+        {
+            problems
+                .error(&name.spot, "there is no such version of this service")
+                .found(quote(&name.0))
+                .expected(format!("one of: {}", listed(versions.iter().copied())))
+                .suggest(&name.0, versions.iter().copied());
+        }
+    }
+    let complete = written.entries.iter().all(|(_, weight)| weight.is_some());
+    let zero = |weight: &Weight| weight.thousandths() == 0;
+    if complete && written.entries.iter().filter_map(|(_, weight)| weight.as_ref()).all(|weight| zero(&weight.0)) {
+        problems
+            .error(&written.spot, "the weights sum to 0, so no version would get a request")
+            .expected("at least one weight above 0");
+    }
+    if problems.errors.len() > errors || !complete {
+        return None;
+    }
+    let weight_of = |version: &&str| {
+        let entry = written.entries.iter().find(|(name, _)| *name.0 == **version);
+        entry.and_then(|(_, weight)| weight.as_ref()).map_or_else(|| whole(0), |weight| weight.0)
+    };
+    Some(versions?.iter().map(weight_of).collect())
+}
+
+/// A small whole number as a weight.
+pub(super) fn whole(number: u8) -> Weight {
+    // Invariant: whole numbers up to 255 have no decimals and are far below the largest weight.
+    Weight::from_f64(f64::from(number)).expect("a small whole number is a weight")
+}
+
+/// Names for "one of: …", cut where a thousand of them would bury the message.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 12;
+    let names: Vec<&str> = names.collect();
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
+}

@@ -1,0 +1,301 @@
+//! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
+
+use super::read::{At, List, Named, written};
+use super::values::{
+    Bind, Cidr, Count, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod, LogFormat, MatchType, Name,
+    PathMatchType, PathModifierType, Period, Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout, Upstream,
+    Yes,
+};
+
+/// Most services of one file, which also bounds `plan::ServiceId`.
+pub(super) const MAX_SERVICES: usize = 1_000;
+/// Most versions of one service, which also bounds `plan::VersionId`.
+pub(super) const MAX_VERSIONS: usize = 64;
+/// Most routes of one file.
+const MAX_ROUTES: usize = 2_000;
+
+/// Weights of one service by version.
+pub(super) type Weights = Named<At<Share>, 1, MAX_VERSIONS>;
+/// The weight file: weights by service. `{}` names none.
+pub(super) type WeightFile = Named<Weights, 0, MAX_SERVICES>;
+
+/// Headers of a filter.
+pub(super) type Headers = List<Header, 1, 64>;
+
+written! {
+    /// Configuration of serin, a feature-flag and traffic-split sidecar proxy.
+    Serin {
+        /// Where clients connect.
+        required "listeners" listeners: List<Listener, 1, 64>,
+        /// The admin API: health, metrics, weights. Without it there is none.
+        optional "admin" admin: Endpoint,
+        /// The flag evaluation API. No effect yet in this version.
+        optional "ofrep" ofrep: Endpoint,
+        /// Number of workers, each on its own thread. Default: the cores that the cgroup grants.
+        optional "workers" workers: At<Count<1, 1024>>,
+        /// Folder of the ledger and the journal. No effect yet in this version.
+        optional "stateDir" state_dir: At<FilePath>,
+        /// How long requests in flight may take to finish once serin is told to stop. Default: 30s.
+        optional "drainTimeout" drain_timeout: At<Period>,
+        /// Other files in use; all of them are watched.
+        optional "files" files: Files,
+        /// Bounds on what clients may send, and how slowly.
+        optional "limits" limits: Limits,
+        /// How connections to upstreams are opened and kept.
+        optional "upstreams" upstreams: Upstreams,
+        /// What is believed of `X-Forwarded-*` headers that come in.
+        optional "forwarded" forwarded: Forwarded,
+        /// One line for every request. Without it there is none.
+        optional "accessLog" access_log: AccessLog,
+        /// Services by name, each with its versions.
+        required "services" services: Named<Service, 1, MAX_SERVICES>,
+        /// Which requests go to which service; the most specific match wins, as in Gateway API's `HTTPRoute`.
+        required "routes" routes: List<Route, 1, MAX_ROUTES>,
+    }
+
+    /// An address that clients connect to.
+    Listener {
+        /// A name for messages, unique among listeners. Default: the address.
+        optional "name" name: At<Name>,
+        /// `host:port`, `[::]:port` or `unix:/path`; port 0 lets the system choose.
+        required "address" address: At<Bind>,
+    }
+
+    /// An address that serin itself answers on.
+    Endpoint {
+        /// `host:port`, `[::]:port` or `unix:/path`.
+        required "address" address: At<Bind>,
+    }
+
+    /// Other files in use; paths are relative to the folder of this file.
+    Files {
+        /// The weight file, the one that operators edit.
+        optional "weights" weights: At<FilePath>,
+        /// The flag definitions. No effect yet in this version.
+        optional "flags" flags: At<FilePath>,
+    }
+
+    /// Bounds on what clients may send, and how slowly.
+    Limits {
+        /// Most bytes of a request head; more is answered 431. Default: 32KiB.
+        optional "headerBytes" header_bytes: At<Size<1024, { 1 << 20 }>>,
+        /// Most header lines of a request; more is answered 431. Default: 100.
+        optional "headerCount" header_count: At<Count<1, 4096>>,
+        /// Most bytes of a request body; more is answered 413. Default: no bound.
+        optional "bodyBytes" body_bytes: At<Size<1, { 1 << 40 }>>,
+        /// From the first byte of a request head to its last; longer is answered 408. Default: 10s.
+        optional "headerTimeout" header_timeout: At<Period>,
+        /// How long a client connection may be silent. Default: 75s.
+        optional "idleTimeout" idle_timeout: At<Period>,
+        /// Most client connections; one more is answered 503. Default: 10000.
+        optional "connections" connections: At<Count<1, 1_000_000>>,
+        /// Bounds of one HTTP/2 connection.
+        optional "http2" http2: Http2Limits,
+    }
+
+    /// Bounds of one HTTP/2 connection.
+    Http2Limits {
+        /// Most concurrent streams. Default: 128.
+        optional "streams" streams: At<Count<1, 10_000>>,
+        /// Most streams that the client reset and the worker has not yet seen; more closes the connection. Default: 32.
+        optional "pendingResets" pending_resets: At<Count<1, 10_000>>,
+    }
+
+    /// How connections to upstreams are opened and kept.
+    Upstreams {
+        /// Longest time to open a connection. Default: 2s.
+        optional "connectTimeout" connect_timeout: At<Period>,
+        /// How long an unused connection is kept. Default: 30s.
+        optional "idleTimeout" idle_timeout: At<Period>,
+        /// Longest silence of an upstream while a request waits for it. Default: 60s.
+        optional "responseIdleTimeout" response_idle_timeout: At<Period>,
+        /// Most unused connections kept for each address and worker. Default: 256.
+        optional "idleConnections" idle_connections: At<Count<0, 100_000>>,
+        /// How often a DNS name is resolved again. Default: 5s.
+        optional "resolveInterval" resolve_interval: At<Period>,
+    }
+
+    /// What is believed of `X-Forwarded-*` headers that come in.
+    Forwarded {
+        /// Address ranges of peers whose `X-Forwarded-*` headers are kept and appended to; from all others they are replaced.
+        required "trust" trust: List<At<Cidr>, 0, 256>,
+    }
+
+    /// One line for every request.
+    AccessLog {
+        /// A file, or `-` for standard output.
+        required "path" path: At<FilePath>,
+        /// Default: json.
+        optional "format" format: At<LogFormat>,
+    }
+
+    /// One service: several versions of the same thing, and how requests are shared among them.
+    Service {
+        /// Versions by name, in order of age: the last is the newest.
+        required "versions" versions: Named<Version, 1, MAX_VERSIONS>,
+        /// Where the key stands that decides the version; the first present in a request wins. Without one, each request draws.
+        optional "sticky" sticky: List<Sticky, 1, 16>,
+        /// Weights by version, used where the weight file does not name the service. A version left out gets 0. Default: all to the first version, the oldest.
+        optional "weights" weights: Weights,
+        /// Lets chosen clients pick a version by a header. Without it nobody can.
+        optional "override" version_override: Override,
+    }
+
+    /// One version of a service.
+    Version {
+        /// Where it answers: `http://host:port` or `unix:/path`.
+        optional "upstream" upstream: At<Upstream>,
+        /// Where it answers, if at several addresses.
+        optional "upstreams" upstreams: List<At<Upstream>, 1, 256>,
+        /// auto: HTTP/1.1, but HTTP/2 for gRPC that came over HTTP/2. http1, h2: always that. Default: auto.
+        optional "protocol" protocol: At<Protocol>,
+    } also { "oneOf": [{ "required": ["upstream"] }, { "required": ["upstreams"] }] }
+
+    /// One place where a sticky key may stand: exactly one of these keys.
+    Sticky {
+        /// The value of this header.
+        optional "header" header: At<FieldName>,
+        /// The value of this cookie.
+        optional "cookie" cookie: At<Text>,
+        /// The value of this query parameter.
+        optional "query" query: At<Text>,
+        /// The client's address.
+        optional "clientIp" client_ip: At<Yes>,
+    } also { "minProperties": 1, "maxProperties": 1 }
+
+    /// Lets chosen clients pick a version by a header.
+    Override {
+        /// The header that carries the version's name. Default: x-serin-version.
+        optional "header" header: At<FieldName>,
+        /// Address ranges of clients that may.
+        required "from" from: List<At<Cidr>, 1, 256>,
+    }
+
+    /// Which requests, what is done to them, where they go.
+    Route {
+        /// A name for messages, unique among routes.
+        optional "name" name: At<Name>,
+        /// Host names, exact or `*.example.com`. Default: all.
+        optional "hostnames" hostnames: List<At<Hostname>, 1, 128>,
+        /// Alternatives, one of which must hold. Default: every path.
+        optional "matches" matches: List<Match, 1, 128>,
+        /// What is changed on the way, in this order.
+        optional "filters" filters: List<Filter, 1, 16>,
+        /// The service that answers; left out only where a filter redirects.
+        optional "service" service: At<Name>,
+        /// Bounds on the exchange.
+        optional "timeouts" timeouts: Timeouts,
+    }
+
+    /// One alternative: everything in it must hold.
+    Match {
+        /// How the path must look. Default: `PathPrefix` and `/`.
+        optional "path" path: PathMatch,
+        /// Headers that must be present with these values.
+        optional "headers" headers: List<HeaderMatch, 1, 64>,
+        /// Query parameters that must be present with these values.
+        optional "queryParams" query_params: List<QueryMatch, 1, 64>,
+        /// The method. Default: any.
+        optional "method" method: At<HttpMethod>,
+    }
+
+    /// How the path must look.
+    PathMatch {
+        /// `PathPrefix` matches whole path elements. Default: `PathPrefix`.
+        optional "type" kind: At<PathMatchType>,
+        /// The path, prefix, or regular expression for the whole path. Default: /.
+        optional "value" value: At<Text>,
+    }
+
+    /// A header that must be present with this value.
+    HeaderMatch {
+        /// Default: Exact.
+        optional "type" kind: At<MatchType>,
+        /// The header's name.
+        required "name" name: At<FieldName>,
+        /// The value, or a regular expression for the whole value.
+        required "value" value: At<Text>,
+    }
+
+    /// A query parameter that must be present with this value.
+    QueryMatch {
+        /// Default: Exact.
+        optional "type" kind: At<MatchType>,
+        /// The parameter's name.
+        required "name" name: At<Text>,
+        /// The value, or a regular expression for the whole value.
+        required "value" value: At<Text>,
+    }
+
+    /// One change: `type`, and the key of the same name.
+    Filter {
+        /// Which of the following keys there is.
+        required "type" kind: At<FilterType>,
+        /// Changes the request's headers.
+        optional "requestHeaderModifier" request_headers: HeaderModifier,
+        /// Changes the response's headers.
+        optional "responseHeaderModifier" response_headers: HeaderModifier,
+        /// Changes host and path towards the upstream.
+        optional "urlRewrite" url_rewrite: UrlRewrite,
+        /// Answers with a redirect; no upstream is asked.
+        optional "requestRedirect" redirect: Redirect,
+    }
+
+    /// Header changes: set, then add, then remove.
+    HeaderModifier {
+        /// Overwrites these headers.
+        optional "set" set: Headers,
+        /// Appends these headers.
+        optional "add" add: Headers,
+        /// Removes these headers.
+        optional "remove" remove: List<At<FieldName>, 1, 64>,
+    } also { "minProperties": 1 }
+
+    /// A header and its value.
+    Header {
+        /// The header's name.
+        required "name" name: At<FieldName>,
+        /// The header's value.
+        required "value" value: At<FieldValue>,
+    }
+
+    /// Changes host and path towards the upstream.
+    UrlRewrite {
+        /// The new host.
+        optional "hostname" hostname: At<Hostname>,
+        /// The new path.
+        optional "path" path: PathModifier,
+    } also { "minProperties": 1 }
+
+    /// Answers with a redirect. What is left out stays as in the request.
+    Redirect {
+        /// The new scheme.
+        optional "scheme" scheme: At<Scheme>,
+        /// The new host.
+        optional "hostname" hostname: At<Hostname>,
+        /// The new path.
+        optional "path" path: PathModifier,
+        /// The new port. Default: the scheme's own where the scheme is given, else the listener's.
+        optional "port" port: At<Count<1, 65_535>>,
+        /// Default: 302.
+        optional "statusCode" status_code: At<RedirectStatus>,
+    }
+
+    /// A change of the path: `type`, and the key of the same name.
+    PathModifier {
+        /// Which of the following keys there is.
+        required "type" kind: At<PathModifierType>,
+        /// The new path.
+        optional "replaceFullPath" full: At<Text>,
+        /// What takes the place of the matched prefix; only where every match is a `PathPrefix`.
+        optional "replacePrefixMatch" prefix: At<Text>,
+    }
+
+    /// How long parts of an exchange may take; `0s` is no bound.
+    Timeouts {
+        /// From the request's head to the response's last byte. Default: no bound.
+        optional "request" request: At<Timeout>,
+        /// One try at one upstream. Default: no bound.
+        optional "backendRequest" backend_request: At<Timeout>,
+    }
+}

@@ -1,0 +1,67 @@
+//! Every bad file under `tests/bad` is refused with exactly the message beside it.
+//!
+//! Files named `weights-*.yaml` are weight files for [`SERIN`], all others are a `serin.yaml`. After a deliberate change
+//! of a message, `SERIN_BLESS=1 cargo test --test bad_files` writes the messages anew: read each of them as an operator
+//! would before it is committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serin::config::{self, Source};
+
+/// What the weight files under `tests/bad` are for.
+const SERIN: &str = "\
+listeners: [{ address: 127.0.0.1:8080 }]
+services:
+  checkout: { versions: { old: { upstream: http://127.0.0.1:9001 }, new: { upstream: http://127.0.0.1:9002 } } }
+  search: { versions: { v1: { upstream: http://127.0.0.1:9003 } } }
+routes: [{ service: checkout }, { service: search }]
+";
+
+fn bad_files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad");
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    files.sort();
+    files
+}
+
+/// The whole message about a file, or "valid".
+fn message(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let bytes = fs::read(path).unwrap();
+    let loaded = config::text(name, &bytes).and_then(|text| {
+        let bad = Source { name, text };
+        if name.starts_with("weights-") {
+            config::load(Source { name: "serin.yaml", text: SERIN }, Some(bad))
+        } else {
+            config::load(bad, None)
+        }
+    });
+    loaded.map_or_else(|errors| errors.to_string(), |_| "valid".to_owned())
+}
+
+#[test]
+fn every_bad_file_is_refused_with_its_message() {
+    let files = bad_files();
+    assert!(files.len() >= 30, "only {} bad files found", files.len());
+    let mut wrong = Vec::new();
+    for file in files {
+        let (message, beside) = (message(&file) + "\n", file.with_extension("txt"));
+        assert_ne!(message, "valid\n", "{} is not refused", file.display());
+        if std::env::var_os("SERIN_BLESS").is_some() {
+            fs::write(&beside, &message).unwrap();
+        }
+        let expected = fs::read_to_string(&beside).unwrap_or_default();
+        if message != expected {
+            wrong.push(format!("=== {}\n--- expected\n{expected}--- is\n{message}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_configuration_that_the_bad_weight_files_are_for_is_valid() {
+    let loaded = config::load(Source { name: "serin.yaml", text: SERIN }, None).unwrap();
+    assert_eq!(loaded.plan.services.len(), 2);
+}
