@@ -4,4 +4,5 @@ pub mod config;
 pub mod plan;
 pub mod stats;
 pub mod telemetry;
+pub mod upstream;
 pub mod wire;

@@ -1,0 +1,177 @@
+//! A request's body on its way to an upstream.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+
+/// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
+/// client must not wait for ever).
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// What went wrong with a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    /// More bytes than allowed.
+    #[error("the request body is larger than allowed")]
+    TooLarge,
+    /// Its chunks are not HTTP's, or the client broke off.
+    #[error("the client did not send its body whole")]
+    Broken,
+}
+
+/// Tells whoever answers what became of the body.
+#[derive(Debug, Default)]
+pub struct BodyWatch {
+    fault: Cell<Option<BodyFault>>,
+    started: Cell<bool>,
+    bytes: Cell<u64>,
+    moved_at: Cell<Option<Instant>>,
+}
+
+impl BodyWatch {
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn fault(&self) -> Option<BodyFault> {
+        self.fault.get()
+    }
+
+    /// Whether any of it was taken from the client: it cannot be sent a second time.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.started.get()
+    }
+
+    /// Bytes taken from the client so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// When the last of them was.
+    #[must_use]
+    pub fn moved_at(&self) -> Option<Instant> {
+        self.moved_at.get()
+    }
+}
+
+/// A request's body: nothing, or what the client sends, counted and bounded.
+#[derive(Debug, Default)]
+pub struct RequestBody(Option<Box<Streamed>>);
+
+#[derive(Debug)]
+struct Streamed {
+    incoming: Incoming,
+    left: u64,
+    watch: Rc<BodyWatch>,
+    gate: Option<Gate>,
+}
+
+/// Keeps a body back until the upstream asks for it.
+#[derive(Debug)]
+struct Gate {
+    /// `None` once the upstream has answered without asking.
+    asked: Option<oneshot::Receiver<()>>,
+    patience: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl RequestBody {
+    /// The body of a request; at most `limit` bytes of it are passed on.
+    #[must_use]
+    pub fn streamed(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>) -> Self {
+        Self(Some(Box::new(Streamed { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None })))
+    }
+
+    /// Keeps the body back until `asked` fires or a second has passed; for good if its sender is dropped before that.
+    #[must_use]
+    pub fn after_continue(mut self, asked: oneshot::Receiver<()>) -> Self {
+        if let Some(body) = &mut self.0 {
+            body.gate = Some(Gate { asked: Some(asked), patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
+        }
+        self
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match &mut self.get_mut().0 {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|body| body.incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.incoming.size_hint())
+    }
+}
+
+impl Streamed {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll_open(cx));
+            self.gate = None;
+        }
+        self.watch.started.set(true);
+        let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else { return Poll::Ready(None) };
+        Poll::Ready(Some(self.pass(frame)))
+    }
+
+    fn pass(&mut self, frame: hyper::Result<Frame<Bytes>>) -> Result<Frame<Bytes>, BodyFault> {
+        let frame = frame.map_err(|_| self.fail(BodyFault::Broken))?;
+        if let Some(data) = frame.data_ref() {
+            let length = data.len() as u64;
+            self.left = self.left.checked_sub(length).ok_or_else(|| self.fail(BodyFault::TooLarge))?;
+            self.watch.bytes.set(self.watch.bytes.get() + length);
+            self.watch.moved_at.set(Some(Instant::now()));
+            return Ok(frame);
+        }
+        Ok(match frame.into_trailers() {
+            Ok(trailers) => Frame::trailers(clean_trailers(trailers)),
+            Err(other) => other,
+        })
+    }
+
+    fn fail(&self, fault: BodyFault) -> BodyFault {
+        self.watch.fault.set(Some(fault));
+        fault
+    }
+}
+
+impl Gate {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(asked) = &mut self.asked else { return Poll::Pending };
+        match Pin::new(asked).poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Ready(Err(_)) => {
+                self.asked = None;
+                Poll::Pending
+            }
+            Poll::Pending => self.patience.as_mut().poll(cx),
+        }
+    }
+}
+
+/// Drops trailer fields that would mean something to framing or routing if a recipient merged them into the head
+/// (RFC 9110, section 6.5.1).
+#[must_use]
+pub fn clean_trailers(mut trailers: HeaderMap) -> HeaderMap {
+    use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+    for name in [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+        trailers.remove(name);
+    }
+    trailers
+}

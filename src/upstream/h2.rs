@@ -1,0 +1,118 @@
+//! One HTTP/2 connection to an upstream, shared by many requests of one worker.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+
+use super::address::Target;
+use super::body::RequestBody;
+use crate::plan::UpstreamSettings;
+use crate::wire::PlainIo;
+
+/// Streams on one connection before another connection is opened.
+const STREAMS: u32 = 100;
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// A connection; its frames are moved by a task of its own.
+#[derive(Clone)]
+pub(super) struct H2 {
+    send: SendRequest<RequestBody>,
+    streams: Rc<Cell<u32>>,
+    last_used: Rc<Cell<Instant>>,
+}
+
+/// Counts one stream for as long as it lives.
+#[derive(Debug)]
+pub(super) struct StreamCount {
+    streams: Rc<Cell<u32>>,
+    last_used: Rc<Cell<Instant>>,
+}
+
+impl Drop for StreamCount {
+    fn drop(&mut self) {
+        self.streams.set(self.streams.get() - 1);
+        self.last_used.set(Instant::now());
+    }
+}
+
+/// Runs hyper's tasks on the worker's own thread.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+impl H2 {
+    /// `on_close` is called when the connection is over.
+    pub(super) async fn open(
+        target: &Target,
+        settings: &UpstreamSettings,
+        on_close: impl FnOnce() + 'static,
+    ) -> io::Result<Self> {
+        let socket = target.connect(settings.connect_timeout).await?;
+        let (send, conn) = http2::Builder::new(LocalExecutor)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(PlainIo::new(socket, Vec::new()))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = conn.await {
+                tracing::trace!(%error, "an upstream HTTP/2 connection ended");
+            }
+            on_close();
+        });
+        Ok(Self { send, streams: Rc::default(), last_used: Rc::new(Cell::new(Instant::now())) })
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        !self.send.is_closed() && self.streams.get() < STREAMS
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.send.is_closed()
+    }
+
+    /// When it was last used; `None` while it is in use.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (self.streams.get() == 0).then(|| self.last_used.get())
+    }
+
+    pub(super) fn count(&self) -> StreamCount {
+        self.streams.set(self.streams.get() + 1);
+        StreamCount { streams: Rc::clone(&self.streams), last_used: Rc::clone(&self.last_used) }
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        request: &mut Option<Request<RequestBody>>,
+    ) -> hyper::Result<Response<Incoming>> {
+        // Invariant: whoever sends has a request to send.
+        let taken = request.take().expect("a request to send");
+        self.send.try_send_request(taken).await.map_err(|mut error| {
+            *request = error.take_message();
+            error.into_error()
+        })
+    }
+}
+
+impl fmt::Debug for H2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("H2").field("streams", &self.streams).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! The addresses of one version and this worker's connections to them.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use super::address::{Endpoint, Target};
+use super::h1::H1;
+use super::h2::H2;
+use super::lease::Lease;
+use super::resolve::{Resolved, Resolver};
+use crate::plan::{Address, UpstreamSettings, UpstreamSpec};
+use crate::telemetry::{Failure, VersionCell};
+
+/// Where one version answers, as one worker sees it.
+#[derive(Debug)]
+pub struct Pool {
+    pub(super) settings: UpstreamSettings,
+    pub(super) cell: Arc<VersionCell>,
+    endpoints: RefCell<Vec<Rc<Endpoint>>>,
+    fixed: Vec<Target>,
+    names: Vec<Name>,
+    /// No plan names this pool any more: connections are closed instead of kept.
+    retired: Cell<bool>,
+}
+
+/// A DNS name and the addresses in use for it.
+#[derive(Debug)]
+struct Name {
+    resolved: Arc<Resolved>,
+    in_use: RefCell<Arc<Vec<SocketAddr>>>,
+}
+
+impl Pool {
+    /// A pool without connections yet.
+    #[must_use]
+    pub fn new(spec: &UpstreamSpec, settings: &UpstreamSettings, cell: Arc<VersionCell>, resolver: &Resolver) -> Self {
+        let mut fixed = Vec::new();
+        let mut names = Vec::new();
+        for address in &spec.addresses {
+            match address {
+                Address::Ip(address) => fixed.push(Target::Ip(*address)),
+                Address::Unix(path) => fixed.push(Target::Unix(path.clone())),
+                Address::Name(name, port) => {
+                    names.push(Name { resolved: resolver.watch(name, *port), in_use: RefCell::default() });
+                }
+            }
+        }
+        let endpoints = fixed.iter().cloned().map(Endpoint::new).map(Rc::new).collect();
+        Self {
+            settings: settings.clone(),
+            cell,
+            endpoints: RefCell::new(endpoints),
+            fixed,
+            names,
+            retired: Cell::new(false),
+        }
+    }
+
+    /// The less busy of two addresses drawn at random, other than those in `tried`.
+    ///
+    /// Source: M. Mitzenmacher, "The power of two choices in randomized load balancing" (2001).
+    fn choose(&self, rng: &mut fastrand::Rng, tried: &[Rc<Endpoint>]) -> Option<Rc<Endpoint>> {
+        self.follow_names();
+        let endpoints = self.endpoints.borrow();
+        if let [only] = endpoints.as_slice() {
+            return tried.is_empty().then(|| Rc::clone(only));
+        }
+        let left: Vec<_> = endpoints.iter().filter(|e| !tried.iter().any(|t| Rc::ptr_eq(t, e))).collect();
+        let first = match left.len() {
+            0 => return None,
+            n => rng.usize(..n),
+        };
+        if left.len() == 1 {
+            return Some(Rc::clone(left[0]));
+        }
+        let second = (first + 1 + rng.usize(..left.len() - 1)) % left.len();
+        let chosen = if left[second].pending.get() < left[first].pending.get() { second } else { first };
+        Some(Rc::clone(left[chosen]))
+    }
+
+    /// A connection that a request can be sent on: a kept one, or a fresh one. An address that cannot be connected to
+    /// is passed over for another one, since nothing was sent yet.
+    ///
+    /// # Errors
+    /// The failure of the last address tried.
+    pub async fn lease(self: &Rc<Self>, rng: &RefCell<fastrand::Rng>, h2: bool) -> Result<Lease, Failure> {
+        self.await_names().await;
+        let mut tried = Vec::new();
+        let mut last = Failure::NoAddress;
+        loop {
+            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else { return Err(last) };
+            match self.connection(&endpoint, h2).await {
+                Ok(lease) => return Ok(lease),
+                Err(failure) => {
+                    self.cell.upstream_failure(failure);
+                    last = failure;
+                    tried.push(endpoint);
+                    if tried.len() == MAX_ADDRESSES_TRIED {
+                        return Err(last);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A plan is in force before its new names are looked up: the first requests wait for that, as for a connection.
+    async fn await_names(&self) {
+        if self.endpoints.borrow().is_empty() && !self.names.is_empty() {
+            let looking = async {
+                for name in &self.names {
+                    name.resolved.looked_up().await;
+                }
+            };
+            // What then is not known fails the request.
+            let _ = tokio::time::timeout(self.settings.connect_timeout, looking).await;
+        }
+    }
+
+    async fn connection(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Lease, Failure> {
+        let opened = if h2 {
+            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
+                return Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self)));
+            }
+            let cell = Arc::clone(&self.cell);
+            H2::open(&endpoint.target, &self.settings, move || cell.connection_closed()).await.map(|open| {
+                endpoint.h2.borrow_mut().push(open.clone());
+                Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
+            })
+        } else {
+            if let Some(kept) = std::future::poll_fn(|cx| self.take_idle(endpoint, cx).into()).await {
+                return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
+            }
+            H1::open(&endpoint.target, &self.settings)
+                .await
+                .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
+        };
+        match opened {
+            Ok(lease) => {
+                self.cell.connection_opened();
+                Ok(lease)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(Failure::ConnectTimeout),
+            Err(_) => Err(Failure::Connect),
+        }
+    }
+
+    /// The connection used last that is still good; those that are not are closed on the way.
+    fn take_idle(&self, endpoint: &Endpoint, cx: &mut Context<'_>) -> Ready<Option<Box<H1>>> {
+        let mut idle = endpoint.idle.borrow_mut();
+        while let Some(mut kept) = idle.pop() {
+            self.cell.connection_idle(-1);
+            if kept.poll_usable(cx) {
+                return Ready(Some(kept));
+            }
+            self.cell.connection_closed();
+        }
+        Ready(None)
+    }
+
+    /// Keeps a connection for the next request, or closes it. Whether the upstream has closed it meanwhile is looked at
+    /// when it is taken.
+    pub(super) fn put(&self, endpoint: &Endpoint, mut connection: Box<H1>) {
+        let mut idle = endpoint.idle.borrow_mut();
+        let wanted = !self.retired.get() && !endpoint.gone.get() && idle.len() < self.settings.idle_connections;
+        // hyper may need one more look to see that the exchange is over.
+        let mut no_one = Context::from_waker(Waker::noop());
+        if !wanted || !(connection.is_ready() || connection.poll_usable(&mut no_one)) {
+            self.cell.connection_closed();
+            return;
+        }
+        connection.idle_since = Instant::now();
+        self.cell.connection_idle(1);
+        idle.push(connection);
+    }
+
+    /// Closes connections that were unused for too long or that the upstream has closed.
+    pub fn reap(&self, now: Instant) {
+        let limit = self.settings.idle_timeout;
+        let mut cx = Context::from_waker(Waker::noop());
+        for endpoint in self.endpoints.borrow().iter() {
+            endpoint.idle.borrow_mut().retain_mut(|kept| {
+                let keep = now.saturating_duration_since(kept.idle_since) < limit && kept.poll_usable(&mut cx);
+                if !keep {
+                    self.cell.connection_idle(-1);
+                    self.cell.connection_closed();
+                }
+                keep
+            });
+            endpoint.h2.borrow_mut().retain(|open| {
+                !open.is_closed() && open.idle_since().is_none_or(|since| now.saturating_duration_since(since) < limit)
+            });
+        }
+    }
+
+    /// No plan names this pool any more: unused connections are closed now, the others when their request is done.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        for endpoint in self.endpoints.borrow().iter() {
+            self.close_idle(endpoint);
+        }
+    }
+
+    fn close_idle(&self, endpoint: &Endpoint) {
+        for _closed in endpoint.idle.borrow_mut().drain(..) {
+            self.cell.connection_idle(-1);
+            self.cell.connection_closed();
+        }
+        endpoint.h2.borrow_mut().clear();
+    }
+
+    /// Takes over newly resolved addresses; connections to those that stay are kept.
+    fn follow_names(&self) {
+        let changed = self.names.iter().any(|name| {
+            let resolved = name.resolved.load();
+            if Arc::ptr_eq(&resolved, &name.in_use.borrow()) {
+                return false;
+            }
+            *name.in_use.borrow_mut() = Arc::clone(&resolved);
+            true
+        });
+        if !changed {
+            return;
+        }
+        let named =
+            self.names.iter().flat_map(|name| name.in_use.borrow().iter().copied().map(Target::Ip).collect::<Vec<_>>());
+        let mut endpoints = self.endpoints.borrow_mut();
+        let mut old = std::mem::take(&mut *endpoints);
+        for target in self.fixed.iter().cloned().chain(named) {
+            if endpoints.iter().any(|known| known.target == target) {
+                continue;
+            }
+            let kept = old.iter().position(|known| known.target == target).map(|at| old.swap_remove(at));
+            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(target))));
+        }
+        for gone in old {
+            gone.gone.set(true);
+            self.close_idle(&gone);
+        }
+    }
+}
+
+/// Addresses tried for one request before it fails.
+const MAX_ADDRESSES_TRIED: usize = 3;
+
+/// A value that is there at once, for `poll_fn`.
+struct Ready<T>(T);
+
+impl<T> From<Ready<T>> for std::task::Poll<T> {
+    fn from(ready: Ready<T>) -> Self {
+        Self::Ready(ready.0)
+    }
+}
