@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod plan;
+pub mod proxy;
 pub mod stats;
 pub mod telemetry;
 pub mod upstream;

@@ -1,0 +1,111 @@
+//! What is known about a client connection, and what its parts tell each other.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use http::HeaderValue;
+
+use super::exchange::Record;
+use super::tunnel::PendingTunnel;
+use crate::plan::Plan;
+use crate::wire::{Fault, PeerAddr};
+
+/// One client connection. Shared by its bytes, its loop and the exchanges on it, all on one worker.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Who it is.
+    pub(super) peer: PeerAddr,
+    /// The peer's address as `X-Forwarded-For` carries it.
+    pub(super) forwarded_for: HeaderValue,
+    /// The port it came in on; `None` on a unix socket.
+    pub(super) port: Option<u16>,
+    /// Requests received and not yet answered whole.
+    pub(super) in_flight: Cell<u32>,
+    /// A request was received whose response has not reached the socket whole.
+    pub(super) answer_due: Cell<bool>,
+    /// The present response's head was handed over.
+    pub(super) answering: Cell<bool>,
+    /// Why its next request cannot be read.
+    pub(super) fault: Cell<Option<Fault>>,
+    /// Why the body of its present request cannot be read.
+    pub(super) body_fault: Cell<Option<Fault>>,
+    /// It will send no more.
+    pub(super) finished_sending: Cell<bool>,
+    /// When the request head that is still incomplete began.
+    pub(super) head_began: Cell<Option<Instant>>,
+    /// It is inside a request body.
+    pub(super) in_body: Cell<bool>,
+    /// The last read found nothing: it is waited for.
+    pub(super) read_blocked: Cell<bool>,
+    /// The last write did not fit: it does not read.
+    pub(super) write_blocked: Cell<bool>,
+    /// It speaks HTTP/2.
+    pub(super) is_h2: Cell<bool>,
+    /// A response that is complete but for its last bytes, which are on their way to the client.
+    pub(super) finishing: RefCell<Option<Record>>,
+    /// An upgrade that begins once its 101 is written.
+    pub(super) tunnel: RefCell<Option<PendingTunnel>>,
+    /// When bytes last moved, or the last response ended.
+    pub(super) active_at: Cell<Instant>,
+    trusted: Cell<Option<(u64, bool)>>,
+}
+
+impl Client {
+    pub(super) fn new(peer: PeerAddr, port: Option<u16>, now: Instant) -> Self {
+        let forwarded_for = match peer.ip() {
+            Some(ip) => HeaderValue::try_from(ip.to_string()).unwrap_or(UNKNOWN),
+            None => UNKNOWN,
+        };
+        Self {
+            peer,
+            forwarded_for,
+            port,
+            in_flight: Cell::new(0),
+            answer_due: Cell::new(false),
+            answering: Cell::new(false),
+            fault: Cell::new(None),
+            body_fault: Cell::new(None),
+            finished_sending: Cell::new(false),
+            head_began: Cell::new(None),
+            in_body: Cell::new(false),
+            read_blocked: Cell::new(false),
+            write_blocked: Cell::new(false),
+            is_h2: Cell::new(false),
+            finishing: RefCell::new(None),
+            tunnel: RefCell::new(None),
+            active_at: Cell::new(now),
+            trusted: Cell::new(None),
+        }
+    }
+
+    /// Whether this peer's own `X-Forwarded-*` headers are believed.
+    pub(super) fn is_trusted(&self, plan: &Plan) -> bool {
+        if let Some((generation, trusted)) = self.trusted.get()
+            && generation == plan.generation
+        {
+            return trusted;
+        }
+        let trusted = self.peer.ip().is_some_and(|ip| contains(&plan.trusted, ip));
+        self.trusted.set(Some((plan.generation, trusted)));
+        trusted
+    }
+
+    /// Everything written so far has reached the client's socket.
+    pub(super) fn delivered(&self) {
+        self.answer_due.set(self.in_flight.get() > 0);
+        if let Some(record) = self.finishing.take() {
+            let now = Instant::now();
+            self.active_at.set(now);
+            record.delivered(now);
+        }
+    }
+}
+
+/// `X-Forwarded-For`'s word for a client without an address (RFC 7239, section 6.2).
+const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
+
+/// Whether one of `ranges` holds `ip`.
+pub(super) fn contains(ranges: &[ipnet::IpNet], ip: IpAddr) -> bool {
+    ranges.iter().any(|range| range.contains(&ip))
+}

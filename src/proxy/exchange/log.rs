@@ -1,0 +1,98 @@
+//! The access-log line of one exchange, built only where the log is on.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{StatusCode, header, request};
+
+use super::record::nanos_between;
+use crate::plan::{Service, Version};
+use crate::proxy::client::Client;
+use crate::proxy::worker::Worker;
+use crate::telemetry::access_log::{AccessLogSender, Entry};
+use crate::telemetry::{Why, WorkerCell};
+use crate::upstream::BodyWatch;
+use crate::wire::PeerAddr;
+
+/// A line in the making.
+#[derive(Debug)]
+pub(super) struct LogLine {
+    entry: Entry,
+    body: Option<Rc<BodyWatch>>,
+    sender: AccessLogSender,
+    cell: Arc<WorkerCell>,
+}
+
+impl LogLine {
+    /// The line of a request that has just come; `None` where no log is kept. Queries are left out: they hold what
+    /// people would not want to find in a log.
+    pub(super) fn begin(worker: &Worker, client: &Client, parts: &request::Parts) -> Option<Box<Self>> {
+        let sender = worker.shared.access_log.clone()?;
+        let host = parts.uri.authority().map(|authority| authority.as_str().to_owned()).or_else(|| {
+            let host = parts.headers.get(header::HOST)?;
+            Some(String::from_utf8_lossy(host.as_bytes()).into_owned())
+        });
+        let entry = Entry {
+            time: SystemTime::now(),
+            client: match client.peer {
+                PeerAddr::Ip(address) => Some(address),
+                PeerAddr::Unix => None,
+            },
+            protocol: parts.version,
+            method: Some(parts.method.clone()),
+            host,
+            path: Some(parts.uri.path().to_owned()),
+            status: None,
+            service: None,
+            version: None,
+            why: None,
+            outcome: "",
+            duration: Duration::ZERO,
+            first_byte: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        Some(Box::new(Self { entry, body: None, sender, cell: Arc::clone(&worker.cell) }))
+    }
+
+    /// A version was picked.
+    pub(super) fn picked(&mut self, service: &Service, version: &Version, why: Why) {
+        self.entry.service = Some(Arc::clone(&service.name));
+        self.entry.version = Some(Arc::clone(&version.name));
+        self.entry.why = Some(why);
+    }
+
+    /// The request has a body.
+    pub(super) fn body(&mut self, body: Rc<BodyWatch>) {
+        self.body = Some(body);
+    }
+
+    /// The response's head goes to the client.
+    pub(super) fn head(&mut self, status: StatusCode, nanos: u64) {
+        self.entry.status = Some(status.as_u16());
+        self.entry.first_byte = Some(Duration::from_nanos(nanos));
+    }
+
+    /// Bytes of the response's body go to the client.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.entry.bytes_out += bytes as u64;
+    }
+
+    /// The exchange is over.
+    pub(super) fn write(mut self, outcome: &'static str, nanos: u64) {
+        self.entry.outcome = outcome;
+        self.entry.duration = Duration::from_nanos(nanos);
+        self.entry.bytes_in = self.body.map_or(0, |body| body.bytes());
+        if !self.sender.send(self.entry) {
+            self.cell.access_log_dropped();
+        }
+    }
+
+    /// serin has answered a request that reached no version.
+    pub(super) fn unrouted(mut self, status: StatusCode, kind: &'static str, started: Instant) {
+        let nanos = nanos_between(started, Instant::now());
+        self.head(status, nanos);
+        self.write(kind, nanos);
+    }
+}

@@ -1,0 +1,198 @@
+//! One request and its response: *ask → pick → forward → relay → record*.
+//!
+//! Everything up to sending is plain functions; what then has to be waited for is one small future. (Moving a request
+//! from future to future costs more than looking at it.)
+
+mod answer;
+mod ask;
+mod forward;
+mod glance;
+mod headers;
+mod log;
+mod pick;
+mod record;
+mod relay;
+mod send;
+mod time_limit;
+mod upgrade;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request, uri};
+use hyper::body::Incoming;
+
+use ask::Asked;
+use forward::Forward;
+use log::LogLine;
+pub(super) use record::Record;
+use relay::RelayBody;
+use time_limit::TimeLimit;
+
+use super::client::Client;
+use super::problem::Problem;
+use super::view::View;
+use super::worker::Worker;
+use crate::plan::{Filter, Host, Matched};
+use crate::telemetry::Refusal;
+
+/// Answers the requests of one client connection.
+#[derive(Debug, Clone)]
+pub(super) struct Exchanges {
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+}
+
+impl Exchanges {
+    pub(super) fn new(worker: Rc<Worker>, client: Rc<Client>) -> Self {
+        Self { worker, client }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Exchanges {
+    type Response = Response<RelayBody>;
+    type Error = Infallible;
+    type Future = Exchange;
+
+    fn call(&self, request: Request<Incoming>) -> Exchange {
+        let busy = Busy::new(Rc::clone(&self.client));
+        let state = match begin(&self.worker, request, busy) {
+            Ok(forward) => State::Forwarded(Box::pin(forward.run())),
+            Err(answer) => State::Answered(Some(answer)),
+        };
+        Exchange { exchanges: self.clone(), state }
+    }
+}
+
+/// A response to come.
+pub(super) struct Exchange {
+    exchanges: Exchanges,
+    state: State,
+}
+
+enum State {
+    /// serin answers by itself.
+    Answered(Option<Box<Response<RelayBody>>>),
+    /// A version answers. Boxed, so that an idle connection does not carry the room for it.
+    Forwarded(Pin<Box<dyn Future<Output = Response<RelayBody>>>>),
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<RelayBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { exchanges: Exchanges { worker, client }, state } = self.get_mut();
+        let mut response = match state {
+            // Invariant: a future is not polled again once it was ready.
+            State::Answered(answer) => *answer.take().expect("polled once"),
+            State::Forwarded(forwarded) => ready!(forwarded.as_mut().poll(cx)),
+        };
+        let ends = worker.draining_since().is_some() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if ends && !client.is_h2.get() {
+            // An answer that needs no waiting is written before the connection's loop gets to say so.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A connection is busy for as long as a request on it is not answered whole.
+#[derive(Debug)]
+struct Busy(Rc<Client>);
+
+impl Busy {
+    fn new(client: Rc<Client>) -> Self {
+        client.in_flight.set(client.in_flight.get() + 1);
+        client.answer_due.set(true);
+        client.answering.set(false);
+        Self(client)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+    }
+}
+
+/// A request that has come and is not answered yet.
+struct Arrival {
+    started: Instant,
+    log: Option<Box<LogLine>>,
+    busy: Busy,
+}
+
+/// Finds out where a request goes; gives the answer where it goes nowhere.
+fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<Forward, Box<Response<RelayBody>>> {
+    let started = Instant::now();
+    let view = worker.view();
+    let (mut parts, body) = request.into_parts();
+    let arrival = Arrival { started, log: LogLine::begin(worker, &busy.0, &parts), busy };
+
+    let is_h2 = arrival.busy.0.is_h2.get();
+    let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
+        Ok(asked) => asked,
+        Err((refusal, detail)) => return Err(refuse(worker, refusal, detail, arrival).into()),
+    };
+    let Some(matched) = find_route(&view, &asked, &mut parts) else {
+        return Err(refuse(worker, Refusal::NoRoute, "No route matches this request.", arrival).into());
+    };
+    match matched.route.service {
+        Some(service) => Ok(Forward::new(worker, &view, matched, service, &asked, parts, body, arrival)),
+        None => Err(redirect(worker, matched, &asked, &parts, arrival).into()),
+    }
+}
+
+/// The route of a request. `OPTIONS *` asks about the server as a whole; what answers for its root answers that.
+fn find_route<'a>(view: &'a View, asked: &Asked, parts: &mut request::Parts) -> Option<Matched<'a>> {
+    let host = asked.host();
+    if parts.uri.path() != "*" {
+        return view.plan.routes.find(Host(&host), parts);
+    }
+    let target = std::mem::replace(&mut parts.uri, Uri::from_static("/"));
+    let found = view.plan.routes.find(Host(&host), parts);
+    parts.uri = target;
+    found
+}
+
+/// Answers a request that reaches no version.
+fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arrival) -> Response<RelayBody> {
+    worker.cell.refused(refusal);
+    let problem = Problem::refused(refusal, detail);
+    if let Some(log) = arrival.log {
+        log.unrouted(problem.status, problem.kind, arrival.started);
+    }
+    answer::refused(&problem, &arrival.busy)
+}
+
+/// Answers by the route's redirect filter.
+fn redirect(
+    worker: &Worker,
+    matched: Matched<'_>,
+    asked: &Asked,
+    parts: &request::Parts,
+    arrival: Arrival,
+) -> Response<RelayBody> {
+    let filter = matched.route.filters.iter().find_map(|filter| match filter {
+        Filter::Redirect(redirect) => Some(redirect),
+        _ => None,
+    });
+    let port = arrival.busy.0.port;
+    let location = filter.and_then(|redirect| {
+        let location = redirect.location(&uri::Scheme::HTTP, Host(&asked.host()), port, parts, matched)?;
+        Some((redirect.status, location))
+    });
+    match location {
+        Some((status, location)) => {
+            if let Some(log) = arrival.log {
+                log.unrouted(status, "redirect", arrival.started);
+            }
+            answer::redirect(status, location, &arrival.busy)
+        }
+        None => refuse(worker, Refusal::NoRoute, "The route leads nowhere.", arrival),
+    }
+}

@@ -1,0 +1,61 @@
+//! Which version answers.
+
+use http::request;
+
+use crate::plan::{Plan, Service, StickyKey, VersionId};
+use crate::proxy::client::{Client, contains};
+use crate::telemetry::Why;
+
+/// The version and what decided it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Picked {
+    pub(super) version: VersionId,
+    pub(super) why: Why,
+}
+
+/// Picks by hand where the client may, else by the sticky key, else by lot.
+pub(super) fn pick(
+    service: &Service,
+    parts: &request::Parts,
+    client: &Client,
+    plan: &Plan,
+    rng: &mut fastrand::Rng,
+) -> Picked {
+    if let Some(version) = chosen_by_hand(service, parts, client) {
+        return Picked { version, why: Why::Override };
+    }
+    let address = client_address(parts, client, plan);
+    match StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address) {
+        Some(key) => Picked { version: service.split.pick_key(key.as_bytes()), why: Why::Key },
+        None => Picked { version: service.split.pick_draw(rng.u64(..)), why: Why::Draw },
+    }
+}
+
+fn chosen_by_hand(service: &Service, parts: &request::Parts, client: &Client) -> Option<VersionId> {
+    let allowed = service.version_override.as_ref()?;
+    let name = parts.headers.get(&allowed.header)?.to_str().ok()?;
+    let ip = client.peer.ip()?;
+    contains(&allowed.from, ip).then(|| service.version_named(name)).flatten()
+}
+
+/// The client's address: the peer's own, or where the peer is a trusted proxy the last address in `X-Forwarded-For` that
+/// is not one of ours.
+fn client_address(parts: &request::Parts, client: &Client, plan: &Plan) -> Option<std::net::IpAddr> {
+    if !client.is_trusted(plan) {
+        return client.peer.ip();
+    }
+    let lines = parts.headers.get_all("x-forwarded-for").iter().rev();
+    let named = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.rsplit(','))
+        .map_while(|address| address.trim().parse::<std::net::IpAddr>().ok())
+        .map(|address| address.to_canonical());
+    let mut nearest = client.peer.ip();
+    for address in named {
+        nearest = Some(address);
+        if !contains(&plan.trusted, address) {
+            break;
+        }
+    }
+    nearest
+}

@@ -1,0 +1,154 @@
+//! A response's body on its way to the client, with the upstream connection that brings it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::{Busy, Record, TimeLimit};
+use crate::telemetry::Failure;
+use crate::upstream::{Lease, clean_trailers};
+
+/// Why a response that had begun could not be finished. The client's connection is closed, or its stream reset, so that
+/// it cannot take what it got for the whole.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::proxy) enum BrokenOff {
+    #[error("the upstream's response ended early")]
+    Truncated,
+    #[error("the upstream took too long")]
+    TimedOut,
+}
+
+/// A response's body.
+#[derive(Debug)]
+pub(in crate::proxy) enum RelayBody {
+    /// serin's own words, or none.
+    Own(Option<Bytes>),
+    /// What the upstream sends.
+    Relayed(Relay),
+}
+
+/// The connection is ridden by the body: whoever polls the one moves the other, and dropping the one drops the other.
+#[derive(Debug)]
+pub(in crate::proxy) struct Relay {
+    incoming: Incoming,
+    /// Until the response is complete.
+    ending: Option<Ending>,
+    limit: TimeLimit,
+}
+
+#[derive(Debug)]
+struct Ending {
+    lease: Lease,
+    record: Record,
+    busy: Busy,
+}
+
+impl RelayBody {
+    /// Passes on what the upstream sends. A body that has ended already is completed on the spot.
+    pub(super) fn relay(incoming: Incoming, lease: Lease, record: Record, limit: TimeLimit, busy: Busy) -> Self {
+        let mut relay = Relay { incoming, ending: Some(Ending { lease, record, busy }), limit };
+        if relay.incoming.is_end_stream() {
+            relay.complete();
+            return Self::Own(None);
+        }
+        Self::Relayed(relay)
+    }
+
+    /// serin's own answer. `record`: where a version was to answer.
+    pub(super) fn own(body: String, record: Option<Record>, busy: &Busy) -> Self {
+        match record {
+            Some(record) => record.complete(&busy.0),
+            None => busy.0.active_at.set(Instant::now()),
+        }
+        Self::Own((!body.is_empty()).then(|| body.into()))
+    }
+}
+
+impl Relay {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let Some(ending) = &mut self.ending else { return Poll::Ready(None) };
+        match ending.lease.poll_frame(&mut self.incoming, cx) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame)))),
+            Poll::Ready(Some(Err(_))) => {
+                Poll::Ready(Some(Err(self.break_off(Failure::Truncated, BrokenOff::Truncated))))
+            }
+            Poll::Ready(None) => {
+                self.complete();
+                Poll::Ready(None)
+            }
+            Poll::Pending if self.limit.poll_passed(cx) => {
+                Poll::Ready(Some(Err(self.break_off(Failure::Timeout, BrokenOff::TimedOut))))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let Some(ending) = &mut self.ending else { return frame };
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                ending.record.sent(data.len());
+                Frame::data(data)
+            }
+            Err(other) => match other.into_trailers() {
+                Ok(trailers) => {
+                    let trailers = clean_trailers(trailers);
+                    ending.record.trailers(&trailers);
+                    Frame::trailers(trailers)
+                }
+                Err(other) => other,
+            },
+        };
+        if frame.is_trailers() || self.incoming.is_end_stream() {
+            self.complete();
+        } else {
+            self.limit.progressed(Instant::now());
+        }
+        frame
+    }
+
+    fn complete(&mut self) {
+        if let Some(Ending { lease, record, busy }) = self.ending.take() {
+            lease.finish();
+            record.complete(&busy.0);
+        }
+    }
+
+    /// Dropping what is left closes the upstream connection and writes the record.
+    fn break_off(&mut self, failure: Failure, why: BrokenOff) -> BrokenOff {
+        if let Some(mut ending) = self.ending.take() {
+            ending.record.fail(failure);
+        }
+        why
+    }
+}
+
+impl Body for RelayBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Self::Relayed(relay) => relay.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_none(),
+            Self::Relayed(relay) => relay.ending.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Relayed(relay) => relay.incoming.size_hint(),
+        }
+    }
+}
