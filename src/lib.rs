@@ -1,6 +1,7 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 
 pub mod config;
+pub mod control;
 pub mod plan;
 pub mod proxy;
 pub mod stats;

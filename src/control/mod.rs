@@ -1,0 +1,14 @@
+//! Floor 4. The one writer: every change of what is in force comes in here, and every plan goes out from here.
+//!
+//! A file that was edited and a call of the admin API are the same kind of thing, a [`Change`] with an actor and a
+//! reason. It is checked against what is in force, and only then published; nothing else publishes. The last change
+//! wins, wherever it came from. This room never touches a request.
+
+mod files;
+mod force;
+mod run;
+mod watch;
+
+pub use files::{Files, FilesError, Hash, beside};
+pub use force::{Change, InForce, Refused};
+pub use run::{Control, DataPlane, Handle, Start};

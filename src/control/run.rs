@@ -1,0 +1,265 @@
+//! The one writer at work: changes in, plans out, one after another.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::files::{Files, Seen};
+use super::force::{Change, InForce, Refused};
+use super::watch::FileWatch;
+use crate::config::{Listener, Settings};
+use crate::plan::Plan;
+use crate::telemetry::{Registry, ReloadResult, WeightShare};
+
+/// After the first sign of a change: how long to wait for the writer to finish.
+const SETTLE: Duration = Duration::from_millis(5);
+/// Before something wrong is reported: how long it must stay as it is. An editor that writes in place shows an empty or
+/// half a file for a moment.
+const DOUBT: Duration = Duration::from_millis(30);
+/// How often the files are read although nobody noticed a change.
+const POLL: Duration = Duration::from_secs(2);
+/// Changes waiting for their turn.
+const QUEUE: usize = 64;
+
+/// What carries out what is in force. The data plane, seen from here.
+pub trait DataPlane {
+    /// Starts listening wherever `listeners` name an address that is not listened on yet.
+    ///
+    /// # Errors
+    /// A sentence for the operator; then nothing has changed.
+    fn open(&mut self, listeners: &[Listener]) -> Result<(), String>;
+
+    /// Puts a plan in force.
+    fn publish(&mut self, plan: &Arc<Plan>);
+
+    /// Stops listening wherever `listeners` does not name the address any more.
+    fn close_others(&mut self, listeners: &[Listener]);
+}
+
+/// Where changes are handed in.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    drain_timeout: watch::Receiver<Duration>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Change(Change, oneshot::Sender<Result<Arc<Plan>, Refused>>),
+    Reload,
+}
+
+impl Handle {
+    /// Hands in a change and waits until it is in force; gives the plan that is then.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing has changed.
+    pub async fn change(&self, change: Change) -> Result<Arc<Plan>, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Change(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Has the files read again, as SIGHUP asks for.
+    pub async fn reload(&self) {
+        // Where nobody listens any more, there is nothing to reload.
+        let _ = self.requests.send(Request::Reload).await;
+    }
+
+    /// How long requests in flight may take to finish at the end, by the files in force.
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        *self.drain_timeout.borrow()
+    }
+}
+
+/// The one writer.
+pub struct Control<D> {
+    config: PathBuf,
+    files: Files,
+    in_force: InForce,
+    data_plane: D,
+    registry: Arc<Registry>,
+    requests: mpsc::Receiver<Request>,
+    noticed: mpsc::Receiver<()>,
+    watch: FileWatch,
+    drain_timeout: watch::Sender<Duration>,
+    /// Content that was refused, so that it is reported once.
+    refused: Option<Seen>,
+}
+
+/// What the control plane starts from.
+pub struct Start<D> {
+    /// The path of `serin.yaml`.
+    pub config: PathBuf,
+    /// The files as read.
+    pub files: Files,
+    /// What they say.
+    pub in_force: InForce,
+    /// What carries it out; the first plan is published already.
+    pub data_plane: D,
+    /// Where reloads are counted.
+    pub registry: Arc<Registry>,
+}
+
+impl<D: DataPlane> Control<D> {
+    /// The writer, watching the files from now on.
+    #[must_use]
+    pub fn new(Start { config, files, in_force, data_plane, registry }: Start<D>) -> (Self, Handle) {
+        let (sender, requests) = mpsc::channel(QUEUE);
+        let (notice, noticed) = mpsc::channel(1);
+        let mut watch = FileWatch::new(notice);
+        watch.follow(files.paths());
+        let (drain_timeout, asked) = watch::channel(in_force.settings().drain_timeout);
+        let refused = None;
+        let control =
+            Self { config, files, in_force, data_plane, registry, requests, noticed, watch, drain_timeout, refused };
+        control.report_in_force();
+        (control, Handle { requests: sender, drain_timeout: asked })
+    }
+
+    /// Works until every [`Handle`] is gone.
+    pub async fn run(mut self) {
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                request = self.requests.recv() => match request {
+                    Some(Request::Change(change, answer)) => {
+                        // Whoever asked may have left; the change holds all the same.
+                        let _ = answer.send(self.change(&change));
+                    }
+                    Some(Request::Reload) => self.look(true).await,
+                    None => return,
+                },
+                Some(()) = self.noticed.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    // What was noticed meanwhile is covered by the look that follows.
+                    while self.noticed.try_recv().is_ok() {}
+                    self.look(false).await;
+                }
+                _ = poll.tick() => self.look(false).await,
+            }
+        }
+    }
+
+    fn change(&mut self, change: &Change) -> Result<Arc<Plan>, Refused> {
+        let Change { actor, reason, service, weights } = change;
+        match self.in_force.with_change(change) {
+            Ok(next) => {
+                self.publish(next);
+                tracing::info!(%actor, %reason, %service, ?weights, "weights changed");
+                Ok(Arc::clone(self.in_force.plan()))
+            }
+            Err(refused) => {
+                tracing::warn!(%actor, %reason, %service, ?weights, %refused, "a change of weights was refused");
+                Err(refused)
+            }
+        }
+    }
+
+    /// Looks whether the files say something new. `asked`: somebody wants to know even if not.
+    async fn look(&mut self, asked: bool) {
+        let mut now = self.files.seen_now();
+        if now == self.files.seen() {
+            self.refused = None;
+            if asked {
+                self.count(ReloadResult::Unchanged, [true, true]);
+                tracing::info!("the files say what is in force already");
+            }
+            return;
+        }
+        if !asked && self.refused.as_ref() == Some(&now) {
+            return;
+        }
+        let started = Instant::now();
+        loop {
+            match Files::read(&self.config, None) {
+                Ok((files, loaded)) => return self.apply(files, loaded),
+                Err(error) if started.elapsed() >= DOUBT => {
+                    // Where serin.yaml is what is wrong, weights hold all the same: they may be the way back.
+                    if let Some((files, loaded)) = self.files.with_newer_weights() {
+                        self.apply(files, loaded);
+                    }
+                    return self.refuse(&error.to_string(), now);
+                }
+                Err(_) => tokio::time::sleep(SETTLE).await,
+            }
+            // What is refused in the end is what was there then.
+            now = self.files.seen_now();
+        }
+    }
+
+    fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let changed = files.seen().differs_from(&self.files.seen());
+        let next = self.in_force.with_files(loaded);
+        if let Err(error) = self.data_plane.open(&next.settings().listeners) {
+            return self.refuse(&error, files.seen());
+        }
+        self.warn_of_restart(next.settings());
+        self.files = files;
+        self.watch.follow(self.files.paths());
+        self.refused = None;
+        self.publish(next);
+        self.data_plane.close_others(&self.in_force.settings().listeners);
+        self.count(ReloadResult::Applied, changed);
+        tracing::info!(generation = self.in_force.plan().generation, "the files' new content is in force");
+    }
+
+    fn publish(&mut self, next: InForce) {
+        self.data_plane.publish(next.plan());
+        self.in_force = next;
+        self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);
+        self.report_in_force();
+    }
+
+    fn refuse(&mut self, error: &str, seen: Seen) {
+        self.count(ReloadResult::Refused, seen.differs_from(&self.files.seen()));
+        // The one that is wrong is where the next change will be, also where it is not in force yet.
+        self.watch.follow(self.files.paths().chain(seen.weights_path()));
+        self.refused = Some(seen);
+        let generation = self.in_force.plan().generation;
+        // In the message and not as a field, which would stand at the end of many lines.
+        tracing::error!("refused; generation {generation} stays in force:\n{error}");
+    }
+
+    fn warn_of_restart(&self, next: &Settings) {
+        let now = self.in_force.settings();
+        let fixed = [
+            ("workers", now.workers != next.workers),
+            ("admin", now.admin != next.admin),
+            ("accessLog", now.access_log != next.access_log),
+        ];
+        for (key, _) in fixed.iter().filter(|(_, differs)| *differs) {
+            tracing::warn!(key, "this key takes effect at the next start only");
+        }
+    }
+
+    fn count(&self, result: ReloadResult, which: [bool; 2]) {
+        for (file, _) in self.files.each().into_iter().zip(which).filter(|(_, changed)| *changed) {
+            if let Some(file) = file {
+                self.registry.control().reloaded(&file.short_name(), result);
+            }
+        }
+    }
+
+    fn report_in_force(&self) {
+        let control = self.registry.control();
+        let files = self.files.each().into_iter().flatten();
+        control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())));
+        let shares = self.in_force.plan().services.iter().flat_map(|service| {
+            service.versions.iter().enumerate().map(|(index, version)| {
+                let share = service.split.share(crate::plan::VersionId::from_index(index));
+                WeightShare { service: Arc::clone(&service.name), version: Arc::clone(&version.name), share }
+            })
+        });
+        control.set_weights(shares);
+        control.set_config_effective(SystemTime::now());
+    }
+}
