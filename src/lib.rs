@@ -1,5 +1,6 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 
+pub mod admin;
 pub mod config;
 pub mod control;
 pub mod plan;

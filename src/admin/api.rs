@@ -1,0 +1,182 @@
+//! The admin API's answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::problem::Problem;
+use super::serve::{Admin, Phase};
+use super::view::{ServiceView, ServicesView};
+use crate::control::{Change, Refused};
+use crate::telemetry::exposition;
+
+/// Longest body of a request to the admin API, in bytes.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+/// Longest reason, in characters.
+const MAX_REASON: usize = 1000;
+
+/// All routes of the admin address.
+pub(super) fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/services", get(services))
+        .route("/api/v1/services/{service}", get(service))
+        .route("/api/v1/services/{service}/weights", put(set_weights))
+        .route("/api/v1/openapi.json", get(openapi))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+        .with_state(admin)
+}
+
+async fn index() -> &'static str {
+    "serin\n\n\
+     GET /livez                               200 while the process lives\n\
+     GET /readyz                              200 while it takes requests\n\
+     GET /metrics                             Prometheus text, or protobuf when asked for\n\
+     GET /api/v1/services                     weights, rates and latencies of all services\n\
+     GET /api/v1/services/{service}           of one\n\
+     PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
+     GET /api/v1/openapi.json                 this, for programs\n"
+}
+
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.readiness.phase() {
+        Phase::Ready => "ok\n".into_response(),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
+        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = exposition::negotiate(accept);
+    let body = exposition::render(&admin.registry, format);
+    ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
+}
+
+async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
+    Json(ServicesView::new(&admin.plan(), &admin.observer.recent()))
+}
+
+async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ServiceView>, Problem> {
+    let name = named(name)?;
+    let plan = admin.plan();
+    let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
+    Ok(Json(ServiceView::new(service, &admin.observer.recent())))
+}
+
+/// What `PUT …/weights` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SetWeights {
+    /// By version; a version left out gets 0.
+    weights: BTreeMap<String, f64>,
+    /// Why, for whoever looks later.
+    #[serde(default)]
+    reason: String,
+}
+
+async fn set_weights(
+    State(admin): State<Arc<Admin>>,
+    name: ServiceName,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<ServiceView>, Problem> {
+    let name = named(name)?;
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let asked: SetWeights = serde_json::from_slice(&body).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("The body is not what is expected: {error}."))
+    })?;
+    if asked.reason.chars().count() > MAX_REASON {
+        let detail = format!("The reason is longer than {MAX_REASON} characters.");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    let change =
+        Change { actor: "admin-api".to_owned(), reason: asked.reason, service: name.clone(), weights: asked.weights };
+    let plan = admin.control.change(change).await.map_err(|refused| {
+        let status = match refused {
+            Refused::UnknownService { .. } => StatusCode::NOT_FOUND,
+            Refused::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Problem::new(status, refused.to_string())
+    })?;
+    let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
+    Ok(Json(ServiceView::new(service, &admin.observer.recent())))
+}
+
+/// The service's name in the path, unless that is no text.
+type ServiceName = Result<Path<String>, PathRejection>;
+
+fn named(name: ServiceName) -> Result<String, Problem> {
+    let Path(name) = name.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    Ok(name)
+}
+
+fn unknown_service(name: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("There is no service `{name}`."))
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("There is nothing at {}.", uri.path()))
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not offered at {}.", uri.path()))
+}
+
+async fn openapi() -> Json<serde_json::Value> {
+    Json(document())
+}
+
+/// The `OpenAPI` document of this API.
+fn document() -> serde_json::Value {
+    let answer =
+        |schema: serde_json::Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
+    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
+    let text = |description: &str| json!({"description": description, "content": {"text/plain": {}}});
+    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
+    json!({
+        "openapi": "3.1.0",
+        "info": {"title": "serin admin API", "version": env!("CARGO_PKG_VERSION")},
+        "paths": {
+            "/livez": {"get": {"operationId": "livez", "responses": {"200": text("the process lives")}}},
+            "/readyz": {"get": {"operationId": "readyz",
+                "responses": {"200": text("takes requests"), "503": text("starting or draining")}}},
+            "/metrics": {"get": {"operationId": "metrics", "responses": {"200": text("Prometheus exposition")}}},
+            "/api/v1/services": {"get": {"operationId": "listServices",
+                "responses": {"200": answer(schema_of::<ServicesView>())}}},
+            "/api/v1/services/{service}": {"parameters": name, "get": {"operationId": "getService",
+                "responses": {"200": answer(schema_of::<ServiceView>()), "404": problem("no such service")}}},
+            "/api/v1/services/{service}/weights": {"parameters": name, "put": {"operationId": "setWeights",
+                "requestBody": {"required": true,
+                    "content": {"application/json": {"schema": schema_of::<SetWeights>()}}},
+                "responses": {"200": answer(schema_of::<ServiceView>()), "400": problem("not what is expected"),
+                    "404": problem("no such service"), "413": problem("too long"),
+                    "422": problem("no such version, or weights that are none"), "503": problem("shutting down")}}},
+        }
+    })
+}
+
+fn schema_of<T: JsonSchema>() -> serde_json::Value {
+    let mut settings = schemars::generate::SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}

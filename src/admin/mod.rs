@@ -1,0 +1,13 @@
+//! Floor 5. What people and programs ask of a running serin: probes, metrics, the state of the services, changes.
+//!
+//! A change asked for here goes through `control` like every other. This room decides nothing by itself.
+
+mod api;
+mod observer;
+mod problem;
+mod serve;
+mod view;
+
+pub use observer::Observer;
+pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use view::{LatencyView, ServiceView, ServicesView, VersionView};

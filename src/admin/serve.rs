@@ -1,0 +1,84 @@
+//! The admin address.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::api;
+use super::observer::Observer;
+use crate::control::Handle;
+use crate::plan::Plan;
+use crate::telemetry::Registry;
+
+/// What the admin API answers from.
+pub struct Admin {
+    /// Where changes are handed in.
+    pub control: Handle,
+    /// The plan in force.
+    pub plan: Box<dyn Fn() -> Arc<Plan> + Send + Sync>,
+    /// The figures.
+    pub registry: Arc<Registry>,
+    /// Their last seconds.
+    pub observer: Arc<Observer>,
+    /// Whether requests are taken.
+    pub readiness: Arc<Readiness>,
+}
+
+impl Admin {
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        (self.plan)()
+    }
+}
+
+/// Where the process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all listeners are open yet.
+    Starting,
+    /// Requests are taken.
+    Ready,
+    /// No new connections are taken; what is in flight finishes.
+    Draining,
+}
+
+/// Where the process stands, for whoever asks.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicU8);
+
+impl Readiness {
+    /// Moves on to `phase`.
+    pub fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The present phase.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Draining,
+        }
+    }
+}
+
+/// A bound admin address, not yet in any runtime; must not block.
+#[derive(Debug)]
+pub enum AdminListener {
+    /// TCP.
+    Tcp(std::net::TcpListener),
+    /// A unix socket.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Answers on the admin address for as long as it is polled.
+///
+/// # Errors
+/// If the listener fails for good.
+pub async fn serve(listener: AdminListener, admin: Arc<Admin>) -> io::Result<()> {
+    let router = api::router(admin);
+    match listener {
+        AdminListener::Tcp(listener) => axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await,
+        AdminListener::Unix(listener) => axum::serve(tokio::net::UnixListener::from_std(listener)?, router).await,
+    }
+}

@@ -1,0 +1,132 @@
+//! The state of the services as JSON shows it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::observer::Recent;
+use crate::plan::{Plan, Service, VersionId};
+use crate::stats::Snapshot;
+use crate::telemetry::VersionSnapshot;
+
+/// All services.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicesView {
+    /// Number of the plan in force; it grows with every change.
+    pub generation: u64,
+    /// In the order of the configuration.
+    pub services: Vec<ServiceView>,
+}
+
+/// One service.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceView {
+    /// Its name.
+    pub name: String,
+    /// Seconds that rates and recent latencies are taken over.
+    pub window_seconds: f64,
+    /// In order of age: the last is the newest.
+    pub versions: Vec<VersionView>,
+}
+
+/// One version.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionView {
+    /// Its name.
+    pub name: String,
+    /// The weight in force.
+    pub weight: f64,
+    /// Its share of the requests by weight, 0 to 1.
+    pub share: f64,
+    /// Requests begun and not yet answered whole.
+    pub in_flight: u64,
+    /// Requests answered since the start.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failures: u64,
+    /// Requests answered per second of the window.
+    pub requests_per_second: f64,
+    /// Failures per second of the window.
+    pub failures_per_second: f64,
+    /// Of the requests answered in the window.
+    pub latency: LatencyView,
+    /// Of all requests since the start.
+    pub latency_total: LatencyView,
+}
+
+/// Latency quantiles in seconds, from the request's head to the response's last byte; nothing where no request was
+/// answered.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub struct LatencyView {
+    /// Median.
+    pub p50: Option<f64>,
+    /// 90 %.
+    pub p90: Option<f64>,
+    /// 99 %.
+    pub p99: Option<f64>,
+    /// 99.9 %.
+    #[serde(rename = "p99.9")]
+    pub p999: Option<f64>,
+}
+
+impl ServicesView {
+    /// The state of all services of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan, recent: &Recent) -> Self {
+        let services = plan.services.iter().map(|service| ServiceView::new(service, recent)).collect();
+        Self { generation: plan.generation, services }
+    }
+}
+
+impl ServiceView {
+    /// The state of one service.
+    #[must_use]
+    pub fn new(service: &Service, recent: &Recent) -> Self {
+        let versions = service.versions.iter().enumerate();
+        let versions = versions
+            .map(|(index, version)| {
+                let now = recent.now.version(&service.name, &version.name);
+                let then = recent.then.version(&service.name, &version.name);
+                let id = VersionId::from_index(index);
+                VersionView {
+                    name: version.name.to_string(),
+                    weight: service.split.weights()[index].as_f64(),
+                    share: service.split.share(id),
+                    ..figures(now, then, recent.seconds)
+                }
+            })
+            .collect();
+        Self { name: service.name.to_string(), window_seconds: recent.seconds, versions }
+    }
+}
+
+fn figures(now: Option<&VersionSnapshot>, then: Option<&VersionSnapshot>, seconds: f64) -> VersionView {
+    let total = now.map(VersionSnapshot::durations).unwrap_or_default();
+    let before = then.map(VersionSnapshot::durations).unwrap_or_default();
+    let requests = now.map_or(0, VersionSnapshot::requests);
+    let failures = now.map_or(0, VersionSnapshot::failures);
+    let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+    VersionView {
+        name: String::new(),
+        weight: 0.0,
+        share: 0.0,
+        in_flight: now.map_or(0, |now| now.in_flight),
+        requests,
+        failures,
+        requests_per_second: rate(requests, then.map_or(0, VersionSnapshot::requests)),
+        failures_per_second: rate(failures, then.map_or(0, VersionSnapshot::failures)),
+        latency: LatencyView::of(&total.since(&before)),
+        latency_total: LatencyView::of(&total),
+    }
+}
+
+impl LatencyView {
+    /// The quantiles of a histogram.
+    #[must_use]
+    pub fn of(histogram: &Snapshot) -> Self {
+        let quantile = |order| histogram.quantile(order).map(|quantile| quantile.value);
+        Self { p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), p999: quantile(0.999) }
+    }
+}
