@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod control;
+pub mod demo;
 pub mod plan;
 pub mod proxy;
 pub mod stats;

@@ -1,0 +1,28 @@
+//! Floor 5. The demo: two built-in versions of a service, traffic of known users, and a script that widens the new version
+//! by editing the weight file.
+//!
+//! Everything is real but the service: upstreams, clients and the proxy between them talk through sockets, and the split
+//! changes because a file changes. The proxy itself is not started here (that is for the command line); this room gets
+//! to know where it listens and which plan is in force, and decides nothing for it. Figures are the clients' own.
+
+mod files;
+mod messages;
+mod play;
+mod prepare;
+mod scenario;
+mod screen;
+mod summary;
+mod tally;
+mod traffic;
+mod upstream;
+
+pub use messages::Messages;
+pub use prepare::{Demo, DemoError, Options, Proxy};
+pub use scenario::Scenario;
+
+/// The versions, oldest first; an index into this is how the demo's figures are kept.
+const VERSIONS: [&str; 2] = ["old", "new"];
+const OLD: usize = 0;
+const NEW: usize = 1;
+/// The service they are versions of.
+const SERVICE: &str = "checkout";
