@@ -1,0 +1,199 @@
+//! `serin check`: are these files right? Reads them, never binds a port.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::config::{self, Errors, Loaded, Source};
+
+/// What is checked if no file is named.
+const DEFAULT_CONFIG: &str = "config/serin.yaml";
+
+/// Checks the files named: one line for each on standard output and exit code 0 if they are valid, else every error on
+/// standard error and exit code 2. With a `config`, its weight file is checked too, unless `weights` names another.
+pub(super) fn run(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> ExitCode {
+    let found = check(config, weights, flags);
+    // Nothing is left to say or do if the terminal is gone.
+    let _ = write!(io::stdout(), "{}", found.summary);
+    let _ = write!(io::stderr(), "{}", found.complaints);
+    if found.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) }
+}
+
+/// What a check found, in words.
+#[derive(Default)]
+struct Found {
+    /// A line for each valid file.
+    summary: String,
+    /// Every error and warning.
+    complaints: String,
+    errors: usize,
+}
+
+/// A file that was read, or why it was not.
+type Text = Result<String, String>;
+
+fn check(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> Found {
+    let mut found = Found::default();
+    if let Some(flags) = flags {
+        found.error(&format!("{}: flags are not supported by this version", flags.display()));
+    }
+    let nothing_named = config.is_none() && weights.is_none() && flags.is_none();
+    match (config.or(nothing_named.then_some(Path::new(DEFAULT_CONFIG))), weights) {
+        (Some(config), weights) => check_config(config, weights, &mut found),
+        (None, Some(weights)) => check_weights(weights, &mut found),
+        (None, None) => {}
+    }
+    found
+}
+
+fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
+    let name = path.display().to_string();
+    let Some(text) = found.take(read(path, &name)) else {
+        if let Some(weights) = weights {
+            check_weights(weights, found);
+        }
+        return;
+    };
+    let serin = Source { name: &name, text: &text };
+    let weights = weights.map(Path::to_owned).or_else(|| weights_beside(path, serin));
+    let weights_name = weights.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let weights_text = weights.and_then(|path| found.take(read(&path, &weights_name)));
+    let weights = weights_text.as_ref().map(|text| Source { name: &weights_name, text });
+    match config::load(serin, weights) {
+        Ok(loaded) => found.valid(&name, weights.map(|source| source.name), &loaded),
+        Err(errors) => found.refused(&errors),
+    }
+}
+
+fn check_weights(path: &Path, found: &mut Found) {
+    let name = path.display().to_string();
+    let Some(text) = found.take(read(path, &name)) else { return };
+    match config::check_weights_alone(Source { name: &name, text: &text }) {
+        Ok(services) => found.line(&format!("{name}: valid: weights of {}", counted(services, "service"))),
+        Err(errors) => found.refused(&errors),
+    }
+}
+
+/// The weight file that a `serin.yaml` names, relative to its folder.
+fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
+    let weights = config::weights_path(serin)?;
+    Some(path.parent().map_or_else(|| weights.clone(), |folder| folder.join(&weights)))
+}
+
+fn read(path: &Path, name: &str) -> Text {
+    let mut bytes = Vec::new();
+    // One byte more than is allowed, so that too much is seen to be too much.
+    let most = config::MAX_BYTES as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
+    config::text(name, &bytes).map(str::to_owned).map_err(|errors| errors.to_string())
+}
+
+impl Found {
+    fn line(&mut self, line: &str) {
+        self.summary.push_str(line);
+        self.summary.push('\n');
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.complaints.push_str(text);
+        self.complaints.push('\n');
+    }
+
+    fn error(&mut self, text: &str) {
+        self.errors += 1;
+        self.complain(text);
+    }
+
+    fn take(&mut self, text: Text) -> Option<String> {
+        text.map_err(|error| self.error(&error)).ok()
+    }
+
+    fn refused(&mut self, errors: &Errors) {
+        self.errors += errors.0.len();
+        self.complain(&format!("{errors}\n\n{}", counted(errors.0.len(), "error")));
+    }
+
+    fn valid(&mut self, name: &str, weights: Option<&str>, loaded: &Loaded) {
+        for warning in &loaded.warnings {
+            self.complain(&format!("warning: {warning}"));
+        }
+        let listeners = counted(loaded.settings.listeners.len(), "listener");
+        let services = counted(loaded.plan.services.len(), "service");
+        let routes = counted(loaded.plan.routes.routes().len(), "route");
+        self.line(&format!("{name}: valid: {listeners}, {services}, {routes}"));
+        if let Some(weights) = weights {
+            self.line(&format!("{weights}: valid: weights of {}", counted(loaded.file_weights.len(), "service")));
+        }
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIN: &str = "\
+listeners: [{ address: 127.0.0.1:8080 }]
+files: { weights: weights.yaml }
+services: { shop: { versions: { old: { upstream: http://127.0.0.1:9001 }, new: { upstream: http://127.0.0.1:9002 } } } }
+routes: [{ service: shop }]
+";
+
+    fn folder(serin: &str, weights: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, beside) = (folder.path().join("serin.yaml"), folder.path().join("weights.yaml"));
+        std::fs::write(&config, serin).unwrap();
+        std::fs::write(&beside, weights).unwrap();
+        (folder, config, beside)
+    }
+
+    #[test]
+    fn valid_files_are_summed_up_one_line_each() {
+        let (_folder, config, _) = folder(SERIN, "shop: { old: 95, new: 5 }\n");
+        let found = check(Some(&config), None, None);
+        assert_eq!((found.errors, &*found.complaints), (0, ""));
+        let lines: Vec<&str> = found.summary.lines().map(|line| line.split("yaml: ").nth(1).unwrap()).collect();
+        assert_eq!(lines, ["valid: 1 listener, 1 service, 1 route", "valid: weights of 1 service"]);
+    }
+
+    #[test]
+    fn the_weight_file_beside_a_broken_configuration_is_checked_in_the_same_run() {
+        let (_folder, config, _) = folder(&SERIN.replace("listeners", "listners"), "shop: { old: -1 }\n");
+        let found = check(Some(&config), None, None);
+        assert!(found.complaints.contains("listners"), "{}", found.complaints);
+        assert!(found.complaints.contains("weights.yaml:1:14: shop.old"), "{}", found.complaints);
+        assert_eq!(found.summary, "");
+    }
+
+    #[test]
+    fn a_weight_file_named_alone_is_checked_without_knowing_the_services() {
+        let (_folder, _, weights) = folder(SERIN, "any: { thing: 1 }\n");
+        assert_eq!(check(None, Some(&weights), None).errors, 0);
+        std::fs::write(&weights, "any: { thing: .nan }\n").unwrap();
+        assert_eq!(check(None, Some(&weights), None).errors, 1);
+    }
+
+    #[test]
+    fn files_that_are_missing_too_large_or_no_text_are_errors() {
+        let (folder, config, weights) = folder(SERIN, "");
+        let missing = check(Some(&folder.path().join("none.yaml")), None, None);
+        assert!(missing.complaints.contains("none.yaml: cannot be read"), "{}", missing.complaints);
+        std::fs::write(&weights, vec![b'#'; config::MAX_BYTES + 5]).unwrap();
+        assert!(check(None, Some(&weights), None).complaints.contains("too large"));
+        std::fs::write(&weights, b"shop:\n  \xff").unwrap();
+        assert!(check(Some(&config), None, None).complaints.contains("weights.yaml:2:3: the file is not text"));
+        std::fs::remove_file(&weights).unwrap();
+        assert_eq!(check(Some(&config), None, None).errors, 1);
+    }
+
+    #[test]
+    fn flags_are_refused_aloud() {
+        let found = check(None, None, Some(Path::new("flags.yaml")));
+        assert_eq!((found.errors, &*found.complaints), (1, "flags.yaml: flags are not supported by this version\n"));
+    }
+}

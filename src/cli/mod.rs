@@ -1,0 +1,145 @@
+//! Floor 6. The command line: one file per subcommand, each a staged script over the rooms below. No logic lives here.
+
+mod check;
+mod client;
+mod demo;
+mod logging;
+mod pick;
+mod run;
+mod schema;
+mod set;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::demo::Messages;
+
+/// Exit code for bad usage or configuration.
+const BAD_USAGE: u8 = 2;
+
+/// A feature-flag and traffic-split sidecar proxy: routes a configurable share of requests to old and new versions.
+#[derive(Debug, Parser)]
+#[command(name = "serin", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// Address of the admin API: `http://HOST:PORT` or `unix:/PATH`.
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "SERIN_ADMIN")]
+    admin: String,
+    /// File with the token to show to the admin API.
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Say more: -v for debugging, -vv for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// How messages look.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy in the foreground.
+    Run {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "config/serin.yaml")]
+        config: PathBuf,
+    },
+    /// Check files and print every error; binds nothing.
+    Check {
+        /// The configuration file, and the weight file it names.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// A weight file; with --config in place of the one it names.
+        #[arg(long, value_name = "FILE")]
+        weights: Option<PathBuf>,
+        /// A flag file.
+        #[arg(long, value_name = "FILE")]
+        flags: Option<PathBuf>,
+    },
+    /// Run two built-in versions, a proxy and traffic, and watch the new version being widened.
+    Demo(demo::DemoArgs),
+    /// Print weights, rates and latencies per version of a running serin.
+    Status {
+        /// Only this service.
+        service: Option<String>,
+        /// Print again every second.
+        #[arg(long)]
+        watch: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set the weights of a service of a running serin.
+    Set {
+        /// The service.
+        service: String,
+        /// A weight for each version: old=95 new=5.
+        #[arg(required = true, value_name = "VERSION=WEIGHT")]
+        weights: Vec<String>,
+        /// Why, for whoever looks later.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Say which version each key gets; asks the files, no server.
+    Pick {
+        /// The service.
+        service: String,
+        /// A sticky key; may be given many times.
+        #[arg(long = "key", value_name = "KEY", num_args = 1.., required_unless_present = "stdin")]
+        keys: Vec<String>,
+        /// Read keys from standard input, one a line.
+        #[arg(long)]
+        stdin: bool,
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "config/serin.yaml")]
+        config: PathBuf,
+        /// A weight file in place of the one the configuration names.
+        #[arg(long, value_name = "FILE")]
+        weights: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of serin.yaml.
+    Schema,
+}
+
+/// Runs the command line; gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let messages = Messages::default();
+    match &command {
+        Command::Demo(_) => logging::init_for_demo(global.verbose, global.log_format, &messages),
+        _ => logging::init(global.verbose, global.log_format),
+    }
+    match command {
+        Command::Run { config } => run::run(&config),
+        Command::Check { config, weights, flags } => {
+            check::run(config.as_deref(), weights.as_deref(), flags.as_deref())
+        }
+        Command::Demo(args) => demo::run(&args, &messages),
+        Command::Status { service, watch, json } => status::run(&global, service.as_deref(), watch, json),
+        Command::Set { service, weights, reason } => set::run(&global, &service, &weights, &reason),
+        Command::Pick { service, keys, stdin, config, weights } => {
+            pick::run(&config, weights.as_deref(), &service, &keys, stdin)
+        }
+        Command::Schema => schema::run(),
+    }
+}

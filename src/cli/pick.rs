@@ -1,0 +1,219 @@
+//! `serin pick`: which version a key belongs to, answered from a plan alone.
+
+use std::io::{self, BufRead, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::BAD_USAGE;
+use crate::control::Files;
+use crate::plan::Plan;
+
+/// Answers for `keys`, or for those on standard input, from the files; gives the exit code.
+pub(super) fn run(config: &Path, weights: Option<&Path>, service: &str, keys: &[String], stdin: bool) -> ExitCode {
+    let plan = match Files::read(config, weights) {
+        Ok((_, loaded)) => loaded.plan,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let out = io::stdout().lock();
+    let picked = if stdin {
+        pick(&plan, service, lines(io::stdin().lock()), out)
+    } else {
+        pick(&plan, service, keys.iter().map(Ok), out)
+    };
+    match picked {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ (PickError::UnknownService { .. } | PickError::EmptyKey)) => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_USAGE)
+        }
+        Err(PickError::Read(error)) => {
+            eprintln!("reading the keys: {error}");
+            ExitCode::FAILURE
+        }
+        Err(PickError::Write(error)) => {
+            eprintln!("writing the versions: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why not every key got its line.
+#[derive(Debug, thiserror::Error)]
+enum PickError {
+    /// The plan has no such service.
+    #[error("there is no service `{asked}`; the configuration has: {known}")]
+    UnknownService {
+        /// The name that was asked for.
+        asked: String,
+        /// The names there are, separated by commas.
+        known: String,
+    },
+    /// A request with an empty key has no key.
+    #[error("an empty key is no key: a request without one gets a version at random")]
+    EmptyKey,
+    /// The keys cannot be read.
+    #[error("reading the keys")]
+    Read(#[source] io::Error),
+    /// The answers cannot be written.
+    #[error("writing the versions")]
+    Write(#[source] io::Error),
+}
+
+/// Writes a line `KEY VERSION` to `out` for each of `keys`, as they come. A key is written byte for byte; as it may hold
+/// spaces and the name of a version may not, the last word is the version. A reader of `out` who has seen enough and
+/// leaves (`| head`) is no error.
+///
+/// # Errors
+/// If the plan has no service of that name (nothing is written then), a key is empty or cannot be read, or `out` fails.
+fn pick<K: AsRef<[u8]>>(
+    plan: &Plan,
+    service: &str,
+    keys: impl IntoIterator<Item = io::Result<K>>,
+    out: impl Write,
+) -> Result<(), PickError> {
+    let (_, service) = plan.service_named(service).ok_or_else(|| unknown(plan, service))?;
+    let mut out = BufWriter::with_capacity(64 * 1024, out);
+    for key in keys {
+        let key = key.map_err(PickError::Read)?;
+        let key = key.as_ref();
+        if key.is_empty() {
+            return Err(PickError::EmptyKey);
+        }
+        let version = &service.version(service.split.pick_key(key)).name;
+        let line =
+            out.write_all(key).and_then(|()| out.write_all(b" ")).and_then(|()| out.write_all(version.as_bytes()));
+        if let Err(error) = line.and_then(|()| out.write_all(b"\n")) {
+            return unless_reader_left(error);
+        }
+    }
+    out.flush().or_else(unless_reader_left)
+}
+
+/// The keys of a text with one a line; empty lines are passed over, and line ends of either kind are no part of a key.
+fn lines(input: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+    let keys = input.split(b'\n').map(|line| {
+        let mut key = line?;
+        if key.last() == Some(&b'\r') {
+            key.pop();
+        }
+        Ok(key)
+    });
+    keys.filter(|key: &io::Result<Vec<u8>>| key.as_ref().map_or(true, |key| !key.is_empty()))
+}
+
+fn unknown(plan: &Plan, asked: &str) -> PickError {
+    let known: Vec<&str> = plan.services.iter().map(|service| &*service.name).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    PickError::UnknownService { asked: asked.to_owned(), known }
+}
+
+fn unless_reader_left(error: io::Error) -> Result<(), PickError> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(PickError::Write(error)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::plan::{Limits, Protocol, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight};
+
+    fn plan(services: &[&str]) -> Plan {
+        let names: [Arc<str>; 2] = [Arc::from("old"), Arc::from("new")];
+        let service = |name: &&str| {
+            let weights = [70.0, 30.0].map(|weight| Weight::from_f64(weight).unwrap()).into();
+            let version = |name: &Arc<str>| Version {
+                name: Arc::clone(name),
+                header: HeaderValue::from_str(name).unwrap(),
+                upstream: Arc::new(UpstreamSpec { addresses: Vec::new(), protocol: Protocol::Auto }),
+            };
+            Arc::new(Service {
+                name: Arc::from(*name),
+                versions: names.iter().map(version).collect(),
+                sticky: Vec::new(),
+                split: Split::new(name, 0, &names, weights).unwrap(),
+                version_override: None,
+            })
+        };
+        Plan {
+            generation: 1,
+            routes: Arc::new(RouteTable::default()),
+            services: services.iter().map(service).collect(),
+            limits: Limits::default(),
+            trusted: Vec::new(),
+            upstream: UpstreamSettings::default(),
+        }
+    }
+
+    fn picked(plan: &Plan, service: &str, keys: &[&str]) -> Result<String, PickError> {
+        let mut out = Vec::new();
+        pick(plan, service, keys.iter().map(Ok), &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn each_key_gets_a_line_with_the_version_of_the_split() {
+        let plan = plan(&["checkout", "search"]);
+        let split = &plan.services[1].split;
+        let keys = ["user-1", "user-2", "a key with spaces", "user-3", "user-4", "user-5", "user-6", "user-7"];
+        let name = |key: &str| ["old", "new"][split.pick_key(key.as_bytes()).index()];
+        let expected = keys.map(|key| format!("{key} {}", name(key)));
+        assert_eq!(picked(&plan, "search", &keys).unwrap(), expected.join("\n") + "\n");
+        assert!(["old", "new"].iter().all(|version| expected.iter().any(|line| line.ends_with(version))));
+    }
+
+    #[test]
+    fn an_unknown_service_is_answered_with_those_there_are() {
+        let error = picked(&plan(&["checkout", "search"]), "chekcout", &["a"]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no service `chekcout`; the configuration has: checkout, search");
+        let error = picked(&plan(&[]), "checkout", &["a"]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no service `checkout`; the configuration has: none");
+    }
+
+    #[test]
+    fn an_empty_key_is_refused() {
+        assert!(matches!(picked(&plan(&["checkout"]), "checkout", &[""]), Err(PickError::EmptyKey)));
+    }
+
+    #[test]
+    fn lines_become_keys_without_their_ends() {
+        let keys: Result<Vec<_>, _> = lines(&b"a\nb\r\n\n c \r\n\r\n\xff\nlast"[..]).collect();
+        assert_eq!(keys.unwrap(), [&b"a"[..], b"b", b" c ", b"\xff", b"last"]);
+    }
+
+    /// A reader that leaves, or a disk that is full.
+    struct Failing(io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_leaves_ends_the_work_and_any_other_failure_is_told() {
+        let plan = plan(&["checkout"]);
+        let endless = || std::iter::repeat_with(|| Ok(b"key"));
+        assert!(pick(&plan, "checkout", endless(), Failing(io::ErrorKind::BrokenPipe)).is_ok());
+        let full = pick(&plan, "checkout", endless(), Failing(io::ErrorKind::StorageFull));
+        assert!(matches!(full, Err(PickError::Write(_))));
+        let one = || endless().take(1);
+        assert!(pick(&plan, "checkout", one(), Failing(io::ErrorKind::BrokenPipe)).is_ok());
+        assert!(pick(&plan, "checkout", one(), Failing(io::ErrorKind::StorageFull)).is_err());
+    }
+
+    #[test]
+    fn keys_that_cannot_be_read_end_the_work() {
+        let keys = [Ok(b"a"), Err(io::Error::other("gone"))];
+        assert!(matches!(pick(&plan(&["checkout"]), "checkout", keys, Vec::new()), Err(PickError::Read(_))));
+    }
+}

@@ -1,0 +1,349 @@
+//! `serin run`: read, bind, start, say so, wait, drain.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::BAD_USAGE;
+use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
+use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener};
+use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
+use crate::plan::Plan;
+use crate::proxy::{Bound, ListenError, Running, Shared, Workers};
+use crate::telemetry::Registry;
+use crate::telemetry::access_log::{AccessLog, Format, Target};
+use crate::upstream::Resolver;
+
+/// Runs the proxy that `config` describes until it is told to stop; gives the exit code.
+pub(super) fn run(config: &Path) -> ExitCode {
+    match prepare(config).and_then(|prepared| serve(prepared, |ready| say_where(&ready))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(RunError::Files(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_USAGE)
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say_where(ready: &Ready) -> Stop {
+    for (name, address) in &ready.listeners {
+        println!("listening {name} {address}");
+    }
+    if let Some(address) = &ready.admin {
+        println!("listening admin {address}");
+    }
+    Stop::BySignal
+}
+
+/// What is known once everything is bound.
+pub(super) struct Ready {
+    /// Name and address in use of each listener.
+    pub(super) listeners: Vec<(String, String)>,
+    /// The address in use of the admin API.
+    pub(super) admin: Option<String>,
+    /// The plan in force.
+    pub(super) plan: Box<dyn Fn() -> Arc<Plan> + Send + Sync>,
+}
+
+/// What ends the proxy.
+pub(super) enum Stop {
+    /// SIGTERM or SIGINT.
+    BySignal,
+    /// Whoever holds the other end drops it; signals are theirs to hear.
+    When(oneshot::Receiver<()>),
+}
+
+/// Everything that is bound and opened before the first worker starts.
+pub(super) struct Prepared {
+    start: Start<Listening>,
+    shared: Arc<Shared>,
+    running: Running,
+    access_log: Option<AccessLog>,
+    admin: Option<(AdminListener, String)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    #[error("{0}")]
+    Files(#[from] FilesError),
+    #[error("{0}")]
+    Listen(#[from] ListenError),
+    #[error("{what}: {source}")]
+    System { what: String, source: io::Error },
+}
+
+fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::System { what: what.into(), source }
+}
+
+/// Reads the files, binds the listeners and starts the workers.
+pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
+    let (files, loaded) = Files::read(config, None)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let in_force = InForce::new(loaded);
+    let settings = in_force.settings();
+    let workers = settings.workers.unwrap_or_else(granted_cores);
+    let bound = settings
+        .listeners
+        .iter()
+        .map(|listener| Ok((listener.clone(), Bound::new(&listener.address, workers)?)))
+        .collect::<Result<Vec<_>, ListenError>>()?;
+    let admin = settings.admin.as_ref().map(bind_admin).transpose()?;
+    let access_log = settings.access_log.as_ref().map(|log| open_access_log(config, log)).transpose()?;
+    let registry = Arc::new(Registry::new(workers));
+    if let Some(log) = &access_log {
+        registry.control().watch_access_log(log.lost());
+    }
+    let shared = Arc::new(Shared {
+        plan: ArcSwap::new(Arc::clone(in_force.plan())),
+        registry: Arc::clone(&registry),
+        resolver: Resolver::default(),
+        access_log: access_log.as_ref().map(AccessLog::sender),
+        connections: 0.into(),
+    });
+    let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
+    let mut listening = Listening { workers, shared: Arc::clone(&shared), names: BTreeMap::new() };
+    for (listener, bound) in bound {
+        listening.add(&listener, bound);
+    }
+    let start = Start { config: config.to_owned(), files, in_force, data_plane: listening, registry };
+    Ok(Prepared { start, shared, running, access_log, admin })
+}
+
+fn granted_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn open_access_log(config: &Path, settings: &AccessLogSettings) -> Result<AccessLog, RunError> {
+    let target = match &settings.target {
+        AccessLogTarget::Stdout => Target::Stdout,
+        AccessLogTarget::File(path) => Target::File(beside(config, path)),
+    };
+    let format = match settings.format {
+        AccessLogFormat::Json => Format::Json,
+        AccessLogFormat::Text => Format::Text,
+    };
+    AccessLog::open(target, format).map_err(system("cannot open the access log"))
+}
+
+/// Runs the control plane on this thread until it is told to stop; whether everything ended in good order. `when_ready` is
+/// called once everything is bound.
+pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .build()
+        .map_err(system("cannot start the control plane"))?;
+    let result = runtime.block_on(control_plane(prepared, when_ready));
+    // A name look-up may still be waiting for its answer.
+    runtime.shutdown_background();
+    result
+}
+
+async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
+    let Prepared { start, shared, mut running, access_log, admin } = prepared;
+    let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    let workers = start.data_plane.workers.clone();
+    let registry = Arc::clone(&start.registry);
+    let addresses = start.data_plane.names.values().cloned().collect::<Vec<_>>();
+
+    let (control, handle) = Control::new(start);
+    let observer = Arc::new(Observer::new(Arc::clone(&registry)));
+    let readiness = Arc::new(Readiness::default());
+    let controlling = tokio::spawn(control.run());
+    tokio::spawn(async move {
+        if controlling.await.is_err_and(|error| error.is_panic()) {
+            tracing::error!("the control plane died: what is in force stays in force, and no change is taken any more");
+        }
+    });
+    let resolving = Arc::clone(&shared);
+    tokio::spawn(async move {
+        resolving.resolver.run(|| resolving.plan.load().upstream.resolve_interval).await;
+    });
+    let observing = Arc::clone(&observer);
+    tokio::spawn(async move { observing.run().await });
+
+    let plan = Arc::clone(&shared);
+    let mut stop = when_ready(Ready {
+        listeners: addresses.into_iter().map(|(name, address)| (name, address.to_string())).collect(),
+        admin: admin.as_ref().map(|(_, address)| address.clone()),
+        plan: Box::new(move || plan.plan.load_full()),
+    });
+    if let Some((listener, _)) = admin {
+        let plan = Arc::clone(&shared);
+        let admin = Arc::new(Admin {
+            control: handle.clone(),
+            plan: Box::new(move || plan.plan.load_full()),
+            registry,
+            observer,
+            readiness: Arc::clone(&readiness),
+        });
+        tokio::spawn(async move {
+            if let Err(error) = admin::serve(listener, admin).await {
+                tracing::error!(%error, "the admin address is gone");
+            }
+        });
+    }
+    readiness.set(Phase::Ready);
+
+    loop {
+        tokio::select! {
+            worker = running.any_ended() => {
+                tracing::error!(worker, "a worker died; serin stops");
+                return Ok(false);
+            }
+            _ = hangup.recv() => {
+                if let Some(Err(error)) = access_log.as_ref().map(AccessLog::reopen) {
+                    tracing::error!(%error, "the access log cannot be opened again; the old one is still written");
+                }
+                handle.reload().await;
+            }
+            () = stop.told(&mut terminate, &mut interrupt) => break,
+        }
+    }
+
+    readiness.set(Phase::Draining);
+    let drain_timeout = handle.drain_timeout();
+    tracing::info!(timeout = ?drain_timeout, "draining: no new connections; what is in flight finishes");
+    workers.drain();
+    let ended = tokio::select! {
+        well = running.all_ended() => well,
+        () = tokio::time::sleep(drain_timeout) => {
+            let open = shared.connections.load(std::sync::atomic::Ordering::Relaxed);
+            tracing::warn!(open, "the drain time is over; what is still open is closed");
+            true
+        }
+        () = told(&mut terminate, &mut interrupt) => {
+            tracing::warn!("told to stop a second time; what is still open is closed");
+            true
+        }
+    };
+    drop(access_log);
+    tracing::info!("stopped");
+    Ok(ended)
+}
+
+fn bind_admin(address: &Bind) -> Result<(AdminListener, String), RunError> {
+    let failed = |source| RunError::Listen(ListenError { address: address.to_string(), source });
+    match address {
+        Bind::Tcp(wanted) => {
+            let listener = std::net::TcpListener::bind(wanted).map_err(failed)?;
+            listener.set_nonblocking(true).map_err(failed)?;
+            let bound = listener.local_addr().map_err(failed)?;
+            Ok((AdminListener::Tcp(listener), bound.to_string()))
+        }
+        Bind::Unix(path) => {
+            crate::proxy::remove_stale_socket(path).map_err(failed)?;
+            let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
+            listener.set_nonblocking(true).map_err(failed)?;
+            Ok((AdminListener::Unix(listener), address.to_string()))
+        }
+    }
+}
+
+impl Stop {
+    async fn told(&mut self, terminate: &mut Signal, interrupt: &mut Signal) {
+        match self {
+            Self::BySignal => told(terminate, interrupt).await,
+            Self::When(over) => loop {
+                tokio::select! {
+                    // Signals first, so that one that ended the other side does not count as a second one here.
+                    biased;
+                    () = told(terminate, interrupt) => {}
+                    // Dropped or sent: either says that the other end is done.
+                    _ = &mut *over => return,
+                }
+            },
+        }
+    }
+}
+
+/// Waits for a signal to stop.
+async fn told(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// The data plane as `control` drives it.
+struct Listening {
+    workers: Workers,
+    shared: Arc<Shared>,
+    /// By what the workers know a listener by: its name and the address in use.
+    names: BTreeMap<Arc<str>, (String, Bind)>,
+}
+
+impl Listening {
+    fn add(&mut self, listener: &Listener, bound: Bound) {
+        let key = key(listener);
+        self.names.insert(Arc::clone(&key), (listener.name.clone(), bound.address.clone()));
+        self.workers.listen(&key, bound);
+    }
+
+    fn bind(&self, address: &Bind) -> Result<Bound, ListenError> {
+        let port = |bind: &Bind| match bind {
+            Bind::Tcp(address) => Some(address.port()),
+            Bind::Unix(_) => None,
+        };
+        let ours = port(address).is_some() && self.names.values().any(|(_, used)| port(used) == port(address));
+        let bind = if ours { Bound::beside_own } else { Bound::new };
+        bind(address, self.workers.count())
+    }
+}
+
+/// What the workers know a listener by: its address, so that a new name alone opens nothing; with port 0, which many may
+/// have, its name too.
+fn key(listener: &Listener) -> Arc<str> {
+    match &listener.address {
+        Bind::Tcp(address) if address.port() == 0 => format!("{}@{address}", listener.name).into(),
+        address => address.to_string().into(),
+    }
+}
+
+impl DataPlane for Listening {
+    fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {
+        let missing = listeners.iter().filter(|listener| !self.names.contains_key(&key(listener)));
+        let bound = missing
+            .map(|listener| Ok((listener.clone(), self.bind(&listener.address)?)))
+            .collect::<Result<Vec<_>, ListenError>>()
+            .map_err(|error| error.to_string())?;
+        for (listener, bound) in bound {
+            tracing::info!(listener = %listener.name, address = %bound.address, "listening");
+            self.add(&listener, bound);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, plan: &Arc<Plan>) {
+        self.shared.plan.store(Arc::clone(plan));
+    }
+
+    fn close_others(&mut self, listeners: &[Listener]) {
+        let wanted: Vec<_> = listeners.iter().map(key).collect();
+        self.names.retain(|key, (name, address)| {
+            let stays = wanted.contains(key);
+            if !stays {
+                tracing::info!(listener = %name, %address, "no longer listening");
+                self.workers.stop_listening(key);
+            }
+            stays
+        });
+    }
+}

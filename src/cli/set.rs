@@ -1,0 +1,92 @@
+//! `serin set`: weights of a running serin.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::client::{Client, ClientError};
+use super::{BAD_USAGE, Global};
+use crate::admin::ServiceView;
+
+/// Sets the weights of `service`; gives the exit code.
+///
+/// Every version must be named: `set checkout new=10` alone would give new everything.
+pub(super) fn run(global: &Global, service: &str, assignments: &[String], reason: &str) -> ExitCode {
+    let weights = match parse(assignments) {
+        Ok(weights) => weights,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let client = match Client::new(global) {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    match set(&client, service, &weights, reason) {
+        Ok(view) => {
+            print!("{}", super::status::table(&[view]));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn set(
+    client: &Client,
+    service: &str,
+    weights: &BTreeMap<String, f64>,
+    reason: &str,
+) -> Result<ServiceView, ClientError> {
+    let path = format!("/api/v1/services/{}", encode(service));
+    let now: ServiceView = read(&client.get(&path)?)?;
+    let forgotten: Vec<_> =
+        now.versions.iter().filter(|v| !weights.contains_key(&v.name)).map(|v| v.name.as_str()).collect();
+    if !forgotten.is_empty() {
+        let detail = format!("name a weight for every version; missing: {}", forgotten.join(", "));
+        return Err(ClientError::Refused { status: http::StatusCode::BAD_REQUEST, detail });
+    }
+    let body = serde_json::json!({ "weights": weights, "reason": reason });
+    read(&client.put(&format!("{path}/weights"), &body)?)
+}
+
+fn read(body: &[u8]) -> Result<ServiceView, ClientError> {
+    serde_json::from_slice(body).map_err(|error| ClientError::Refused {
+        status: http::StatusCode::OK,
+        detail: format!("the answer is not the state of a service: {error}"),
+    })
+}
+
+fn parse(assignments: &[String]) -> Result<BTreeMap<String, f64>, String> {
+    let mut weights = BTreeMap::new();
+    for assignment in assignments {
+        let wrong = || format!("`{assignment}`: expected VERSION=WEIGHT, such as new=5");
+        let (version, weight) = assignment.split_once('=').ok_or_else(wrong)?;
+        // JSON has no word for what is not finite.
+        let weight = weight.parse().ok().filter(|weight: &f64| weight.is_finite()).ok_or_else(wrong)?;
+        if weights.insert(version.to_owned(), weight).is_some() {
+            return Err(format!("`{version}` is given more than one weight"));
+        }
+    }
+    Ok(weights)
+}
+
+/// A path segment, percent-encoded but for what is always safe (RFC 3986, section 2.3).
+fn encode(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

@@ -1,0 +1,131 @@
+//! `serin status`: what a running serin is doing.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::client::{Client, ClientError};
+use super::{BAD_USAGE, Global};
+use crate::admin::{ServiceView, ServicesView, VersionView};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Prints the state of all services, or of one; gives the exit code.
+pub(super) fn run(global: &Global, service: Option<&str>, watch: bool, json: bool) -> ExitCode {
+    let client = match Client::new(global) {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    loop {
+        match state(&client, service) {
+            Ok(state) => {
+                if print(&state, watch, json).is_err() {
+                    // Whoever read this has enough.
+                    return ExitCode::SUCCESS;
+                }
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                if !watch {
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+        if !watch {
+            return ExitCode::SUCCESS;
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+fn state(client: &Client, service: Option<&str>) -> Result<ServicesView, ClientError> {
+    let body = client.get("/api/v1/services")?;
+    let unreadable = |detail: String| ClientError::Refused { status: http::StatusCode::OK, detail };
+    let mut state: ServicesView = serde_json::from_slice(&body)
+        .map_err(|error| unreadable(format!("the answer is not the state of the services: {error}")))?;
+    if let Some(name) = service {
+        let known: Vec<_> = state.services.iter().map(|service| service.name.clone()).collect();
+        state.services.retain(|service| service.name == name);
+        if state.services.is_empty() {
+            return Err(unreadable(format!("there is no service `{name}`; there are: {}", known.join(", "))));
+        }
+    }
+    Ok(state)
+}
+
+fn print(state: &ServicesView, watch: bool, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        return writeln!(out, "{}", serde_json::to_string(state).map_err(io::Error::other)?);
+    }
+    if watch && out.is_terminal() {
+        // Home, and clear what is below.
+        write!(out, "\x1b[H\x1b[J")?;
+    }
+    out.write_all(table(&state.services).as_bytes())?;
+    out.flush()
+}
+
+/// The services as a table for 80 columns.
+pub(crate) fn table(services: &[ServiceView]) -> String {
+    let mut text = String::new();
+    for service in services {
+        let _ = writeln!(
+            text,
+            "{:<16} {:>6} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            clip(&service.name, 16),
+            "share",
+            "req/s",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "fail/s"
+        );
+        for version in &service.versions {
+            text.push_str(&row(version));
+        }
+    }
+    text
+}
+
+fn row(version: &VersionView) -> String {
+    let latency = &version.latency;
+    format!(
+        "  {:<14} {:>5.1}% {:>9.1} {:>8} {:>8} {:>8} {:>8} {:>8.2}\n",
+        clip(&version.name, 14),
+        version.share * 100.0,
+        version.requests_per_second,
+        duration(latency.p50),
+        duration(latency.p90),
+        duration(latency.p99),
+        duration(latency.p999),
+        version.failures_per_second,
+    )
+}
+
+fn clip(name: &str, width: usize) -> String {
+    if name.chars().count() <= width {
+        return name.to_owned();
+    }
+    name.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// Seconds in three digits and a fitting unit; a dash where there are none.
+pub(crate) fn duration(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds else { return "-".to_owned() };
+    let (value, unit) = match seconds {
+        s if s < 1e-3 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s => (s, "s"),
+    };
+    match value {
+        v if v < 9.995 => format!("{v:.2}{unit}"),
+        v if v < 99.95 => format!("{v:.1}{unit}"),
+        v => format!("{v:.0}{unit}"),
+    }
+}
