@@ -1,0 +1,118 @@
+//! The demo runs on any free port, says what it did and ends well.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+
+use support::eventually;
+use support::serin::binary;
+
+/// `serin demo` on free ports with these arguments, its files among `folder`'s.
+fn demo(args: &[&str], folder: &tempfile::TempDir) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("demo").args(args).env("TMPDIR", folder.path()).env_remove("SERIN_ADMIN").stdin(Stdio::null());
+    command
+}
+
+fn played(scenario: &str) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = ["--scenario", scenario, "--for", "3s", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let output = demo(&args, &folder).output().expect("the binary starts");
+    let (text, errors) = words(&output);
+    assert!(output.status.success(), "{:?}\n{errors}\n{text}", output.status);
+    assert_eq!(errors, "", "a demo that went well has nothing to report");
+    text
+}
+
+/// Standard output and standard error with all white space as single spaces: where lines break is for the eye.
+fn words(output: &Output) -> (String, String) {
+    let words = |bytes| String::from_utf8_lossy(bytes).split_whitespace().collect::<Vec<_>>().join(" ");
+    (words(&output.stdout), words(&output.stderr))
+}
+
+/// The text from the summary on.
+fn summary(text: &str) -> &str {
+    &text[text.find("Summary:").unwrap_or_else(|| panic!("no summary in {text}"))..]
+}
+
+#[test]
+fn a_good_version_is_widened_to_everything_and_nobody_moves_back() {
+    let text = played("good");
+    assert!(text.starts_with("proxy http://127.0.0.1:"), "{text}");
+    for edit in ["new 5 → 25; in force after", "new 25 → 50; in force after", "new 50 → 100; in force after"] {
+        assert!(text.contains(edit), "{edit}: {text}");
+    }
+    assert!(text.contains("users moved to new, nobody moved back"), "{text}");
+    let summary = summary(&text);
+    assert!(summary.contains(" old ") && summary.contains(" new "), "{summary}");
+    assert!(summary.contains("While the weight of new rose, nobody moved back"), "{summary}");
+    assert!(summary.contains("then 2,000 at"), "{summary}");
+}
+
+#[test]
+fn a_regressed_version_is_withdrawn_and_nobody_moved_back_before() {
+    let text = played("regression");
+    withdrawn(&text);
+}
+
+#[test]
+fn a_failing_version_is_withdrawn_and_the_summary_says_whom_it_hurt() {
+    let text = played("errors");
+    withdrawn(&text);
+    assert!(summary(&text).contains("Hurt: at 25 %, new failed"), "{text}");
+}
+
+fn withdrawn(text: &str) {
+    assert!(text.contains("new 25 → 0; in force after"), "{text}");
+    let summary = summary(text);
+    assert!(summary.contains(" old ") && summary.contains(" new "), "{summary}");
+    assert!(summary.contains("While the weight of new rose, nobody moved back"), "{summary}");
+    assert!(summary.contains("it set the weight of new back to 0"), "{summary}");
+}
+
+#[test]
+fn an_address_in_use_is_named_with_the_flag_that_changes_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for flag in ["--listen", "--admin"] {
+        let other = if flag == "--listen" { "--admin" } else { "--listen" };
+        let args = [flag, &address, other, "127.0.0.1:0"];
+        let output = demo(&args, &folder).output().expect("the binary starts");
+        let (_, errors) = words(&output);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(&format!("cannot listen on {address}")) && errors.contains(flag), "{errors}");
+    }
+}
+
+/// Killed when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_interrupt_ends_it_early_with_the_summary() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = ["--for", "10m", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let mut running = Running(demo(&args, &folder).stdout(Stdio::piped()).spawn().expect("the binary starts"));
+    let mut out = BufReader::new(running.0.stdout.take().expect("stdout is piped"));
+    let mut line = String::new();
+    while !line.contains("new starts at 5") {
+        line.clear();
+        assert!(out.read_line(&mut line).expect("stdout") > 0, "it ended before it began");
+    }
+    let sent = Command::new("kill").args(["-INT", &running.0.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -INT");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("stdout");
+    let status = eventually("the demo to end", || running.0.try_wait().expect("a child"));
+    assert!(status.success(), "{status}");
+    assert!(summary(&rest).contains("until it was ended"), "{rest}");
+}
