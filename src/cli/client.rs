@@ -29,6 +29,10 @@ pub(super) enum ClientError {
     NoAnswer { address: String, reason: String },
     #[error("{status}: {detail}")]
     Refused { status: StatusCode, detail: String },
+    #[error("the answer is not what was asked for: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("{0}")]
+    Usage(String),
 }
 
 /// Where the admin API is, and with which token to ask.

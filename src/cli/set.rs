@@ -45,22 +45,15 @@ fn set(
     reason: &str,
 ) -> Result<ServiceView, ClientError> {
     let path = format!("/api/v1/services/{}", encode(service));
-    let now: ServiceView = read(&client.get(&path)?)?;
+    let now: ServiceView = serde_json::from_slice(&client.get(&path)?)?;
     let forgotten: Vec<_> =
         now.versions.iter().filter(|v| !weights.contains_key(&v.name)).map(|v| v.name.as_str()).collect();
     if !forgotten.is_empty() {
         let detail = format!("name a weight for every version; missing: {}", forgotten.join(", "));
-        return Err(ClientError::Refused { status: http::StatusCode::BAD_REQUEST, detail });
+        return Err(ClientError::Usage(detail));
     }
     let body = serde_json::json!({ "weights": weights, "reason": reason });
-    read(&client.put(&format!("{path}/weights"), &body)?)
-}
-
-fn read(body: &[u8]) -> Result<ServiceView, ClientError> {
-    serde_json::from_slice(body).map_err(|error| ClientError::Refused {
-        status: http::StatusCode::OK,
-        detail: format!("the answer is not the state of a service: {error}"),
-    })
+    Ok(serde_json::from_slice(&client.put(&format!("{path}/weights"), &body)?)?)
 }
 
 fn parse(assignments: &[String]) -> Result<BTreeMap<String, f64>, String> {

@@ -44,14 +44,12 @@ pub(super) fn run(global: &Global, service: Option<&str>, watch: bool, json: boo
 
 fn state(client: &Client, service: Option<&str>) -> Result<ServicesView, ClientError> {
     let body = client.get("/api/v1/services")?;
-    let unreadable = |detail: String| ClientError::Refused { status: http::StatusCode::OK, detail };
-    let mut state: ServicesView = serde_json::from_slice(&body)
-        .map_err(|error| unreadable(format!("the answer is not the state of the services: {error}")))?;
+    let mut state: ServicesView = serde_json::from_slice(&body)?;
     if let Some(name) = service {
         let known: Vec<_> = state.services.iter().map(|service| service.name.clone()).collect();
         state.services.retain(|service| service.name == name);
         if state.services.is_empty() {
-            return Err(unreadable(format!("there is no service `{name}`; there are: {}", known.join(", "))));
+            return Err(ClientError::Usage(format!("there is no service `{name}`; there are: {}", known.join(", "))));
         }
     }
     Ok(state)
