@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Loaded, Settings};
-use crate::plan::{Plan, Service, ServiceId, Weight, WeightError};
+use crate::plan::{Plan, Service, ServiceId, Split, Weight, WeightError};
 
 /// A change of weights that a person or a program asks for.
 #[derive(Debug, Clone)]
@@ -119,14 +119,7 @@ impl InForce {
         let split = service.split.with_weights(weights).map_err(wrong)?;
         let mut services = self.plan.services.clone();
         services[id.index()] = Arc::new(with_split(service, split));
-        let plan = Plan {
-            generation: self.plan.generation + 1,
-            routes: Arc::clone(&self.plan.routes),
-            services,
-            limits: self.plan.limits.clone(),
-            trusted: self.plan.trusted.clone(),
-            upstream: self.plan.upstream.clone(),
-        };
+        let plan = Plan { generation: self.plan.generation + 1, services, ..Plan::clone(&self.plan) };
         Ok(Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) })
     }
 }
@@ -165,14 +158,8 @@ fn same_versions(one: &Service, other: &Service) -> bool {
     one.versions.iter().map(|version| &version.name).eq(other.versions.iter().map(|version| &version.name))
 }
 
-fn with_split(service: &Service, split: crate::plan::Split) -> Service {
-    Service {
-        name: Arc::clone(&service.name),
-        versions: service.versions.clone(),
-        sticky: service.sticky.clone(),
-        split,
-        version_override: service.version_override.clone(),
-    }
+fn with_split(service: &Service, split: Split) -> Service {
+    Service { split, ..service.clone() }
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {

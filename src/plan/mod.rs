@@ -24,7 +24,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 /// Everything a worker needs to answer requests, immutable once published.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Grows by one with every published plan, so that a worker can tell an old one from a new one.
     pub generation: u64,

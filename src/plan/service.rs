@@ -57,7 +57,7 @@ impl FromIndex<u16> for usize {
 }
 
 /// One service: several versions of the same thing, and how requests are shared among them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// The configured name.
     pub name: Arc<str>,

@@ -1,10 +1,11 @@
 //! The addresses of one version and this worker's connections to them.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::address::{Endpoint, Target};
@@ -131,7 +132,7 @@ impl Pool {
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
         } else {
-            if let Some(kept) = std::future::poll_fn(|cx| self.take_idle(endpoint, cx).into()).await {
+            if let Some(kept) = poll_fn(|cx| Poll::Ready(self.take_idle(endpoint, cx))).await {
                 return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
             }
             H1::open(&endpoint.target, &self.settings)
@@ -149,16 +150,16 @@ impl Pool {
     }
 
     /// The connection used last that is still good; those that are not are closed on the way.
-    fn take_idle(&self, endpoint: &Endpoint, cx: &mut Context<'_>) -> Ready<Option<Box<H1>>> {
+    fn take_idle(&self, endpoint: &Endpoint, cx: &mut Context<'_>) -> Option<Box<H1>> {
         let mut idle = endpoint.idle.borrow_mut();
         while let Some(mut kept) = idle.pop() {
             self.cell.connection_idle(-1);
             if kept.poll_usable(cx) {
-                return Ready(Some(kept));
+                return Some(kept);
             }
             self.cell.connection_closed();
         }
-        Ready(None)
+        None
     }
 
     /// Keeps a connection for the next request, or closes it. Whether the upstream has closed it meanwhile is looked at
@@ -214,14 +215,14 @@ impl Pool {
 
     /// Takes over newly resolved addresses; connections to those that stay are kept.
     fn follow_names(&self) {
-        let changed = self.names.iter().any(|name| {
+        let mut changed = false;
+        for name in &self.names {
             let resolved = name.resolved.load();
-            if Arc::ptr_eq(&resolved, &name.in_use.borrow()) {
-                return false;
+            if !Arc::ptr_eq(&resolved, &name.in_use.borrow()) {
+                *name.in_use.borrow_mut() = Arc::clone(&resolved);
+                changed = true;
             }
-            *name.in_use.borrow_mut() = Arc::clone(&resolved);
-            true
-        });
+        }
         if !changed {
             return;
         }
@@ -245,12 +246,3 @@ impl Pool {
 
 /// Addresses tried for one request before it fails.
 const MAX_ADDRESSES_TRIED: usize = 3;
-
-/// A value that is there at once, for `poll_fn`.
-struct Ready<T>(T);
-
-impl<T> From<Ready<T>> for std::task::Poll<T> {
-    fn from(ready: Ready<T>) -> Self {
-        Self::Ready(ready.0)
-    }
-}

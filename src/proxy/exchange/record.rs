@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, Response};
 
+use super::headers::is_grpc;
 use super::log::LogLine;
 use crate::proxy::client::Client;
 use crate::proxy::view::Target;
@@ -39,7 +40,7 @@ impl Record {
         self.target.cell.first_byte(nanos);
         let class = (response.status().as_u16() / 100) as u8;
         self.outcome = Outcome::Status(class);
-        self.is_grpc = response.headers().get(header::CONTENT_TYPE).is_some_and(is_grpc);
+        self.is_grpc = is_grpc(response.headers());
         if self.is_grpc {
             self.outcome = grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(GRPC_UNKNOWN));
         }
@@ -125,10 +126,6 @@ impl Drop for Record {
 
 /// gRPC's code for an answer without a status.
 const GRPC_UNKNOWN: u8 = 2;
-
-fn is_grpc(content_type: &HeaderValue) -> bool {
-    content_type.as_bytes().starts_with(b"application/grpc")
-}
 
 fn grpc_outcome(headers: &HeaderMap) -> Option<Outcome> {
     let status = headers.get(GRPC_STATUS)?;

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::TimeLimit;
 use super::glance::Glance;
+use super::headers::is_grpc;
 use crate::plan::{Protocol, Version};
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
@@ -24,10 +25,7 @@ pub(super) fn speaks_h2(version: &Version, parts: &request::Parts, client_is_h2:
     match version.upstream.protocol {
         Protocol::H2 => !upgrades,
         Protocol::Http1 => false,
-        Protocol::Auto => {
-            let is_grpc = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/grpc");
-            client_is_h2 && parts.headers.get(header::CONTENT_TYPE).is_some_and(is_grpc)
-        }
+        Protocol::Auto => client_is_h2 && is_grpc(&parts.headers),
     }
 }
 
