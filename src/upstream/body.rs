@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::oneshot;
+
+use crate::wire::{Broken, Incoming};
 
 /// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
 /// client must not wait for ever).
@@ -130,7 +131,7 @@ impl Streamed {
         Poll::Ready(Some(self.pass(frame)))
     }
 
-    fn pass(&mut self, frame: hyper::Result<Frame<Bytes>>) -> Result<Frame<Bytes>, BodyFault> {
+    fn pass(&mut self, frame: Result<Frame<Bytes>, Broken>) -> Result<Frame<Bytes>, BodyFault> {
         let frame = frame.map_err(|_| self.fail(BodyFault::Broken))?;
         if let Some(data) = frame.data_ref() {
             let length = data.len() as u64;

@@ -27,6 +27,8 @@ const READ_BUFFER: usize = 128 * 1024;
 pub(super) struct H1 {
     send: SendRequest<RequestBody>,
     conn: Connection<UpstreamIo, RequestBody>,
+    /// The body of the present response.
+    body: Option<Incoming>,
     /// The connection is over: it must not be polled again, but after an upgrade its bytes are still wanted.
     over: bool,
     shared: Rc<Shared>,
@@ -59,7 +61,16 @@ impl H1 {
             .handshake(io)
             .await
             .map_err(io::Error::other)?;
-        Ok(Self { send, conn, over: false, shared, quiet: Quiet::new(), used: false, idle_since: Instant::now() })
+        Ok(Self {
+            send,
+            conn,
+            body: None,
+            over: false,
+            shared,
+            quiet: Quiet::new(),
+            used: false,
+            idle_since: Instant::now(),
+        })
     }
 
     /// Whether a request can be sent right now. Notices a connection the upstream has closed, or on which it sent
@@ -83,7 +94,8 @@ impl H1 {
         &mut self,
         request: &mut Option<Request<RequestBody>>,
         replayable: bool,
-    ) -> hyper::Result<Response<Incoming>> {
+    ) -> hyper::Result<Response<()>> {
+        self.body = None;
         self.shared.begin(replayable && self.used);
         self.used = true;
         // Invariant: whoever sends has a request to send.
@@ -96,15 +108,22 @@ impl H1 {
                 response.as_mut().poll(cx)
             })
         });
-        sent.await.map_err(|mut error| {
-            *request = error.take_message();
-            error.into_error()
-        })
+        match sent.await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                self.body = Some(body);
+                Ok(Response::from_parts(head, ()))
+            }
+            Err(mut error) => {
+                *request = error.take_message();
+                Err(error.into_error())
+            }
+        }
     }
 
     /// The next frame of the response's body.
-    pub(super) fn poll_frame(&mut self, body: &mut Incoming, cx: &mut Context<'_>) -> Poll<BodyFrame> {
-        let Self { conn, over, quiet, .. } = self;
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<BodyFrame> {
+        let Self { conn, over, quiet, body: Some(body), .. } = self else { return Poll::Ready(None) };
         quiet.poll(cx, |cx| {
             // What was read with the head already needs no more reading.
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
@@ -113,6 +132,11 @@ impl H1 {
             drive(conn, over, cx);
             Pin::new(&mut *body).poll_frame(cx)
         })
+    }
+
+    /// The body of the present response; `None` before its head.
+    pub(super) fn body(&self) -> Option<&Incoming> {
+        self.body.as_ref()
     }
 
     /// Whether any of the response was seen.

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
+
 use hyper::body::Incoming;
 
 use super::address::Endpoint;
@@ -15,6 +16,7 @@ use super::h1::{H1, Upgraded};
 use super::h2::{H2, StreamCount};
 use super::pool::Pool;
 use crate::telemetry::Failure;
+use crate::wire::Broken;
 
 /// One request's hold on a connection. Dropping it before the response is over closes the connection (HTTP/1.1) or
 /// resets the stream (HTTP/2).
@@ -28,7 +30,17 @@ pub struct Lease {
 #[derive(Debug)]
 enum Connection {
     H1(Box<H1>),
-    H2(H2, #[expect(dead_code, reason = "counts the stream while it lives")] StreamCount),
+    H2(Stream),
+}
+
+/// One stream of an HTTP/2 connection.
+#[derive(Debug)]
+struct Stream {
+    connection: H2,
+    /// Once the response's head has come.
+    body: Option<Incoming>,
+    #[expect(dead_code, reason = "counts the stream while it lives")]
+    count: StreamCount,
 }
 
 impl Lease {
@@ -37,8 +49,8 @@ impl Lease {
     }
 
     pub(super) fn h2(connection: H2, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
-        let stream = connection.count();
-        Self::new(Connection::H2(connection, stream), endpoint, pool)
+        let stream = Stream { count: connection.count(), connection, body: None };
+        Self::new(Connection::H2(stream), endpoint, pool)
     }
 
     fn new(connection: Connection, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
@@ -59,11 +71,15 @@ impl Lease {
         &mut self,
         request: &mut Option<Request<RequestBody>>,
         replayable: bool,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Response<()>, Failure> {
         // Invariant: the connection is taken only by `finish` and `into_upgraded`, both of which end the lease.
         let sent = match self.connection.as_mut().expect("a lease in use has its connection") {
             Connection::H1(h1) => h1.send(request, replayable).await,
-            Connection::H2(h2, _) => h2.send(request).await,
+            Connection::H2(stream) => stream.connection.send(request).await.map(|response| {
+                let (head, body) = response.into_parts();
+                stream.body = Some(body);
+                Response::from_parts(head, ())
+            }),
         };
         sent.map_err(|error| self.classify(&error))
     }
@@ -80,14 +96,35 @@ impl Lease {
 
     /// The next frame of the response's body. HTTP/1.1 connections move their bytes by this; HTTP/2 connections move
     /// theirs by themselves.
-    pub fn poll_frame(
-        &mut self,
-        body: &mut Incoming,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        match &mut self.connection {
-            Some(Connection::H1(h1)) => h1.poll_frame(body, cx),
-            _ => Pin::new(body).poll_frame(cx),
+    ///
+    /// # Errors
+    /// The response ended before it was complete.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let frame = match &mut self.connection {
+            Some(Connection::H1(h1)) => h1.poll_frame(cx),
+            Some(Connection::H2(Stream { body: Some(body), .. })) => Pin::new(body).poll_frame(cx),
+            _ => Poll::Ready(None),
+        };
+        frame.map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
+    }
+
+    /// Whether nothing of the response's body is still to come.
+    #[must_use]
+    pub fn is_end_stream(&self) -> bool {
+        self.body().is_none_or(Body::is_end_stream)
+    }
+
+    /// What is known of the length of the rest of the response's body.
+    #[must_use]
+    pub fn size_hint(&self) -> SizeHint {
+        self.body().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+
+    fn body(&self) -> Option<&Incoming> {
+        match &self.connection {
+            Some(Connection::H1(h1)) => h1.body(),
+            Some(Connection::H2(stream)) => stream.body.as_ref(),
+            None => None,
         }
     }
 

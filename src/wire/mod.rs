@@ -5,6 +5,7 @@
 //! It never decides what is answered: it only says what is wrong.
 
 mod head;
+mod incoming;
 mod io;
 mod request;
 mod response;
@@ -12,6 +13,7 @@ mod scratch;
 mod socket;
 
 pub use head::{Fault, HeadLimits};
+pub use incoming::{Broken, Incoming};
 pub use io::{PlainIo, drain_rewind, poll_read_inspected};
 pub use request::{RequestScanner, Stopped};
 pub use response::ResponseScanner;

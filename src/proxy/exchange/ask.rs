@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Method, Version, request};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::glance::Glance;
 use crate::plan::{Limits, normalize_host};
 use crate::telemetry::Refusal;
+use crate::wire::Incoming;
 
 /// The checked facts of a request.
 #[derive(Debug)]

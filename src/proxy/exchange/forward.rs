@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use http::{HeaderValue, Response, StatusCode, header, request};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::ask::Asked;
 use super::send::{self, Outgoing};
@@ -16,6 +15,7 @@ use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
 use crate::upstream::{BodyWatch, Lease};
+use crate::wire::Incoming;
 
 /// A request whose version was picked and whose headers are ready for it.
 pub(super) struct Forward {
@@ -98,7 +98,7 @@ impl Forward {
         }
     }
 
-    fn relay(mut self, mut response: Response<Incoming>, lease: Lease) -> Response<RelayBody> {
+    fn relay(mut self, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {
         let now = Instant::now();
         self.limit.progressed(now);
         self.record.head(&response, now);
@@ -117,8 +117,7 @@ impl Forward {
             return upgrade::accept(&response, lease, self.record, &self.busy);
         }
         let Self { record, limit, busy, .. } = self;
-        let (head, body) = response.into_parts();
-        Response::from_parts(head, RelayBody::relay(body, lease, record, limit, busy))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy))
     }
 
     fn fail(mut self, failure: Failure) -> Response<RelayBody> {

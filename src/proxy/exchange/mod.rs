@@ -24,7 +24,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request, uri};
-use hyper::body::Incoming;
 
 use ask::Asked;
 use forward::Forward;
@@ -39,6 +38,7 @@ use super::view::View;
 use super::worker::Worker;
 use crate::plan::{Filter, Host, Matched};
 use crate::telemetry::Refusal;
+use crate::wire::Incoming;
 
 /// Answers the requests of one client connection.
 #[derive(Debug, Clone)]
@@ -53,14 +53,14 @@ impl Exchanges {
     }
 }
 
-impl hyper::service::Service<Request<Incoming>> for Exchanges {
+impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
     type Response = Response<RelayBody>;
     type Error = Infallible;
     type Future = Exchange;
 
-    fn call(&self, request: Request<Incoming>) -> Exchange {
+    fn call(&self, request: Request<hyper::body::Incoming>) -> Exchange {
         let busy = Busy::new(Rc::clone(&self.client));
-        let state = match begin(&self.worker, request, busy) {
+        let state = match begin(&self.worker, request.map(Incoming::Hyper), busy) {
             Ok(forward) => State::Forwarded(Box::pin(forward.run())),
             Err(answer) => State::Answered(Some(answer)),
         };

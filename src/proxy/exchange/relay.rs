@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{Busy, Record, TimeLimit};
 use crate::telemetry::Failure;
@@ -34,7 +33,6 @@ pub(in crate::proxy) enum RelayBody {
 /// The connection is ridden by the body: whoever polls the one moves the other, and dropping the one drops the other.
 #[derive(Debug)]
 pub(in crate::proxy) struct Relay {
-    incoming: Incoming,
     /// Until the response is complete.
     ending: Option<Ending>,
     limit: TimeLimit,
@@ -49,9 +47,10 @@ struct Ending {
 
 impl RelayBody {
     /// Passes on what the upstream sends. A body that has ended already is completed on the spot.
-    pub(super) fn relay(incoming: Incoming, lease: Lease, record: Record, limit: TimeLimit, busy: Busy) -> Self {
-        let mut relay = Relay { incoming, ending: Some(Ending { lease, record, busy }), limit };
-        if relay.incoming.is_end_stream() {
+    pub(super) fn relay(lease: Lease, record: Record, limit: TimeLimit, busy: Busy) -> Self {
+        let is_over = lease.is_end_stream();
+        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit };
+        if is_over {
             relay.complete();
             return Self::Own(None);
         }
@@ -71,7 +70,7 @@ impl RelayBody {
 impl Relay {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let Some(ending) = &mut self.ending else { return Poll::Ready(None) };
-        match ending.lease.poll_frame(&mut self.incoming, cx) {
+        match ending.lease.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame)))),
             Poll::Ready(Some(Err(_))) => {
                 Poll::Ready(Some(Err(self.break_off(Failure::Truncated, BrokenOff::Truncated))))
@@ -103,7 +102,7 @@ impl Relay {
                 Err(other) => other,
             },
         };
-        if frame.is_trailers() || self.incoming.is_end_stream() {
+        if frame.is_trailers() || ending.lease.is_end_stream() {
             self.complete();
         } else {
             self.limit.progressed(Instant::now());
@@ -148,7 +147,9 @@ impl Body for RelayBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
-            Self::Relayed(relay) => relay.incoming.size_hint(),
+            Self::Relayed(relay) => {
+                relay.ending.as_ref().map_or(SizeHint::with_exact(0), |ending| ending.lease.size_hint())
+            }
         }
     }
 }

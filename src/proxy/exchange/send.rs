@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Mutex;
 
 use http::{HeaderValue, Request, Response, StatusCode, Version as HttpVersion, header, request};
-use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::TimeLimit;
@@ -16,6 +15,7 @@ use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
 use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody};
+use crate::wire::Incoming;
 
 /// Connections tried for one request that was never sent on any of them.
 const CONNECTIONS_TRIED: u32 = 3;
@@ -78,7 +78,7 @@ impl Outgoing {
         worker: &Worker,
         target: &Target,
         limit: &TimeLimit,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
+    ) -> Result<(Response<()>, Lease), Failure> {
         let sent = {
             let sending = pin!(self.try_connections(worker, target));
             limit.apply(sending).await
@@ -94,11 +94,7 @@ impl Outgoing {
         }
     }
 
-    async fn try_connections(
-        &mut self,
-        worker: &Worker,
-        target: &Target,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
+    async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Result<(Response<()>, Lease), Failure> {
         let mut tried = 0;
         loop {
             let mut lease = target.pool.lease(&worker.rng, self.h2).await?;
