@@ -27,11 +27,11 @@ pub struct HeadLimits {
 
 /// How a message body is delimited, as its head says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Length {
     /// Neither header was there.
     Unstated,
-    /// `Content-Length`, in bytes.
-    Length(u64),
+    /// `Content-Length`.
+    Bytes(u64),
     /// `Transfer-Encoding: chunked`.
     Chunked,
 }
@@ -128,14 +128,19 @@ impl Fields {
         }
     }
 
+    /// Lines taken so far.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
     /// The framing, once all lines were taken. `http10`: the message is of HTTP/1.0 or older.
-    pub(super) fn framing(&self, http10: bool) -> Result<Framing, Fault> {
+    pub(super) fn framing(&self, http10: bool) -> Result<Length, Fault> {
         match (self.length, self.chunked) {
             (Some(_), true) => Err(Fault::Malformed("both Content-Length and Transfer-Encoding")),
             (_, true) if http10 => Err(Fault::Malformed("Transfer-Encoding in an HTTP/1.0 message")),
-            (_, true) => Ok(Framing::Chunked),
-            (Some(length), false) => Ok(Framing::Length(length)),
-            (None, false) => Ok(Framing::Unstated),
+            (_, true) => Ok(Length::Chunked),
+            (Some(length), false) => Ok(Length::Bytes(length)),
+            (None, false) => Ok(Length::Unstated),
         }
     }
 

@@ -5,6 +5,7 @@
 //! It never decides what is answered: it only says what is wrong.
 
 mod head;
+pub mod http1;
 mod incoming;
 mod io;
 mod request;
@@ -12,7 +13,7 @@ mod response;
 mod scratch;
 mod socket;
 
-pub use head::{Fault, HeadLimits};
+pub use head::{Fault, HeadLimits, Length};
 pub use incoming::{Broken, Incoming};
 pub use io::{PlainIo, drain_rewind, poll_read_inspected};
 pub use request::{RequestScanner, Stopped};

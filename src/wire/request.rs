@@ -1,6 +1,6 @@
 //! Follows the requests of a client connection, byte by byte, without parsing more than framing needs.
 
-use super::head::{Fields, Framing, Line, Lines, is_field_line, trim};
+use super::head::{Fields, Length, Line, Lines, is_field_line, trim};
 use super::{Fault, HeadLimits};
 
 /// Longest chunk-size line, extensions included.
@@ -146,9 +146,9 @@ impl RequestScanner {
             return self.fields.line(line, self.limits);
         }
         self.state = match self.fields.framing(self.http10)? {
-            Framing::Unstated | Framing::Length(0) => State::Start(0),
-            Framing::Length(length) => State::Body(length),
-            Framing::Chunked => State::ChunkSize,
+            Length::Unstated | Length::Bytes(0) => State::Start(0),
+            Length::Bytes(length) => State::Body(length),
+            Length::Chunked => State::ChunkSize,
         };
         Ok(())
     }

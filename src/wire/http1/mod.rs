@@ -1,0 +1,14 @@
+//! HTTP/1 messages: where a head ends, what it says, a body taken apart and put together (RFC 9112).
+//!
+//! Stricter than the specification asks of a recipient: what two parsers could read differently is refused. Nothing here
+//! reads or writes a socket; a connection's owner brings the bytes and decides what a fault means.
+
+mod decode;
+mod encode;
+mod parse;
+mod scan;
+
+pub use decode::{BodyDecoder, Piece};
+pub use encode::{Framing, chunk, last_chunk, request_head, response_head};
+pub use parse::{request_parts, response_parts};
+pub use scan::{Head, HeadScanner};
