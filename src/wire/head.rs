@@ -80,11 +80,6 @@ impl Lines {
         let line = std::mem::take(&mut self.carry);
         take(Line::Whole(without_cr(&line)?, used))
     }
-
-    /// Whether part of a line is waiting for its rest.
-    pub(super) fn has_part(&self) -> bool {
-        !self.carry.is_empty()
-    }
 }
 
 fn without_cr(line: &[u8]) -> Result<&[u8], Fault> {
@@ -101,6 +96,11 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// For the trailer section of a body in chunks.
+    pub(super) fn of_trailers() -> Self {
+        Self { chunked: true, ..Self::default() }
+    }
+
     /// Counts a start line of `len` bytes.
     pub(super) fn start(&mut self, len: usize, limits: HeadLimits) -> Result<(), Fault> {
         *self = Self { bytes: len + 2, ..Self::default() };
