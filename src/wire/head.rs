@@ -98,6 +98,7 @@ pub(super) struct Fields {
     bytes: usize,
     length: Option<u64>,
     chunked: bool,
+    connection: bool,
 }
 
 impl Fields {
@@ -118,7 +119,10 @@ impl Fields {
             b' ' | b'\t' => Err(Fault::Malformed("a header line is folded")),
             b'c' | b'C' => match value_of(line, b"content-length") {
                 Some(value) => self.content_length(value),
-                None => Ok(()),
+                None => {
+                    self.connection |= value_of(line, b"connection").is_some();
+                    Ok(())
+                }
             },
             b't' | b'T' => match value_of(line, b"transfer-encoding") {
                 Some(value) => self.transfer_encoding(value),
@@ -131,6 +135,11 @@ impl Fields {
     /// Lines taken so far.
     pub(super) fn lines(&self) -> usize {
         self.lines
+    }
+
+    /// Whether one of them was `Connection`.
+    pub(super) fn has_connection(&self) -> bool {
+        self.connection
     }
 
     /// The framing, once all lines were taken. `http10`: the message is of HTTP/1.0 or older.

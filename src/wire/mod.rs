@@ -18,5 +18,5 @@ pub use incoming::{Broken, Incoming};
 pub use io::{PlainIo, drain_rewind, poll_read_inspected};
 pub use request::{RequestScanner, Stopped};
 pub use response::ResponseScanner;
-pub use scratch::{READ_SIZE, with_scratch};
+pub use scratch::{READ_SIZE, give_back_spare, take_spare, with_scratch};
 pub use socket::{PeerAddr, Socket};

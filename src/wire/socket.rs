@@ -85,6 +85,17 @@ impl Socket {
         }
     }
 
+    /// Reads what is there without waiting, and without a system call where the runtime knows of nothing.
+    ///
+    /// # Errors
+    /// As the system says; `WouldBlock` where there is nothing.
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.try_read(buf),
+            Self::Unix(socket) => socket.try_read(buf),
+        }
+    }
+
     /// Writes what fits without waiting.
     ///
     /// # Errors

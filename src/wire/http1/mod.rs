@@ -9,6 +9,6 @@ mod parse;
 mod scan;
 
 pub use decode::{BodyDecoder, Piece};
-pub use encode::{Framing, chunk, last_chunk, request_head, response_head};
-pub use parse::{request_parts, response_parts};
+pub use encode::{Framing, chunk, chunk_start, last_chunk, request_head, response_head};
+pub use parse::{request_parts, response_head_of};
 pub use scan::{Head, HeadScanner};
