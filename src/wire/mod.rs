@@ -9,7 +9,6 @@ pub mod http1;
 mod incoming;
 mod io;
 mod request;
-mod response;
 mod scratch;
 mod socket;
 
@@ -17,6 +16,5 @@ pub use head::{Fault, HeadLimits, Length};
 pub use incoming::{Broken, Incoming};
 pub use io::{PlainIo, drain_rewind, poll_read_inspected};
 pub use request::{RequestScanner, Stopped};
-pub use response::ResponseScanner;
 pub use scratch::{READ_SIZE, give_back_spare, take_spare, with_scratch};
 pub use socket::{PeerAddr, Socket};

@@ -194,3 +194,7 @@ fn keeps_alive(version: Version, said: bool, headers: &HeaderMap) -> bool {
 #[cfg(test)]
 #[path = "answer_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "differential_tests.rs"]
+mod differential;

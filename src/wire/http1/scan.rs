@@ -188,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn a_response_head_has_so_many_bytes_and_lines() {
+        let scan = |bytes: &[u8]| HeadScanner::response(LIMITS).scan(bytes);
+        let head = |lines: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(lines));
+        assert!(matches!(scan(head(LIMITS.lines).as_bytes()), Ok(Some(_))));
+        assert_eq!(scan(head(LIMITS.lines + 1).as_bytes()), Err(Fault::TooLarge));
+        assert_eq!(scan("H".repeat(LIMITS.bytes + 1).as_bytes()), Err(Fault::TooLarge));
+        assert_eq!(
+            scan(format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(LIMITS.bytes)).as_bytes()),
+            Err(Fault::TooLarge)
+        );
+    }
+
+    #[test]
     fn five_blank_lines_and_bare_line_feeds_are_refused() {
         assert!(matches!(scan(b"\r\n\r\n\r\n\r\n\r\n"), Err(Fault::Malformed(_))));
         assert!(matches!(scan(b"GET / HTTP/1.1\nHost: a\r\n\r\n"), Err(Fault::Malformed(_))));
