@@ -150,7 +150,7 @@ impl Pool {
     /// The connection used last that is still good; those that are not are closed on the way.
     fn take_idle(&self, endpoint: &Endpoint) -> Option<Box<H1>> {
         let mut idle = endpoint.idle.borrow_mut();
-        while let Some(kept) = idle.pop() {
+        while let Some(mut kept) = idle.pop() {
             self.cell.connection_idle(-1);
             if kept.is_usable() {
                 return Some(kept);
@@ -178,7 +178,7 @@ impl Pool {
     pub fn reap(&self, now: Instant) {
         let limit = self.settings.idle_timeout;
         for endpoint in self.endpoints.borrow().iter() {
-            endpoint.idle.borrow_mut().retain(|kept| {
+            endpoint.idle.borrow_mut().retain_mut(|kept| {
                 let keep = now.saturating_duration_since(kept.idle_since) < limit && kept.is_usable();
                 if !keep {
                     self.cell.connection_idle(-1);

@@ -117,13 +117,13 @@ impl Fields {
         }
         match line[0] {
             b' ' | b'\t' => Err(Fault::Malformed("a header line is folded")),
-            b'c' | b'C' => match value_of(line, b"content-length") {
-                Some(value) => self.content_length(value),
-                None => {
-                    self.connection |= value_of(line, b"connection").is_some();
-                    Ok(())
+            b'c' | b'C' => {
+                if let Some(value) = value_of(line, b"content-length") {
+                    return self.content_length(value);
                 }
-            },
+                self.connection |= value_of(line, b"connection").is_some();
+                Ok(())
+            }
             b't' | b'T' => match value_of(line, b"transfer-encoding") {
                 Some(value) => self.transfer_encoding(value),
                 None => Ok(()),

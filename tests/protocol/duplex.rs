@@ -56,7 +56,7 @@ fn an_upstream_that_takes_no_more_of_a_request_is_heard_all_the_same() {
         client.send(format!("POST / HTTP/1.1\r\nhost: a\r\n{framing}"));
         let mut stream = client.stream.try_clone().expect("another handle");
         let sending = std::thread::spawn(move || {
-            let chunk = [b"c350\r\n".as_slice(), &[b'x'; 50_000], b"\r\n"].concat();
+            let chunk = [b"c350\r\n".as_slice(), &vec![b'x'; 50_000], b"\r\n"].concat();
             while stream.write_all(&chunk).is_ok() {}
         });
         let got = client.response(false).expect("an answer");

@@ -74,8 +74,8 @@ impl H1 {
 
     /// Whether a request can be sent right now. Notices a connection the upstream has closed, or on which it sent
     /// something nobody asked for. Costs nothing where the runtime has seen neither.
-    pub(super) fn is_usable(&self) -> bool {
-        self.socket.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    pub(super) fn is_usable(&mut self) -> bool {
+        self.socket.is_quiet()
     }
 
     /// Gives back what is needed only while an exchange runs; whether another may follow: the last request was sent whole,
