@@ -10,6 +10,8 @@ use crate::wire::{Fault, HeadLimits};
 
 /// Longest chunk-size line, extensions included.
 const CHUNK_LINE: usize = 256;
+/// What follows the data of the last chunk where there are no trailers.
+const END_OF_CHUNKS: &[u8] = b"\r\n0\r\n\r\n";
 const BAD_CHUNK_SIZE: Fault = Fault::Malformed("a chunk size is not a hexadecimal number");
 const BAD_CHUNK_END: Fault = Fault::Malformed("a chunk is longer than its size");
 
@@ -110,6 +112,11 @@ impl BodyDecoder {
                     let data = take(buf, left);
                     if *left == 0 {
                         self.0 = State::ChunkEnd;
+                        // An end that is there already need not be asked for.
+                        if buf.starts_with(END_OF_CHUNKS) {
+                            buf.advance(END_OF_CHUNKS.len());
+                            self.0 = State::Ended;
+                        }
                     }
                     return Ok(Piece::Data(data));
                 }

@@ -1,7 +1,7 @@
 //! A message put together.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode, request};
+use http::{HeaderMap, Request, StatusCode};
 
 /// How the body is delimited that follows a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub enum Framing {
 }
 
 /// Appends the head of an HTTP/1.1 request; its target is in origin form, or `*`.
-pub fn request_head(into: &mut Vec<u8>, parts: &request::Parts, framing: Framing) {
-    into.extend_from_slice(parts.method.as_str().as_bytes());
+pub fn request_head<B>(into: &mut Vec<u8>, request: &Request<B>, framing: Framing) {
+    into.extend_from_slice(request.method().as_str().as_bytes());
     into.push(b' ');
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     into.extend_from_slice(target.as_bytes());
     into.extend_from_slice(b" HTTP/1.1\r\n");
-    headers(into, &parts.headers, framing);
+    headers(into, request.headers(), framing);
     into.extend_from_slice(b"\r\n");
 }
 
@@ -93,13 +93,18 @@ fn field(into: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// Appends one chunk. An empty one would end the body, so `data` must not be empty.
 pub fn chunk(into: &mut Vec<u8>, data: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = (usize::BITS - data.len().leading_zeros()).div_ceil(4).max(1);
-    for digit in (0..digits).rev() {
-        into.push(DIGITS[(data.len() >> (4 * digit)) & 0xf]);
-    }
-    into.extend_from_slice(b"\r\n");
+    chunk_start(into, data.len());
     into.extend_from_slice(data);
+    into.extend_from_slice(b"\r\n");
+}
+
+/// Appends what stands before the data of a chunk of `length` bytes, which must not be 0. CR LF have to follow the data.
+pub fn chunk_start(into: &mut Vec<u8>, length: usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = (usize::BITS - length.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        into.push(DIGITS[(length >> (4 * digit)) & 0xf]);
+    }
     into.extend_from_slice(b"\r\n");
 }
 
@@ -143,7 +148,7 @@ mod tests {
             .header("content-length", "7")
             .header("transfer-encoding", "chunked")
             .body(());
-        let parts = request.expect("a request").into_parts().0;
+        let request = request.expect("a request");
         for (framing, expected) in [
             (Framing::Length(120), "content-length: 120\r\n"),
             (Framing::Length(0), "content-length: 0\r\n"),
@@ -151,7 +156,7 @@ mod tests {
             (Framing::UntilClose, ""),
         ] {
             let mut head = Vec::new();
-            request_head(&mut head, &parts, framing);
+            request_head(&mut head, &request, framing);
             assert_eq!(String::from_utf8_lossy(&head), format!("PUT /a?b HTTP/1.1\r\nhost: h\r\n{expected}\r\n"));
         }
     }

@@ -1,9 +1,7 @@
 //! What a complete head says.
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request, response,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use memchr::memchr;
 
 use super::scan::Head;
@@ -14,6 +12,8 @@ use crate::wire::head::trim;
 const MAX_TARGET: usize = u16::MAX as usize - 1;
 const BAD_METHOD: Fault = Fault::Malformed("the method is not a token");
 const BAD_TARGET: Fault = Fault::Malformed("the request target is not a URI");
+const BAD_STATUS: Fault = Fault::Malformed("the status is not three digits");
+const BAD_REASON: Fault = Fault::Malformed("a reason phrase has control bytes in it");
 const BAD_NAME: Fault = Fault::Malformed("a header line has no name that is a token");
 const BAD_VALUE: Fault = Fault::Malformed("a header value has control bytes in it");
 
@@ -46,16 +46,19 @@ pub fn request_parts(bytes: &Bytes, head: &Head) -> Result<request::Parts, Fault
 ///
 /// # Errors
 /// A line that is not HTTP's.
-pub fn response_parts(bytes: &Bytes, head: &Head) -> Result<response::Parts, Fault> {
+pub fn response_head_of(bytes: &Bytes, head: &Head) -> Result<Response<()>, Fault> {
     let end = end_of_line(bytes, 0);
+    // The scanner saw "HTTP/1.x " at the beginning of the line, and the status.
+    let line = &bytes[..end];
+    let status = line.get(9..12).and_then(|status| StatusCode::from_bytes(status).ok()).ok_or(BAD_STATUS)?;
+    if line[12..].iter().any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f) {
+        return Err(BAD_REASON);
+    }
     let mut response = Response::new(());
-    *response.status_mut() = bytes
-        .get(9..12)
-        .and_then(|status| StatusCode::from_bytes(status).ok())
-        .ok_or(Fault::Malformed("the status is not three digits"))?;
+    *response.status_mut() = status;
     *response.version_mut() = version(head);
     *response.headers_mut() = fields(bytes, end + 2, head.lines)?;
-    Ok(response.into_parts().0)
+    Ok(response)
 }
 
 fn version(head: &Head) -> Version {
@@ -112,9 +115,10 @@ mod tests {
     fn a_response_is_read_as_it_was_written() {
         let bytes = Bytes::from_static(b"HTTP/1.1 404 Not \xe4 here\r\nx: \xe4\r\n\r\n");
         let head = HeadScanner::response(HeadLimits { bytes: 1024, lines: 10 }).scan(&bytes);
-        let parts = response_parts(&bytes, &head.expect("a right head").expect("a whole head")).expect("a right head");
-        assert_eq!(parts.status, StatusCode::NOT_FOUND);
-        assert_eq!(parts.headers["x"].as_bytes(), b"\xe4");
+        let head = head.expect("a right head").expect("a whole head");
+        let response = response_head_of(&bytes, &head).expect("a right head");
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()["x"].as_bytes(), b"\xe4");
     }
 
     #[test]

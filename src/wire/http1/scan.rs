@@ -41,6 +41,8 @@ pub struct Head {
     pub http10: bool,
     /// Header lines.
     pub lines: usize,
+    /// One of them is `Connection`.
+    pub has_connection: bool,
 }
 
 impl HeadScanner {
@@ -85,8 +87,8 @@ impl HeadScanner {
                 Some(_) if !line.is_empty() => self.fields.line(line, self.limits)?,
                 Some(start) => {
                     let length = self.fields.framing(self.http10)?;
-                    let lines = self.fields.lines();
-                    return Ok(Some(Head { start, end: self.at, length, http10: self.http10, lines }));
+                    let (lines, has_connection) = (self.fields.lines(), self.fields.has_connection());
+                    return Ok(Some(Head { start, end: self.at, length, http10: self.http10, lines, has_connection }));
                 }
             }
         }
@@ -140,10 +142,24 @@ mod tests {
 
     #[test]
     fn a_head_ends_at_its_blank_line_and_says_how_its_body_is_delimited() {
-        let head = Head { start: 2, end: REQUEST.len() - 4, length: Length::Bytes(12), http10: false, lines: 2 };
+        let head = Head {
+            start: 2,
+            end: REQUEST.len() - 4,
+            length: Length::Bytes(12),
+            http10: false,
+            lines: 2,
+            has_connection: false,
+        };
         assert_eq!(scan(REQUEST), Ok(Some(head)));
         let response = b"HTTP/1.0 200 OK\r\n\r\n";
-        let head = Head { start: 0, end: response.len(), length: Length::Unstated, http10: true, lines: 0 };
+        let head = Head {
+            start: 0,
+            end: response.len(),
+            length: Length::Unstated,
+            http10: true,
+            lines: 0,
+            has_connection: false,
+        };
         assert_eq!(HeadScanner::response(LIMITS).scan(response), Ok(Some(head)));
     }
 
@@ -169,6 +185,19 @@ mod tests {
         assert_eq!(scan(&long), Err(Fault::TooLarge));
         let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: b\r\n".repeat(9)].concat();
         assert_eq!(scan(&many), Err(Fault::TooLarge));
+    }
+
+    #[test]
+    fn a_response_head_has_so_many_bytes_and_lines() {
+        let scan = |bytes: &[u8]| HeadScanner::response(LIMITS).scan(bytes);
+        let head = |lines: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(lines));
+        assert!(matches!(scan(head(LIMITS.lines).as_bytes()), Ok(Some(_))));
+        assert_eq!(scan(head(LIMITS.lines + 1).as_bytes()), Err(Fault::TooLarge));
+        assert_eq!(scan("H".repeat(LIMITS.bytes + 1).as_bytes()), Err(Fault::TooLarge));
+        assert_eq!(
+            scan(format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(LIMITS.bytes)).as_bytes()),
+            Err(Fault::TooLarge)
+        );
     }
 
     #[test]

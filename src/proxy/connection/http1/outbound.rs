@@ -1,6 +1,5 @@
 //! What goes to the client: heads and bodies, gathered so that a small response is one write.
 
-use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,18 +9,13 @@ use http::HeaderMap;
 use http_body::Frame;
 use tokio::io::AsyncWrite;
 
-use crate::wire::Socket;
-use crate::wire::http1::{Framing, chunk, last_chunk};
+use crate::wire::http1::{Framing, chunk, chunk_start, last_chunk};
+use crate::wire::{Socket, give_back_spare, take_spare};
 
 /// Data up to this size is copied behind its head; more is written from where it is.
 const COPIED: usize = 16 * 1024;
 /// Bytes gathered before they are written.
 const GATHERED: usize = 64 * 1024;
-
-thread_local! {
-    /// The buffer of whoever writes now: nearly always a response is written at once, so a connection needs none.
-    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Bytes on their way to the client.
 #[derive(Debug, Default)]
@@ -39,7 +33,7 @@ impl Outbound {
     /// Where the next bytes are appended. There must be room: see [`Self::is_full`].
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.gathered.capacity() == 0 {
-            self.gathered = SPARE.take();
+            self.gathered = take_spare();
         }
         &mut self.gathered
     }
@@ -68,7 +62,7 @@ impl Outbound {
             return;
         }
         if chunked {
-            chunk_size(self.buffer(), data.len());
+            chunk_start(self.buffer(), data.len());
             self.tail = b"\r\n";
         }
         self.data = data;
@@ -116,12 +110,7 @@ impl Outbound {
             self.advance(length);
         }
         self.written = 0;
-        self.gathered.clear();
-        if self.gathered.capacity() <= 2 * GATHERED {
-            SPARE.set(std::mem::take(&mut self.gathered));
-        } else {
-            self.gathered = Vec::new();
-        }
+        give_back_spare(std::mem::take(&mut self.gathered));
         ready!(Pin::new(socket).poll_flush(cx))?;
         Poll::Ready(Ok(()))
     }
@@ -134,8 +123,4 @@ impl Outbound {
         self.data.advance(of_data);
         self.tail = &self.tail[length - of_data..];
     }
-}
-
-fn chunk_size(into: &mut Vec<u8>, size: usize) {
-    into.extend_from_slice(format!("{size:x}\r\n").as_bytes());
 }
