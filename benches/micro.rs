@@ -57,7 +57,7 @@ fn sticky(c: &mut Criterion) {
     ] {
         let sources = [source];
         group.bench_function(what, |b| {
-            b.iter(|| StickyKey::find(black_box(&sources), black_box(&headers), black_box(query), client));
+            b.iter(|| StickyKey::find(black_box(&sources), black_box(&headers), black_box(query), client, None));
         });
     }
     group.finish();

@@ -1,9 +1,9 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 //!
-//! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`plan`]
-//! (what to do with a request, as data), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened,
-//! counted), [`config`] (files to plans), [`upstream`] (connections to versions), [`proxy`] (the data plane),
-//! [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
+//! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`tls`]
+//! (certificates and keys), [`plan`] (what to do with a request, as data), [`wire`] (sockets, and the framing of
+//! messages), [`telemetry`] (what happened, counted), [`config`] (files to plans), [`upstream`] (connections to versions),
+//! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod admin;
 pub mod cli;
@@ -14,5 +14,6 @@ pub mod plan;
 pub mod proxy;
 pub mod stats;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 pub mod wire;

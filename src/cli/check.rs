@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::{self, Errors, Loaded, Source};
+use crate::control;
 
 /// What is checked if no file is named.
 const DEFAULT_CONFIG: &str = "config/serin.yaml";
@@ -60,7 +61,11 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
     let weights_name = weights.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let weights_text = weights.and_then(|path| found.take(read(&path, &weights_name)));
     let weights = weights_text.as_ref().map(|text| Source { name: &weights_name, text });
-    match config::load(serin, weights) {
+    let loaded = config::load(serin, weights).and_then(|mut loaded| {
+        control::read_certificates(&mut loaded, path)?;
+        Ok(loaded)
+    });
+    match loaded {
         Ok(loaded) => found.valid(&name, weights.map(|source| source.name), &loaded),
         Err(errors) => found.refused(&errors),
     }

@@ -130,7 +130,7 @@ mod tests {
             let version = |name: &Arc<str>| Version {
                 name: Arc::clone(name),
                 header: HeaderValue::from_str(name).unwrap(),
-                upstream: Arc::new(UpstreamSpec { addresses: Vec::new(), protocol: Protocol::Auto }),
+                upstream: Arc::new(UpstreamSpec { addresses: Vec::new(), protocol: Protocol::Auto, tls: None }),
             };
             Arc::new(Service {
                 name: Arc::from(*name),

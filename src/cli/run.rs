@@ -15,9 +15,10 @@ use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
 use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener};
 use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
 use crate::plan::Plan;
-use crate::proxy::{Bound, ListenError, Running, Shared, Workers};
+use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
+use crate::tls::Server;
 use crate::upstream::Resolver;
 
 /// Runs the proxy that `config` describes until it is told to stop; gives the exit code.
@@ -161,7 +162,8 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let mut hangup = listen(SignalKind::hangup())?;
     let workers = start.data_plane.workers.clone();
     let registry = Arc::clone(&start.registry);
-    let addresses = start.data_plane.names.values().cloned().collect::<Vec<_>>();
+    let addresses = start.data_plane.names.values();
+    let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
     let (control, handle) = Control::new(start);
     let observer = Arc::new(Observer::new(Arc::clone(&registry)));
@@ -181,7 +183,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {
-        listeners: addresses.into_iter().map(|(name, address)| (name, address.to_string())).collect(),
+        listeners: addresses,
         admin: admin.as_ref().map(|(_, address)| address.clone()),
         plan: Box::new(move || plan.plan.load_full()),
     });
@@ -287,14 +289,23 @@ struct Listening {
     workers: Workers,
     shared: Arc<Shared>,
     /// By what the workers know a listener by: its name and the address in use.
-    names: BTreeMap<Arc<str>, (String, Bind)>,
+    names: BTreeMap<Arc<str>, Entrance>,
+}
+
+/// A listener in use.
+struct Entrance {
+    name: String,
+    address: Bind,
+    gate: Arc<Gate>,
 }
 
 impl Listening {
     fn add(&mut self, listener: &Listener, bound: Bound) {
         let key = key(listener);
-        self.names.insert(Arc::clone(&key), (listener.name.clone(), bound.address.clone()));
-        self.workers.listen(&key, bound);
+        let gate = Arc::new(Gate::new(server(listener), self.shared.registry.handshakes(&listener.name)));
+        let (name, address) = (listener.name.clone(), bound.address.clone());
+        self.workers.listen(&key, bound, &gate);
+        self.names.insert(key, Entrance { name, address, gate });
     }
 
     fn bind(&self, address: &Bind) -> Result<Bound, ListenError> {
@@ -302,10 +313,15 @@ impl Listening {
             Bind::Tcp(address) => Some(address.port()),
             Bind::Unix(_) => None,
         };
-        let ours = port(address).is_some() && self.names.values().any(|(_, used)| port(used) == port(address));
+        let ours = port(address).is_some() && self.names.values().any(|used| port(&used.address) == port(address));
         let bind = if ours { Bound::beside_own } else { Bound::new };
         bind(address, self.workers.count())
     }
+}
+
+/// The TLS of a listener, where it has any.
+fn server(listener: &Listener) -> Option<Arc<Server>> {
+    listener.tls.as_ref()?.server.clone()
 }
 
 /// What the workers know a listener by: its address, so that a new name alone opens nothing; with port 0, which many may
@@ -331,13 +347,21 @@ impl DataPlane for Listening {
         Ok(())
     }
 
+    fn secure(&mut self, listeners: &[Listener]) {
+        for listener in listeners {
+            if let Some(entrance) = self.names.get(&key(listener)) {
+                entrance.gate.set(server(listener));
+            }
+        }
+    }
+
     fn publish(&mut self, plan: &Arc<Plan>) {
         self.shared.plan.store(Arc::clone(plan));
     }
 
     fn close_others(&mut self, listeners: &[Listener]) {
         let wanted: Vec<_> = listeners.iter().map(key).collect();
-        self.names.retain(|key, (name, address)| {
+        self.names.retain(|key, Entrance { name, address, .. }| {
             let stays = wanted.contains(key);
             if !stays {
                 tracing::info!(listener = %name, %address, "no longer listening");

@@ -16,7 +16,7 @@ mod written;
 
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
-pub use settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Loaded, Settings};
+pub use settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings};
 pub use values::Bind;
 
 use std::path::PathBuf;
@@ -63,6 +63,17 @@ pub fn load(serin: Source<'_>, weights: Option<Source<'_>>) -> Result<Loaded, Er
 pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
     let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
     Some(written.files?.weights?.value.0)
+}
+
+/// The files of certificates, keys and CAs that `serin.yaml` names, as written, as far as this can be told. For whoever
+/// watches them, before anything is known to be right.
+#[must_use]
+pub fn tls_paths(serin: Source<'_>) -> Vec<PathBuf> {
+    let mut problems = Problems::of(serin);
+    let written: Option<Serin> = read(serin, EMPTY_SERIN, &mut problems);
+    let named = written.and_then(|written| compile::serin(&written, Vec::new(), &mut problems));
+    let places = named.map_or(problems.places, |loaded| loaded.places);
+    places.into_iter().map(|(path, _)| path).filter(|path| !path.as_os_str().is_empty()).collect()
 }
 
 /// The weight file against the services of a plan: for each service it names, the weights of all its versions in their

@@ -1,6 +1,7 @@
 //! What is wrong with a file, said so that an operator can mend it: where, what was found, what was expected.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::read::did_you_mean;
 
@@ -72,12 +73,14 @@ pub(super) struct Problems<'a> {
     lines: Vec<&'a str>,
     pub(super) errors: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
+    /// Where other files are named, ready to say what is wrong with them.
+    pub(super) places: Vec<(PathBuf, Problem)>,
 }
 
 impl<'a> Problems<'a> {
     pub(super) fn of(source: Source<'a>) -> Self {
         let lines = source.text.trim_start_matches('\u{feff}').lines().collect();
-        Self { file: source.name, lines, errors: Vec::new(), warnings: Vec::new() }
+        Self { file: source.name, lines, errors: Vec::new(), warnings: Vec::new(), places: Vec::new() }
     }
 
     /// Notes an error; what is returned takes the details.
@@ -93,6 +96,14 @@ impl<'a> Problems<'a> {
     pub(super) fn warning(&mut self, spot: &Spot, message: impl Into<String>) {
         let snippet = self.snippet(spot);
         self.warnings.push(self.problem(spot, message.into(), snippet));
+    }
+
+    /// Notes that a file is named here, which somebody else reads.
+    pub(super) fn names_file(&mut self, spot: &Spot, path: &Path) {
+        if self.places.iter().all(|(known, _)| known != path) {
+            let snippet = self.snippet(spot);
+            self.places.push((path.to_owned(), self.problem(spot, String::new(), snippet)));
+        }
     }
 
     /// Whether one of `keys` of the mapping at `spot` is noted as wrong, or may be what a misspelt key was meant to be:

@@ -1,9 +1,11 @@
 //! What a loaded configuration holds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::{Plan, ServiceId, Weight};
+use crate::tls;
 
 use super::problem::Problem;
 use super::values::Bind;
@@ -21,6 +23,20 @@ pub struct Loaded {
     pub file_weights: Vec<(ServiceId, Vec<Weight>)>,
     /// What is accepted but has no effect; to be said aloud.
     pub warnings: Vec<Problem>,
+    /// The files of certificates, keys and CAs, as written, and where each is named.
+    pub(crate) places: Vec<(PathBuf, Problem)>,
+}
+
+impl Loaded {
+    /// What is wrong with a file that `serin.yaml` names, said at the place where it is named.
+    #[must_use]
+    pub fn problem_with(&self, path: &Path, message: &str) -> Option<Problem> {
+        let (_, place) = self.places.iter().find(|(known, _)| known == path)?;
+        let message = if path == Path::new("") { message.to_owned() } else { format!("{}: {message}", path.display()) };
+        let mut problem = place.clone();
+        problem.message = message;
+        Some(problem)
+    }
 }
 
 /// What is outside the plan: sockets, workers, files.
@@ -53,6 +69,17 @@ pub struct Listener {
     pub name: String,
     /// Where.
     pub address: Bind,
+    /// TLS. `None`: plain HTTP.
+    pub tls: Option<ListenerTls>,
+}
+
+/// TLS of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// What is written, paths relative to the folder of `serin.yaml`.
+    pub files: tls::ServerFiles,
+    /// What that makes, once the files were read.
+    pub server: Option<Arc<tls::Server>>,
 }
 
 /// Where access log lines go, and how they look.

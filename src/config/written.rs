@@ -2,9 +2,9 @@
 
 use super::read::{At, List, Named, written};
 use super::values::{
-    Bind, Cidr, Count, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod, LogFormat, MatchType, Name,
-    PathMatchType, PathModifierType, Period, Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout, Upstream,
-    Yes,
+    Bind, CertificatePart, Cidr, ClientAuth, Count, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod,
+    LogFormat, MatchType, Name, PathMatchType, PathModifierType, Period, Protocol, RedirectStatus, Scheme, ServerName,
+    Share, Size, Text, Timeout, TlsVersion, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
@@ -59,6 +59,36 @@ written! {
         optional "name" name: At<Name>,
         /// `host:port`, `[::]:port` or `unix:/path`; port 0 lets the system choose.
         required "address" address: At<Bind>,
+        /// TLS. Without it clients speak plain HTTP.
+        optional "tls" tls: ListenerTls,
+    }
+
+    /// TLS of a listener: one certificate, or several of which the name that a client asks for chooses.
+    ListenerTls {
+        /// PEM file: the certificate, then those that lead to its root. It is watched, as all files of TLS are.
+        optional "certificate" certificate: At<FilePath>,
+        /// PEM file: the certificate's private key, not encrypted.
+        optional "key" key: At<FilePath>,
+        /// PEM file: the CAs that vouch for clients.
+        optional "clientCa" client_ca: At<FilePath>,
+        /// Whether clients show a certificate. Default: required where there is a `clientCa`, else none.
+        optional "clientAuth" client_auth: At<ClientAuth>,
+        /// Several certificates, in place of the keys above. The first is for clients that ask for no name, or an unknown one.
+        optional "certificates" certificates: List<ListenerCertificate, 1, 64>,
+        /// The oldest version that is spoken. Default: 1.2, in quotes.
+        optional "minVersion" min_version: At<TlsVersion>,
+    } also { "oneOf": [{ "required": ["certificate", "key"] }, { "required": ["certificates"] }] }
+
+    /// One of several certificates of a listener, for the names in it.
+    ListenerCertificate {
+        /// PEM file: the certificate, then those that lead to its root.
+        required "certificate" certificate: At<FilePath>,
+        /// PEM file: the certificate's private key, not encrypted.
+        required "key" key: At<FilePath>,
+        /// PEM file: the CAs that vouch for clients.
+        optional "clientCa" client_ca: At<FilePath>,
+        /// Whether clients show a certificate. Default: required where there is a `clientCa`, else none.
+        optional "clientAuth" client_auth: At<ClientAuth>,
     }
 
     /// An address that serin itself answers on.
@@ -143,13 +173,27 @@ written! {
 
     /// One version of a service.
     Version {
-        /// Where it answers: `http://host:port` or `unix:/path`.
+        /// Where it answers: `http://host:port`, `https://host:port` or `unix:/path`.
         optional "upstream" upstream: At<Upstream>,
         /// Where it answers, if at several addresses.
         optional "upstreams" upstreams: List<At<Upstream>, 1, 256>,
         /// auto: HTTP/1.1, but HTTP/2 for gRPC that came over HTTP/2. http1, h2: always that. Default: auto.
         optional "protocol" protocol: At<Protocol>,
+        /// TLS towards it, where its addresses are `https`.
+        optional "tls" tls: UpstreamTls,
     } also { "oneOf": [{ "required": ["upstream"] }, { "required": ["upstreams"] }] }
+
+    /// TLS towards a version.
+    UpstreamTls {
+        /// PEM file: the CAs that vouch for it. Default: the system's.
+        optional "ca" ca: At<FilePath>,
+        /// The name that its certificate must have. Default: the host of its URL.
+        optional "serverName" server_name: At<ServerName>,
+        /// PEM file: a certificate to show to it.
+        optional "certificate" certificate: At<FilePath>,
+        /// PEM file: the private key of that certificate.
+        optional "key" key: At<FilePath>,
+    } also { "dependentRequired": { "certificate": ["key"], "key": ["certificate"] } }
 
     /// One place where a sticky key may stand: exactly one of these keys.
     Sticky {
@@ -161,6 +205,8 @@ written! {
         optional "query" query: At<Text>,
         /// The client's address.
         optional "clientIp" client_ip: At<Yes>,
+        /// A part of the client's verified certificate.
+        optional "clientCertificate" client_certificate: At<CertificatePart>,
     } also { "minProperties": 1, "maxProperties": 1 }
 
     /// Lets chosen clients pick a version by a header.

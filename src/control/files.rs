@@ -1,11 +1,14 @@
 //! The files in use, read whole.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::certificates::{Certificates, Stale, hash_now};
+use super::force::InForce;
 use crate::config::{self, Errors, Loaded, Source};
 
 /// Longest file that is read, in bytes.
@@ -16,7 +19,7 @@ const MAX_BYTES: u64 = config::MAX_BYTES as u64;
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 }
@@ -81,6 +84,13 @@ impl File {
         config::text(&self.name(), &self.bytes)
     }
 
+    /// Where the files of certificates are that this `serin.yaml` names, as far as that can be told.
+    fn tls_paths(&self) -> Vec<PathBuf> {
+        let Ok(text) = self.text() else { return Vec::new() };
+        let named = config::tls_paths(Source { name: &self.name(), text });
+        named.into_iter().map(|path| beside(&self.path, &path)).collect()
+    }
+
     /// The weight file that this `serin.yaml` names, as far as that can be told.
     fn weights_path(&self) -> Option<PathBuf> {
         let named = config::weights_path(Source { name: &self.name(), text: self.text().ok()? })?;
@@ -95,37 +105,75 @@ pub struct Files {
     pub serin: File,
     /// The weight file, where `serin.yaml` names one.
     pub weights: Option<File>,
+    /// The files of certificates, keys and CAs that `serin.yaml` names.
+    pub(super) certificates: Certificates,
 }
 
 impl Files {
-    /// Reads `serin.yaml` at `path` and the weight file it names, or `weights` in its place.
+    /// Reads `serin.yaml` at `path` and the files it names: `weights`, or its own weight file, and those of certificates.
     ///
     /// # Errors
     /// [`FilesError`] where a file cannot be read or says something wrong.
     pub fn read(path: &Path, weights: Option<&Path>) -> Result<(Self, Loaded), FilesError> {
-        Self::load(File::read(path)?, weights)
+        let serin = File::read(path)?;
+        Self::read_with(serin, weights, None)
     }
 
-    /// The accepted `serin.yaml` with the weight file as it is now, where that is another than the accepted one and right.
-    pub(super) fn with_newer_weights(&self) -> Option<(Self, Loaded)> {
-        let known = self.weights.as_ref()?;
-        let newer = File::read(&known.path).ok().filter(|file| file.hash != known.hash)?;
-        Self::load(self.serin.clone(), Some(&newer.path)).ok()
+    /// The same while something is in force: certificates that cannot be used now stay what they are there.
+    ///
+    /// # Errors
+    /// [`FilesError`] where a file cannot be read or says something wrong.
+    pub(super) fn read_again(path: &Path, in_force: &InForce) -> Result<(Self, Loaded), FilesError> {
+        Self::read_with(File::read(path)?, None, Some(in_force))
     }
 
-    fn load(serin: File, weights: Option<&Path>) -> Result<(Self, Loaded), FilesError> {
+    fn read_with(
+        serin: File,
+        weights: Option<&Path>,
+        in_force: Option<&InForce>,
+    ) -> Result<(Self, Loaded), FilesError> {
+        serin.text()?;
+        // Found even where the rest is wrong, so that the errors of both files are reported together.
+        let weights = weights.map(Path::to_owned).or_else(|| serin.weights_path());
+        let weights = weights.map(|file| File::read(&file)).transpose()?;
+        Self::load(serin, weights, in_force)
+    }
+
+    /// The accepted `serin.yaml` with the other files as they are now, as far as they are right and something is new: a
+    /// weight file may be the way back, and a certificate must not run out because of a wrong word elsewhere.
+    pub(super) fn despite_errors(&self, in_force: &InForce) -> Option<(Self, Loaded)> {
+        let newer = self.weights.as_ref().and_then(|known| File::read(&known.path).ok());
+        [newer, self.weights.clone()]
+            .into_iter()
+            .filter_map(|weights| Self::load(self.serin.clone(), weights, Some(in_force)).ok())
+            .find(|(files, _)| files.seen() != self.seen())
+    }
+
+    /// Certificates that cannot be used, so that what was in force before stays.
+    pub(super) fn stale(&self) -> &[Stale] {
+        &self.certificates.stale
+    }
+
+    /// Whether there is anything that was not in `before` and can be used.
+    pub(super) fn has_usable_news(&self, before: &Self) -> bool {
+        let other = |one: Option<&File>, other: Option<&File>| one.map(|file| file.hash) != other.map(|file| file.hash);
+        let certificates = self.certificates.changed_since(&before.certificates);
+        other(Some(&self.serin), Some(&before.serin))
+            || other(self.weights.as_ref(), before.weights.as_ref())
+            || certificates.into_iter().any(|path| !self.certificates.is_stale(path))
+    }
+
+    fn load(serin: File, weights: Option<File>, in_force: Option<&InForce>) -> Result<(Self, Loaded), FilesError> {
         let (name, text) = (serin.name(), serin.text()?);
         let source = Source { name: &name, text };
-        // Found even where the rest is wrong, so that the errors of both files are reported together.
-        let weights =
-            weights.map(Path::to_owned).or_else(|| serin.weights_path()).map(|file| File::read(&file)).transpose()?;
         let weights_name = weights.as_ref().map(File::name).unwrap_or_default();
         let weights_source = match &weights {
             Some(file) => Some(Source { name: &weights_name, text: file.text()? }),
             None => None,
         };
-        let loaded = config::load(source, weights_source)?;
-        Ok((Self { serin, weights }, loaded))
+        let mut loaded = config::load(source, weights_source)?;
+        let certificates = Certificates::read(&mut loaded, &serin.path, in_force)?;
+        Ok((Self { serin, weights, certificates }, loaded))
     }
 
     /// What is at the paths in use now, whether or not it makes sense. A `serin.yaml` that differs from this one may name
@@ -137,9 +185,15 @@ impl Files {
             Some(serin) if serin.hash != self.serin.hash => serin.weights_path().or_else(known),
             _ => known(),
         };
+        let mut certificates = self.certificates.seen_now();
+        if let Some(other) = serin.as_ref().filter(|serin| serin.hash != self.serin.hash) {
+            // Those it names may be what it waits for.
+            certificates.extend(other.tls_paths().into_iter().map(|place| (place.clone(), hash_now(&place))));
+        }
         Seen {
             serin: serin.map(|file| file.hash),
             weights: weights.map(|path| (File::read(&path).ok().map(|file| file.hash), path)),
+            certificates,
         }
     }
 
@@ -148,6 +202,7 @@ impl Files {
         Seen {
             serin: Some(self.serin.hash),
             weights: self.weights.as_ref().map(|file| (Some(file.hash), file.path.clone())),
+            certificates: self.certificates.seen(),
         }
     }
 
@@ -158,7 +213,8 @@ impl Files {
 
     /// The paths in use.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.each().into_iter().flatten().map(|file| &*file.path)
+        let own = self.each().into_iter().flatten().map(|file| &*file.path);
+        own.chain(self.certificates.seen.values().map(|(place, _)| &**place))
     }
 }
 
@@ -167,6 +223,7 @@ impl Files {
 pub(super) struct Seen {
     serin: Option<Hash>,
     weights: Option<(Option<Hash>, PathBuf)>,
+    certificates: BTreeMap<PathBuf, Option<Hash>>,
 }
 
 impl Seen {
@@ -175,9 +232,10 @@ impl Seen {
         [self.serin != other.serin, self.weights != other.weights]
     }
 
-    /// The weight file that was looked at.
-    pub(super) fn weights_path(&self) -> Option<&Path> {
-        self.weights.as_ref().map(|(_, path)| &**path)
+    /// The files but `serin.yaml` that were looked at.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let weights = self.weights.as_ref().map(|(_, path)| &**path);
+        weights.into_iter().chain(self.certificates.keys().map(PathBuf::as_path))
     }
 }
 

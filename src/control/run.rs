@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::certificates;
 use super::files::{Files, Seen};
 use super::force::{Change, InForce, Refused};
 use super::watch::FileWatch;
-use crate::config::{Listener, Settings};
+use crate::config::{Errors, Listener, Settings};
 use crate::plan::Plan;
 use crate::telemetry::{Registry, ReloadResult, WeightShare};
 
@@ -31,6 +32,9 @@ pub trait DataPlane {
     /// # Errors
     /// A sentence for the operator; then nothing has changed.
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String>;
+
+    /// Has new connections at `listeners` find the TLS they have now; open ones keep theirs.
+    fn secure(&mut self, listeners: &[Listener]);
 
     /// Puts a plan in force.
     fn publish(&mut self, plan: &Arc<Plan>);
@@ -177,11 +181,15 @@ impl<D: DataPlane> Control<D> {
         }
         let started = Instant::now();
         loop {
-            match Files::read(&self.config, None) {
-                Ok((files, loaded)) => return self.apply(files, loaded),
+            match Files::read_again(&self.config, &self.in_force) {
+                // A certificate may be there already and its key not yet.
+                Ok((files, loaded)) if files.stale().is_empty() || started.elapsed() >= DOUBT => {
+                    return self.apply(files, loaded);
+                }
+                Ok(_) => tokio::time::sleep(SETTLE).await,
                 Err(error) if started.elapsed() >= DOUBT => {
                     // Where serin.yaml is what is wrong, weights hold all the same: they may be the way back.
-                    if let Some((files, loaded)) = self.files.with_newer_weights() {
+                    if let Some((files, loaded)) = self.files.despite_errors(&self.in_force) {
                         self.apply(files, loaded);
                     }
                     return self.refuse(&error.to_string(), now);
@@ -198,14 +206,24 @@ impl<D: DataPlane> Control<D> {
             tracing::warn!("{warning}");
         }
         let changed = files.seen().differs_from(&self.files.seen());
+        if !files.has_usable_news(&self.files) {
+            // What is in force stays, and this is not looked at again before something changes.
+            self.report_certificates(&files);
+            self.files = files;
+            self.watch.follow(self.files.paths());
+            self.refused = None;
+            return;
+        }
         let next = self.in_force.with_files(loaded);
         if let Err(error) = self.data_plane.open(&next.settings().listeners) {
             return self.refuse(&error, files.seen());
         }
         self.warn_of_restart(next.settings());
+        self.report_certificates(&files);
         self.files = files;
         self.watch.follow(self.files.paths());
         self.refused = None;
+        self.data_plane.secure(&next.settings().listeners);
         self.publish(next);
         self.data_plane.close_others(&self.in_force.settings().listeners);
         self.count(ReloadResult::Applied, changed);
@@ -222,11 +240,25 @@ impl<D: DataPlane> Control<D> {
     fn refuse(&mut self, error: &str, seen: Seen) {
         self.count(ReloadResult::Refused, seen.differs_from(&self.files.seen()));
         // The one that is wrong is where the next change will be, also where it is not in force yet.
-        self.watch.follow(self.files.paths().chain(seen.weights_path()));
+        self.watch.follow(self.files.paths().chain(seen.paths()));
         self.refused = Some(seen);
         let generation = self.in_force.plan().generation;
         // In the message and not as a field, which would stand at the end of many lines.
         tracing::error!("refused; generation {generation} stays in force:\n{error}");
+    }
+
+    /// Counts the files of certificates that changed, and says what is wrong with them.
+    fn report_certificates(&self, files: &Files) {
+        let changed = files.certificates.changed_since(&self.files.certificates);
+        for path in &changed {
+            let stale = files.certificates.is_stale(path);
+            let result = if stale { ReloadResult::Refused } else { ReloadResult::Applied };
+            self.registry.control().reloaded(&path.display().to_string(), result);
+        }
+        for stale in files.stale().iter().filter(|stale| stale.files.iter().any(|file| changed.contains(&file))) {
+            let problems = Errors(stale.problems.clone());
+            tracing::error!("refused; the certificate in force stays:\n{problems}");
+        }
     }
 
     fn warn_of_restart(&self, next: &Settings) {
@@ -260,6 +292,7 @@ impl<D: DataPlane> Control<D> {
             })
         });
         control.set_weights(shares);
+        control.set_certificates(certificates::in_use(&self.in_force));
         control.set_config_effective(SystemTime::now());
     }
 }

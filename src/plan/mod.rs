@@ -15,7 +15,9 @@ pub use route::{
     HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
 };
-pub use service::{Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride};
+pub use service::{
+    Address, Protocol, Service, ServiceId, UpstreamSpec, UpstreamTls, Version, VersionId, VersionOverride,
+};
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
 

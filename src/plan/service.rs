@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::{KeySource, Split};
+use crate::tls;
 
 /// Position of a service in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +104,17 @@ pub struct UpstreamSpec {
     pub addresses: Vec<Address>,
     /// The protocol spoken to it.
     pub protocol: Protocol,
+    /// TLS. `None`: it is spoken to in plain.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// TLS towards a version. Two are equal if they come from the same files with the same content.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamTls {
+    /// What is written, paths relative to the folder of `serin.yaml`.
+    pub files: tls::ClientFiles,
+    /// What that makes, once the files were read.
+    pub connector: Option<Arc<tls::Connector>>,
 }
 
 /// One configured upstream address.

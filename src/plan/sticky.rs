@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, header};
 
 use super::query;
+use crate::tls::{Identity, Part};
 
 /// One place a sticky key may stand in a request.
 ///
@@ -21,6 +22,8 @@ pub enum KeySource {
     Query(String),
     /// The client's address in its canonical text (RFC 5952); an IPv4 address mapped into IPv6 is the IPv4 address.
     ClientIp,
+    /// A part of the certificate that the client has shown.
+    ClientCertificate(Part),
 }
 
 /// The bytes that decide the version: whoever has the same key gets the same version.
@@ -40,7 +43,8 @@ const MAX_ADDRESS: usize = 45;
 
 impl<'a> StickyKey<'a> {
     /// The key at the first of `sources` that the request has. An empty value counts as absent. `query` is without its `?`;
-    /// `client` is whom the request comes from, after trusted proxies are taken off.
+    /// `client` is whom the request comes from, after trusted proxies are taken off; `identity` is who that is by its
+    /// certificate.
     ///
     /// Allocates only to decode a query parameter.
     #[must_use]
@@ -49,6 +53,7 @@ impl<'a> StickyKey<'a> {
         headers: &'a HeaderMap,
         query: Option<&'a str>,
         client: Option<IpAddr>,
+        identity: Option<&'a Identity>,
     ) -> Option<Self> {
         sources.iter().find_map(|source| {
             let value = match source {
@@ -56,6 +61,7 @@ impl<'a> StickyKey<'a> {
                 KeySource::Cookie(name) => Cow::Borrowed(cookie(headers, name.as_bytes())?),
                 KeySource::Query(name) => query::decode(query::first(query?, name)?),
                 KeySource::ClientIp => return client.map(Self::of_address),
+                KeySource::ClientCertificate(part) => Cow::Borrowed(identity?.part(*part)?.as_bytes()),
             };
             (!value.is_empty()).then_some(Self(Bytes::InRequest(value)))
         })
@@ -104,7 +110,7 @@ mod tests {
 
     fn found(source: KeySource, lines: &[(&str, &str)], query: Option<&str>) -> Option<String> {
         let headers = headers(lines);
-        let key = StickyKey::find(&[source], &headers, query, None)?;
+        let key = StickyKey::find(&[source], &headers, query, None, None)?;
         Some(String::from_utf8(key.as_bytes().to_vec()).unwrap())
     }
 
@@ -125,11 +131,11 @@ mod tests {
             (vec![], None, "192.0.2.1"),
         ] {
             let headers = headers(&lines);
-            let key = StickyKey::find(&sources, &headers, query, client).unwrap();
+            let key = StickyKey::find(&sources, &headers, query, client, None).unwrap();
             assert_eq!(key.as_bytes(), expected.as_bytes(), "{lines:?} {query:?}");
         }
-        assert!(StickyKey::find(&sources, &HeaderMap::new(), None, None).is_none());
-        assert!(StickyKey::find(&[], &HeaderMap::new(), Some("uid=1"), client).is_none());
+        assert!(StickyKey::find(&sources, &HeaderMap::new(), None, None, None).is_none());
+        assert!(StickyKey::find(&[], &HeaderMap::new(), Some("uid=1"), client, None).is_none());
     }
 
     #[test]
@@ -178,7 +184,7 @@ mod tests {
         ] {
             let headers = HeaderMap::new();
             let client = Some(address.parse().unwrap());
-            let key = StickyKey::find(&[KeySource::ClientIp], &headers, None, client).unwrap();
+            let key = StickyKey::find(&[KeySource::ClientIp], &headers, None, client, None).unwrap();
             assert_eq!(key.as_bytes(), expected.as_bytes());
         }
     }
@@ -188,7 +194,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-user-id", http::HeaderValue::from_bytes(b"\xff\xfe").unwrap());
         let sources = [KeySource::Header(HeaderName::from_static("x-user-id"))];
-        let key = StickyKey::find(&sources, &headers, None, None).unwrap();
+        let key = StickyKey::find(&sources, &headers, None, None, None).unwrap();
         assert_eq!(key.as_bytes(), b"\xff\xfe");
     }
 }

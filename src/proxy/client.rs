@@ -6,10 +6,13 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use http::HeaderValue;
+use http::uri::Scheme;
 
 use super::exchange::Record;
+use super::secured::Secured;
 use super::tunnel::PendingTunnel;
 use crate::plan::Plan;
+use crate::tls::Identity;
 use crate::wire::{Fault, PeerAddr};
 
 /// One client connection. Shared by its bytes, its loop and the exchanges on it, all on one worker.
@@ -21,6 +24,8 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// The port it came in on; `None` on a unix socket.
     pub(super) port: Option<u16>,
+    /// What its TLS handshake said; `None`: it speaks plain HTTP.
+    pub(super) secured: Option<Box<Secured>>,
     /// Requests received and not yet answered whole.
     pub(super) in_flight: Cell<u32>,
     /// Why the body of its present request cannot be read.
@@ -37,7 +42,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(peer: PeerAddr, port: Option<u16>, now: Instant) -> Self {
+    pub(super) fn new(peer: PeerAddr, port: Option<u16>, secured: Option<Box<Secured>>, now: Instant) -> Self {
         let forwarded_for = match peer.ip() {
             Some(ip) => HeaderValue::try_from(ip.to_string()).unwrap_or(UNKNOWN),
             None => UNKNOWN,
@@ -46,6 +51,7 @@ impl Client {
             peer,
             forwarded_for,
             port,
+            secured,
             in_flight: Cell::new(0),
             body_fault: Rc::default(),
             is_h2: Cell::new(false),
@@ -54,6 +60,16 @@ impl Client {
             active_at: Cell::new(now),
             trusted: Cell::new(None),
         }
+    }
+
+    /// Who it is by its certificate.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.secured.as_ref()?.identity.as_ref()
+    }
+
+    /// The scheme it asks by.
+    pub(super) fn scheme(&self) -> Scheme {
+        if self.secured.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
     }
 
     /// Whether this peer's own `X-Forwarded-*` headers are believed.

@@ -11,9 +11,11 @@ mod deadlines;
 mod exchange;
 mod listener;
 mod problem;
+mod secured;
 mod tunnel;
 mod view;
 mod worker;
 
 pub use listener::{Bound, ListenError, remove_stale_socket};
+pub use secured::Gate;
 pub use worker::{Running, Shared, Workers};

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::connection;
 use super::deadlines::Deadlines;
 use super::listener::{Bound, Listener, StdListener};
+use super::secured::Gate;
 use super::view::View;
 use crate::plan::Plan;
 use crate::telemetry::access_log::AccessLogSender;
@@ -60,7 +61,7 @@ struct Thread {
 
 #[derive(Debug)]
 enum Command {
-    Listen { name: Arc<str>, socket: StdListener },
+    Listen { name: Arc<str>, socket: StdListener, gate: Arc<Gate> },
     StopListening { name: Arc<str> },
     Drain,
 }
@@ -93,11 +94,11 @@ impl Workers {
         self.commands.len()
     }
 
-    /// Starts accepting on a bound address, under `name`.
-    pub fn listen(&self, name: &Arc<str>, bound: Bound) {
+    /// Starts accepting on a bound address, under `name`, each connection by what `gate` says then.
+    pub fn listen(&self, name: &Arc<str>, bound: Bound, gate: &Arc<Gate>) {
         for (worker, socket) in self.commands.iter().zip(bound.sockets) {
             // A worker that is gone is noticed by `Running::any_ended`.
-            let _ = worker.send(Command::Listen { name: Arc::clone(name), socket });
+            let _ = worker.send(Command::Listen { name: Arc::clone(name), socket, gate: Arc::clone(gate) });
         }
     }
 
@@ -251,8 +252,8 @@ impl Worker {
         let mut listening: Vec<Listening> = Vec::new();
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Listen { name, socket } => match Listener::new(socket) {
-                    Ok(listener) => listening.push(Listening::start(&self, name, listener)),
+                Command::Listen { name, socket, gate } => match Listener::new(socket) {
+                    Ok(listener) => listening.push(Listening::start(&self, name, listener, gate)),
                     Err(error) => tracing::error!(listener = %name, %error, "a worker cannot use a listening socket"),
                 },
                 Command::StopListening { name } => {
@@ -277,7 +278,7 @@ impl Worker {
         }
     }
 
-    async fn accept(self: Rc<Self>, listener: Listener, stop: Rc<Notify>) {
+    async fn accept(self: Rc<Self>, listener: Listener, gate: Arc<Gate>, stop: Rc<Notify>) {
         let port = listener.port();
         loop {
             let accepted = tokio::select! {
@@ -286,7 +287,7 @@ impl Worker {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, peer)) => self.begin(socket, peer, port),
+                Ok((socket, peer)) => self.begin(socket, peer, port, &gate),
                 Err(error) => {
                     self.cell.refused(Refusal::AcceptFailed);
                     tracing::warn!(worker = self.index, %error, "cannot accept a connection");
@@ -295,15 +296,15 @@ impl Worker {
             }
         }
         // Their clients are connected already, and closing the listener would reset them.
-        if let Err(error) = listener.accept_waiting(|socket, peer| self.begin(socket, peer, port)) {
+        if let Err(error) = listener.accept_waiting(|socket, peer| self.begin(socket, peer, port, &gate)) {
             tracing::debug!(%error, "a connection was lost while stopping to listen");
         }
     }
 
-    fn begin(self: &Rc<Self>, socket: Socket, peer: PeerAddr, port: Option<u16>) {
+    fn begin(self: &Rc<Self>, socket: Socket, peer: PeerAddr, port: Option<u16>, gate: &Arc<Gate>) {
         self.cell.connection_opened();
         let open = self.open_connection();
-        tokio::task::spawn_local(connection::serve(Rc::clone(self), open, socket, peer, port));
+        tokio::task::spawn_local(connection::serve(Rc::clone(self), open, socket, peer, port, Arc::clone(gate)));
     }
 
     async fn reap(self: Rc<Self>) {
@@ -323,9 +324,9 @@ struct Listening {
 }
 
 impl Listening {
-    fn start(worker: &Rc<Worker>, name: Arc<str>, listener: Listener) -> Self {
+    fn start(worker: &Rc<Worker>, name: Arc<str>, listener: Listener, gate: Arc<Gate>) -> Self {
         let stop = Rc::new(Notify::new());
-        let task = tokio::task::spawn_local(Rc::clone(worker).accept(listener, Rc::clone(&stop)));
+        let task = tokio::task::spawn_local(Rc::clone(worker).accept(listener, gate, Rc::clone(&stop)));
         Self { name, stop, task }
     }
 }

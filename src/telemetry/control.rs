@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use super::CertificateInUse;
 use super::labels::labelled;
 
 labelled! {
@@ -41,6 +42,7 @@ pub(super) struct ControlState {
     pub(super) reloads: BTreeMap<String, [u64; ReloadResult::ALL.len()]>,
     pub(super) hashes: BTreeMap<String, String>,
     pub(super) effective: Option<SystemTime>,
+    pub(super) certificates: Vec<CertificateInUse>,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -65,6 +67,14 @@ impl ControlFigures {
     /// When the configuration now in force became so.
     pub fn set_config_effective(&self, at: SystemTime) {
         self.state().effective = Some(at);
+    }
+
+    /// The certificates now in use; what was in use before and is not among them is forgotten.
+    pub fn set_certificates(&self, certificates: impl IntoIterator<Item = CertificateInUse>) {
+        let mut certificates: Vec<_> = certificates.into_iter().collect();
+        certificates.sort();
+        certificates.dedup_by(|a, b| (&a.file, a.shown_by, &a.subject) == (&b.file, b.shown_by, &b.subject));
+        self.state().certificates = certificates;
     }
 
     /// Counts what the access log could not write ([`AccessLog::lost`](super::access_log::AccessLog::lost)) among the

@@ -12,9 +12,11 @@ pub mod exposition;
 mod labels;
 mod registry;
 mod snapshot;
+mod tls;
 
 pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, ReloadResult, WeightShare};
 pub use labels::{Failure, Outcome, Refusal, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
+pub use tls::{CertificateInUse, Handshake, HandshakeCell};

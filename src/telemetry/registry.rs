@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{ControlFigures, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
+use super::{ControlFigures, Handshake, HandshakeCell, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
 ///
@@ -14,6 +14,7 @@ use super::{ControlFigures, RegistrySnapshot, VersionCell, VersionSnapshot, Work
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     workers: Box<[Arc<WorkerCell>]>,
+    handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     control: ControlFigures,
     started: SystemTime,
 }
@@ -31,6 +32,7 @@ impl Registry {
         Self {
             versions: Mutex::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
+            handshakes: Mutex::default(),
             control: ControlFigures::default(),
             started: SystemTime::now(),
         }
@@ -58,6 +60,19 @@ impl Registry {
     #[must_use]
     pub fn worker(&self, worker: usize) -> Arc<WorkerCell> {
         Arc::clone(&self.workers[worker])
+    }
+
+    /// The cell for the handshakes of the listener with this name: the same one for the same name.
+    #[must_use]
+    pub fn handshakes(&self, listener: &str) -> Arc<HandshakeCell> {
+        let mut handshakes = self.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(handshakes.entry(listener.into()).or_default())
+    }
+
+    /// Handshakes so far, by listener.
+    pub(super) fn handshake_counts(&self) -> Vec<(Arc<str>, [u64; Handshake::ALL.len()])> {
+        let handshakes = self.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        handshakes.iter().map(|(listener, cell)| (Arc::clone(listener), cell.counts())).collect()
     }
 
     /// The control plane's figures.

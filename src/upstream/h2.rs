@@ -14,6 +14,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use super::address::Target;
 use super::body::RequestBody;
 use crate::plan::UpstreamSettings;
+use crate::tls::Speaks;
 use crate::wire::PlainIo;
 
 /// Streams on one connection before another connection is opened.
@@ -64,7 +65,7 @@ impl H2 {
         settings: &UpstreamSettings,
         on_close: impl FnOnce() + 'static,
     ) -> io::Result<Self> {
-        let socket = target.connect(settings.connect_timeout).await?;
+        let socket = target.connect_for(Speaks::H2, settings.connect_timeout).await?;
         let (send, conn) = http2::Builder::new(LocalExecutor)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::address::{Endpoint, Target};
+use super::address::{Endpoint, Secure, Target};
 use super::h1::H1;
 use super::h2::H2;
 use super::lease::Lease;
@@ -31,6 +31,7 @@ pub struct Pool {
 struct Name {
     resolved: Arc<Resolved>,
     in_use: RefCell<Arc<Vec<SocketAddr>>>,
+    secure: Option<Arc<Secure>>,
 }
 
 impl Pool {
@@ -40,11 +41,17 @@ impl Pool {
         let mut fixed = Vec::new();
         let mut names = Vec::new();
         for address in &spec.addresses {
+            let secure = match spec.tls.as_ref().map(|tls| Secure::new(tls, address)) {
+                None => None,
+                Some(Some(secure)) => Some(secure),
+                // `config` and `control` rule this out; if not, then rather no address than one without TLS.
+                Some(None) => continue,
+            };
             match address {
-                Address::Ip(address) => fixed.push(Target::Ip(*address)),
-                Address::Unix(path) => fixed.push(Target::Unix(path.clone())),
+                Address::Ip(address) => fixed.push(Target::Ip(*address).inside(secure)),
+                Address::Unix(path) => fixed.push(Target::Unix(path.clone()).inside(secure)),
                 Address::Name(name, port) => {
-                    names.push(Name { resolved: resolver.watch(name, *port), in_use: RefCell::default() });
+                    names.push(Name { resolved: resolver.watch(name, *port), in_use: RefCell::default(), secure });
                 }
             }
         }
@@ -221,8 +228,10 @@ impl Pool {
         if !changed {
             return;
         }
-        let named =
-            self.names.iter().flat_map(|name| name.in_use.borrow().iter().copied().map(Target::Ip).collect::<Vec<_>>());
+        let named = self.names.iter().flat_map(|name| {
+            let of = |address: &SocketAddr| Target::Ip(*address).inside(name.secure.clone());
+            name.in_use.borrow().iter().map(of).collect::<Vec<_>>()
+        });
         let mut endpoints = self.endpoints.borrow_mut();
         let mut old = std::mem::take(&mut *endpoints);
         for target in self.fixed.iter().cloned().chain(named) {

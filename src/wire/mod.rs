@@ -9,6 +9,7 @@ mod incoming;
 mod io;
 mod scratch;
 mod socket;
+mod tls;
 
 pub use head::{Fault, HeadLimits, Length};
 pub use incoming::{Broken, Incoming};

@@ -10,14 +10,21 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
 
-/// A connected TCP or unix stream socket.
+use super::tls::TlsSocket;
+
+/// A connected TCP or unix stream socket, with or without TLS.
+///
+/// TLS may keep something of what was written until it is flushed, or the socket is read from; the others never do.
 #[derive(Debug)]
 pub enum Socket {
     /// TCP, with Nagle's algorithm off.
     Tcp(TcpStream),
     /// A unix stream socket.
     Unix(UnixStream),
+    /// Either of them inside TLS. Boxed, as it is large and most connections have none.
+    Tls(Box<TlsSocket>),
 }
 
 /// Who is at the other end.
@@ -50,6 +57,12 @@ impl fmt::Display for PeerAddr {
 }
 
 impl Socket {
+    /// A connection whose handshake is over.
+    #[must_use]
+    pub fn tls(stream: impl Into<TlsStream<Self>>) -> Self {
+        Self::Tls(Box::new(TlsSocket::new(stream.into())))
+    }
+
     /// Resolves once the peer is known to be gone for good: it reset the connection or closed both directions.
     ///
     /// A peer that only shut down its sending side does not count. The future holds the socket open by a descriptor of
@@ -58,7 +71,21 @@ impl Socket {
     /// # Errors
     /// If the system has no descriptor left.
     pub fn hung_up(&self) -> io::Result<impl Future<Output = ()> + use<>> {
-        let watched = match self {
+        let watched = self.twin()?;
+        Ok(async move {
+            // Either the peer reset the connection, or the runtime is shutting down: the connection is over.
+            let _ = match &watched {
+                Self::Tcp(socket) => socket.ready(Interest::ERROR).await,
+                Self::Unix(socket) => socket.ready(Interest::ERROR).await,
+                // A twin is never inside TLS.
+                Self::Tls(_) => return,
+            };
+        })
+    }
+
+    /// The same connection by another descriptor, without the TLS around it.
+    fn twin(&self) -> io::Result<Self> {
+        Ok(match self {
             Self::Tcp(socket) => {
                 let same = std::net::TcpStream::from(socket.as_fd().try_clone_to_owned()?);
                 Self::Tcp(TcpStream::from_std(same)?)
@@ -67,21 +94,19 @@ impl Socket {
                 let same = std::os::unix::net::UnixStream::from(socket.as_fd().try_clone_to_owned()?);
                 Self::Unix(UnixStream::from_std(same)?)
             }
-        };
-        Ok(async move {
-            // Either the peer reset the connection, or the runtime is shutting down: the connection is over.
-            let _ = match &watched {
-                Self::Tcp(socket) => socket.ready(Interest::ERROR).await,
-                Self::Unix(socket) => socket.ready(Interest::ERROR).await,
-            };
+            Self::Tls(socket) => return socket.carrier().twin(),
         })
     }
 
     /// Makes closing it a reset, so that the peer cannot take an answer that was broken off for a whole one.
-    pub fn abort_on_close(&self) {
-        if let Self::Tcp(socket) = self {
-            // Where it fails the peer is gone already.
-            let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+    pub fn abort_on_close(&mut self) {
+        match self {
+            Self::Tcp(socket) => {
+                // Where it fails the peer is gone already.
+                let _ = socket2::SockRef::from(&*socket).set_linger(Some(Duration::ZERO));
+            }
+            Self::Unix(_) => {}
+            Self::Tls(socket) => socket.abort_on_close(),
         }
     }
 
@@ -91,6 +116,7 @@ impl Socket {
         let read = match self {
             Self::Tcp(socket) => socket.try_read(&mut [0]),
             Self::Unix(socket) => socket.try_read(&mut [0]),
+            Self::Tls(socket) => return socket.is_quiet(),
         };
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -99,10 +125,11 @@ impl Socket {
     ///
     /// # Errors
     /// As the system says; `WouldBlock` where nothing fits.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.try_write(bytes),
             Self::Unix(socket) => socket.try_write(bytes),
+            Self::Tls(socket) => socket.try_write(bytes),
         }
     }
 }
@@ -110,30 +137,47 @@ impl Socket {
 macro_rules! each {
     ($self:ident, $socket:ident => $call:expr) => {
         match $self.get_mut() {
-            Socket::Tcp($socket) => $call,
-            Socket::Unix($socket) => $call,
+            Socket::Tcp(socket) => {
+                let $socket = Pin::new(socket);
+                $call
+            }
+            Socket::Unix(socket) => {
+                let $socket = Pin::new(socket);
+                $call
+            }
+            Socket::Tls(socket) => {
+                let $socket = socket.stream();
+                $call
+            }
         }
     };
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self, socket => Pin::new(socket).poll_read(cx, buf))
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(socket) => socket.poll_read(cx, buf),
+        }
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, socket => Pin::new(socket).poll_write(cx, buf))
+        each!(self, socket => socket.poll_write(cx, buf))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Neither kind buffers.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(socket) => socket.stream().poll_flush(cx),
+            // Neither of these keeps anything.
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, socket => Pin::new(socket).poll_shutdown(cx))
+        each!(self, socket => socket.poll_shutdown(cx))
     }
 
     fn poll_write_vectored(
@@ -141,7 +185,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, socket => Pin::new(socket).poll_write_vectored(cx, bufs))
+        each!(self, socket => socket.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {

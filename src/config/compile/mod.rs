@@ -5,6 +5,7 @@ mod matches;
 mod routes;
 mod services;
 mod settings;
+mod tls;
 mod weights;
 
 pub(super) use weights::{Known, weights};
@@ -38,5 +39,6 @@ pub(super) fn serin(
         upstream: settings::upstream(written.upstreams.as_ref()),
     };
     let warnings = std::mem::take(&mut problems.warnings);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings })
+    let places = std::mem::take(&mut problems.places);
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, places })
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
+use crate::tls::Part;
 
+use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
-use crate::config::values::{Name, Protocol};
+use crate::config::values::{CertificatePart, Name, Protocol, Upstream};
 use crate::config::written::{MAX_SERVICES, Override, Service, Sticky, Version};
 
 type Services = Named<Service, 1, MAX_SERVICES>;
@@ -88,9 +90,9 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
 }
 
 fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> Option<plan::Version> {
-    let addresses = match (&written.upstream, &written.upstreams) {
-        (Some(one), None) => vec![one.0.clone()],
-        (None, Some(several)) => several.iter().map(|upstream| upstream.0.clone()).collect(),
+    let upstreams: Vec<&At<Upstream>> = match (&written.upstream, &written.upstreams) {
+        (Some(one), None) => vec![one],
+        (None, Some(several)) => several.iter().collect(),
         (Some(_), Some(several)) => {
             let spot = several.first().map_or(&written.spot, |upstream| &upstream.spot);
             problems.error(spot, "`upstream` and `upstreams` are both given").expected("one of them");
@@ -106,6 +108,8 @@ fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> O
             return None;
         }
     };
+    let tls = tls::upstream(written.tls.as_ref(), &upstreams, problems)?;
+    let addresses = upstreams.into_iter().map(|upstream| upstream.address.clone()).collect();
     let protocol = match written.protocol.as_ref().map(|protocol| protocol.value) {
         None | Some(Protocol::Auto) => plan::Protocol::Auto,
         Some(Protocol::Http1) => plan::Protocol::Http1,
@@ -113,18 +117,24 @@ fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> O
     };
     // Invariant: a `Name` holds nothing but letters, digits, `-`, `_` and `.`.
     let header = HeaderValue::from_str(&name.0).expect("names are plain ASCII");
-    Some(plan::Version { name: name.0.clone(), header, upstream: Arc::new(UpstreamSpec { addresses, protocol }) })
+    Some(plan::Version { name: name.0.clone(), header, upstream: Arc::new(UpstreamSpec { addresses, protocol, tls }) })
 }
 
 fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource> {
-    let Sticky { header, cookie, query, client_ip, spot } = written;
-    let source = match (header, cookie, query, client_ip) {
-        (Some(header), None, None, None) => KeySource::Header(header.0.clone()),
-        (None, Some(cookie), None, None) => KeySource::Cookie(cookie.0.clone()),
-        (None, None, Some(query), None) => KeySource::Query(query.0.clone()),
-        (None, None, None, Some(_)) => KeySource::ClientIp,
-        (None, None, None, None) => {
-            if !problems.noted(spot, &["header", "cookie", "query", "clientIp"]) {
+    let Sticky { header, cookie, query, client_ip, client_certificate, spot } = written;
+    let source = match (header, cookie, query, client_ip, client_certificate) {
+        (Some(header), None, None, None, None) => KeySource::Header(header.0.clone()),
+        (None, Some(cookie), None, None, None) => KeySource::Cookie(cookie.0.clone()),
+        (None, None, Some(query), None, None) => KeySource::Query(query.0.clone()),
+        (None, None, None, Some(_), None) => KeySource::ClientIp,
+        (None, None, None, None, Some(part)) => KeySource::ClientCertificate(match part.value {
+            CertificatePart::Subject => Part::Subject,
+            CertificatePart::Uri => Part::Uri,
+            CertificatePart::Dns => Part::Dns,
+            CertificatePart::Hash => Part::Hash,
+        }),
+        (None, None, None, None, None) => {
+            if !problems.noted(spot, &["header", "cookie", "query", "clientIp", "clientCertificate"]) {
                 problems.error(spot, "it does not say where the sticky key stands").expected(SOURCES);
             }
             return None;
@@ -146,7 +156,7 @@ fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource
     Some(source)
 }
 
-const SOURCES: &str = "exactly one of: header, cookie, query, clientIp";
+const SOURCES: &str = "exactly one of: header, cookie, query, clientIp, clientCertificate";
 
 fn version_override(written: &Override) -> VersionOverride {
     let header = written.header.as_ref().map_or(HeaderName::from_static("x-serin-version"), |header| header.0.clone());

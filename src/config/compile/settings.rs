@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::plan;
 
+use super::tls;
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
 use crate::config::settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Settings};
@@ -62,7 +63,14 @@ fn listeners(written: &Serin, problems: &mut Problems<'_>) -> Option<Vec<Listene
         }
         names.push((name.clone(), spot));
         unique_address(address, &mut addresses, problems);
-        listeners.push(Listener { name, address: address.value.clone() });
+        let tls = match &listener.tls {
+            Some(written) => match tls::listener(written, problems) {
+                Some(tls) => Some(tls),
+                None => continue,
+            },
+            None => None,
+        };
+        listeners.push(Listener { name, address: address.value.clone(), tls });
     }
     for endpoint in [&written.admin, &written.ofrep].into_iter().flatten() {
         if let Some(address) = &endpoint.address {

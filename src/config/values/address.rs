@@ -20,9 +20,13 @@ pub enum Bind {
     Unix(PathBuf),
 }
 
-/// One upstream address, without the scheme it was written with.
+/// One upstream address.
 #[derive(Debug, Clone)]
-pub(in crate::config) struct Upstream(pub(in crate::config) Address);
+pub(in crate::config) struct Upstream {
+    pub(in crate::config) address: Address,
+    /// It was written with `https`.
+    pub(in crate::config) secure: bool,
+}
 
 /// A range of addresses.
 #[derive(Debug, Clone, Copy)]
@@ -90,23 +94,25 @@ impl Scalar for Upstream {
 
     fn from_text(text: &str) -> Result<Self, Wrong> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return socket_path(path).map(|path| Self(Address::Unix(path)));
+            return socket_path(path).map(|path| Self { address: Address::Unix(path), secure: false });
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             let rest = text.strip_prefix("http:").unwrap_or(text).trim_start_matches('/');
             return Err(Wrong::new("not a URL").help(format!("write `http://{rest}`")));
         };
         match scheme {
-            "http" => authority(rest).map(Self),
-            "https" => Err(Wrong::new("TLS to upstreams is not supported by this version")
-                .help("serin runs beside the application: use http:// over loopback, or unix:/path")),
-            _ => Err(Wrong::new("unknown scheme").help("the scheme is http; HTTP/2 is chosen by `protocol: h2`")),
+            "http" => authority(rest, 80).map(|address| Self { address, secure: false }),
+            "https" => authority(rest, 443).map(|address| Self { address, secure: true }),
+            _ => {
+                Err(Wrong::new("unknown scheme")
+                    .help("the scheme is http or https; HTTP/2 is chosen by `protocol: h2`"))
+            }
         }
     }
 }
 
-/// `host[:port]` after `http://`.
-fn authority(text: &str) -> Result<Address, Wrong> {
+/// `host[:port]` after `http://` or `https://`.
+fn authority(text: &str, default_port: u16) -> Result<Address, Wrong> {
     let text = text.strip_suffix('/').unwrap_or(text);
     if text.contains('@') {
         return Err(Wrong::new("a user or password has no place in an upstream's URL"));
@@ -117,7 +123,8 @@ fn authority(text: &str) -> Result<Address, Wrong> {
     }
     if let Some((host, after)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         let host: Ipv6Addr = host.parse().map_err(|_| Wrong::new("not an IPv6 address between [ and ]"))?;
-        let port = if after.is_empty() { 80 } else { upstream_port(after.strip_prefix(':').unwrap_or_default())? };
+        let port =
+            if after.is_empty() { default_port } else { upstream_port(after.strip_prefix(':').unwrap_or_default())? };
         return Ok(Address::Ip((host, port).into()));
     }
     let (host, port) = match text.split_once(':') {
@@ -127,7 +134,7 @@ fn authority(text: &str) -> Result<Address, Wrong> {
             );
         }
         Some((host, port)) => (host, upstream_port(port)?),
-        None => (text, 80),
+        None => (text, default_port),
     };
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(Address::Ip((address, port).into()));
@@ -226,11 +233,15 @@ mod tests {
 
     #[test]
     fn upstreams_are_urls_without_a_path() {
-        let upstream = |text: &str| Upstream::from_text(text).ok().map(|upstream| upstream.0);
+        let upstream = |text: &str| Upstream::from_text(text).ok().map(|upstream| upstream.address);
         assert_eq!(upstream("http://10.0.0.1"), Some(Address::Ip(([10, 0, 0, 1], 80).into())));
         assert_eq!(upstream("http://[::1]:9000/"), Some(Address::Ip((Ipv6Addr::LOCALHOST, 9000).into())));
         assert_eq!(upstream("http://[::1]"), Some(Address::Ip((Ipv6Addr::LOCALHOST, 80).into())));
         assert_eq!(upstream("http://Shop.internal:81"), Some(Address::Name("shop.internal".into(), 81)));
+        assert_eq!(upstream("https://10.0.0.1"), Some(Address::Ip(([10, 0, 0, 1], 443).into())));
+        assert_eq!(upstream("https://[::1]"), Some(Address::Ip((Ipv6Addr::LOCALHOST, 443).into())));
+        assert!(Upstream::from_text("https://a").is_ok_and(|upstream| upstream.secure));
+        assert!(Upstream::from_text("http://a").is_ok_and(|upstream| !upstream.secure));
         assert_eq!(upstream("unix:/run/a"), Some(Address::Unix("/run/a".into())));
         for bad in [
             "shop:80",
@@ -247,7 +258,6 @@ mod tests {
             "http://1.2.3",
             "http://a..b",
             "http://-a",
-            "https://a",
             "ftp://a",
             "",
         ] {

@@ -57,6 +57,10 @@ choice! {
     PathModifierType { "ReplaceFullPath" => ReplaceFullPath, "ReplacePrefixMatch" => ReplacePrefixMatch, }
     /// The scheme of a redirect.
     Scheme { "http" => Http, "https" => Https, }
+    /// Whether clients show a certificate.
+    ClientAuth { "none" => None, "optional" => Optional, "required" => Required, }
+    /// A part of a client's certificate.
+    CertificatePart { "subject" => Subject, "uri" => Uri, "dns" => Dns, "hash" => Hash, }
     /// How an access log line is written.
     LogFormat { "json" => Json, "text" => Text, }
 }

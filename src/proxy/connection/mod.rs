@@ -1,12 +1,14 @@
 //! A client connection from its first byte to its last: which protocol, how long it may be silent, how it ends.
 
 mod close;
+mod handshake;
 mod http1;
 mod http2;
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::client::Client;
 use super::deadlines::Deadline;
 use super::problem::Problem;
+use super::secured::Gate;
 use super::worker::{Open, Worker};
 use crate::plan::Limits;
 use crate::telemetry::Refusal;
@@ -28,18 +31,32 @@ const FIRST_READ: usize = 4096;
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// Serves one client connection. `open` is `None` where there are too many.
-pub(super) async fn serve(worker: Rc<Worker>, open: Option<Open>, socket: Socket, peer: PeerAddr, port: Option<u16>) {
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    open: Option<Open>,
+    socket: Socket,
+    peer: PeerAddr,
+    port: Option<u16>,
+    gate: Arc<Gate>,
+) {
+    let server = gate.server();
     let Some(open) = open else {
+        if server.is_some() {
+            // A handshake only to say so would cost what there is too little of.
+            return worker.cell.refused(Refusal::TooManyConnections);
+        }
         return refuse(&worker, socket, Refusal::TooManyConnections, "Too many connections are open.").await;
     };
-    let connection = Connection {
-        limits: worker.view().plan.limits.clone(),
-        deadline: worker.deadlines.add(),
-        client: Rc::new(Client::new(peer, port, Instant::now())),
-        worker,
-        open,
-    };
-    let mut socket = socket;
+    let (limits, deadline) = (worker.view().plan.limits.clone(), worker.deadlines.add());
+    let (mut socket, mut secured) = (socket, None);
+    if let Some(server) = server {
+        // Boxed, so that what it needs is given back when it is over.
+        let shaking = Box::pin(handshake::shake(&worker, &open, &deadline, &limits, &gate, server, socket));
+        let Some((inside, known)) = shaking.await else { return };
+        (socket, secured) = (inside, Some(Box::new(known)));
+    }
+    let client = Rc::new(Client::new(peer, port, secured, Instant::now()));
+    let connection = Connection { limits, deadline, client, worker, open };
     match connection.first_bytes(&mut socket).await {
         First::Http1(first) => http1::serve(&connection, socket, &first).await,
         First::Http2(first) => http2::serve(connection, socket, first).await,

@@ -67,7 +67,7 @@ impl Forward {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
         if to_h2 {
-            headers::for_h2(&mut parts);
+            headers::for_h2(&mut parts, version);
         }
 
         Self {

@@ -3,6 +3,9 @@
 use http::header::{CONNECTION, EXPECT, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName};
 
+/// Envoy's header for a verified client certificate.
+pub(super) const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
+
 /// What there is among the headers of a message.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent findings")]
@@ -12,6 +15,8 @@ pub(super) struct Glance {
     pub(super) upgrade: bool,
     pub(super) expect: bool,
     pub(super) forwarded: bool,
+    /// What somebody says of a client's certificate.
+    pub(super) client_certificate: bool,
     /// Anything but `Connection` that speaks of one hop only, or shadows a name that is vouched for.
     pub(super) doomed: bool,
 }
@@ -40,6 +45,10 @@ impl Glance {
             }
             FORWARDED => {
                 self.forwarded = true;
+                return;
+            }
+            _ if name.as_str() == CLIENT_CERTIFICATE => {
+                self.client_certificate = true;
                 return;
             }
             _ if !is_doomed(name) => return,

@@ -1,10 +1,11 @@
 //! Header hygiene in both directions: what belongs to one hop stays on it.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, TE, UPGRADE};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version as HttpVersion, request};
 
 use super::ask::Asked;
-use super::glance::{Glance, is_doomed};
+use super::glance::{CLIENT_CERTIFICATE, Glance, is_doomed};
 use crate::plan::{Filter, Plan, Version};
 use crate::proxy::client::Client;
 
@@ -13,6 +14,7 @@ pub(super) const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-er
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static(CLIENT_CERTIFICATE);
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// Whether a message is gRPC's, by its content type.
@@ -69,6 +71,8 @@ fn name_host(headers: &mut HeaderMap, version: &Version) {
 /// Says who the client is, which host and scheme it asked for. What a client that is not trusted says about that itself
 /// is dropped.
 fn forwarded(headers: &mut HeaderMap, client: &Client, plan: &Plan, asked: &Asked) {
+    client_certificate(headers, client, plan, asked.glance);
+    let scheme = HeaderValue::from_static(if client.secured.is_some() { "https" } else { "http" });
     if client.is_trusted(plan) {
         let before =
             headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]);
@@ -80,20 +84,42 @@ fn forwarded(headers: &mut HeaderMap, client: &Client, plan: &Plan, asked: &Aske
             HeaderValue::from_bytes(&joined).unwrap_or_else(|_| client.forwarded_for.clone())
         };
         headers.insert(X_FORWARDED_FOR, whole);
-        headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+        headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
         if let Some(host) = &asked.host_header {
             headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
         }
         return;
     }
     headers.insert(X_FORWARDED_FOR, client.forwarded_for.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_PROTO, scheme);
     match &asked.host_header {
         Some(host) => headers.insert(X_FORWARDED_HOST, host.clone()),
         None => headers.remove(X_FORWARDED_HOST),
     };
     if asked.glance.forwarded {
         headers.remove(FORWARDED);
+    }
+}
+
+/// Says who the client is by its certificate. What it says itself is dropped, unless it is trusted: then its own
+/// certificate comes after those that it speaks of.
+fn client_certificate(headers: &mut HeaderMap, client: &Client, plan: &Plan, glance: Glance) {
+    let keep = glance.client_certificate && client.is_trusted(plan);
+    match client.identity() {
+        None if glance.client_certificate && !keep => {
+            headers.remove(X_FORWARDED_CLIENT_CERT);
+        }
+        None => {}
+        Some(identity) if keep => {
+            let before = headers.get_all(&X_FORWARDED_CLIENT_CERT).iter().map(HeaderValue::as_bytes);
+            let all = before.chain([identity.forwarded().as_bytes()]).collect::<Vec<_>>().join(&b","[..]);
+            // Invariant: made of header values and a comma.
+            let all = HeaderValue::from_bytes(&all).unwrap_or_else(|_| identity.forwarded().clone());
+            headers.insert(X_FORWARDED_CLIENT_CERT, all);
+        }
+        Some(identity) => {
+            headers.insert(X_FORWARDED_CLIENT_CERT, identity.forwarded().clone());
+        }
     }
 }
 
@@ -172,14 +198,15 @@ pub(super) fn apply_request_filter(filter: &Filter, parts: &mut request::Parts, 
 }
 
 /// Gives an HTTP/2 request the target form it needs: scheme and authority instead of `Host`.
-pub(super) fn for_h2(parts: &mut request::Parts) {
+pub(super) fn for_h2(parts: &mut request::Parts, version: &Version) {
     parts.version = HttpVersion::HTTP_2;
     parts.headers.remove(CONNECTION);
     parts.headers.remove(EXPECT);
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     let host = parts.headers.remove(HOST);
     uri.authority = host.and_then(|host| http::uri::Authority::try_from(host.as_bytes()).ok());
-    uri.scheme = uri.authority.is_some().then_some(http::uri::Scheme::HTTP);
+    let scheme = if version.upstream.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    uri.scheme = uri.authority.is_some().then_some(scheme);
     let target = uri.path_and_query.clone();
     parts.uri = Uri::from_parts(uri).unwrap_or_else(|_| target.map_or_else(Uri::default, Uri::from));
 }

@@ -52,6 +52,8 @@ impl LogLine {
             first_byte: None,
             bytes_in: 0,
             bytes_out: 0,
+            tls: client.secured.as_ref().map(|secured| secured.version),
+            client_certificate: client.identity().map(|identity| Arc::clone(identity.subject())),
         };
         Some(Box::new(Self { entry, body: None, sender, cell: Arc::clone(&worker.cell) }))
     }

@@ -23,7 +23,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{Request, Response, Uri, request, uri};
+use http::{Request, Response, Uri, request};
 
 use ask::Asked;
 use forward::Forward;
@@ -129,6 +129,12 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
         Ok(asked) => asked,
         Err((refusal, detail)) => return Err(refuse(worker, refusal, detail, arrival).into()),
     };
+    if let Some(secured) = &arrival.busy.0.secured
+        && !secured.serves(&asked.host())
+    {
+        let detail = "This host asks other things of clients than the one this connection was opened for.";
+        return Err(refuse(worker, Refusal::Misdirected, detail, arrival).into());
+    }
     let Some(matched) = find_route(&view, &asked, &mut parts) else {
         return Err(refuse(worker, Refusal::NoRoute, "No route matches this request.", arrival).into());
     };
@@ -174,7 +180,7 @@ fn redirect(
     });
     let port = arrival.busy.0.port;
     let location = filter.and_then(|redirect| {
-        let location = redirect.location(&uri::Scheme::HTTP, Host(&asked.host()), port, parts, matched)?;
+        let location = redirect.location(&arrival.busy.0.scheme(), Host(&asked.host()), port, parts, matched)?;
         Some((redirect.status, location))
     });
     match location {

@@ -25,7 +25,7 @@ pub(super) fn pick(
         return Picked { version, why: Why::Override };
     }
     let address = client_address(parts, client, plan);
-    match StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address) {
+    match StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address, client.identity()) {
         Some(key) => Picked { version: service.split.pick_key(key.as_bytes()), why: Why::Key },
         None => Picked { version: service.split.pick_draw(rng.u64(..)), why: Why::Draw },
     }

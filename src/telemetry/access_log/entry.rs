@@ -16,7 +16,8 @@ use super::time::Rfc3339;
 /// `null` for what is absent and durations in seconds. As text:
 ///
 /// `2026-11-21T11:09:00.123456Z 10.0.0.1:5123 "GET shop.example/cart HTTP/1.1" 200 2xx checkout/new key
-/// duration=1.234ms firstByte=0.900ms in=0 out=512`, with `-` for what is absent.
+/// duration=1.234ms firstByte=0.900ms in=0 out=512`, with `-` for what is absent; ` tls=TLSv1.3 clientCertificate=CN=ada`
+/// follows where there is either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When the request's head came in; written in RFC 3339, UTC, to the microsecond.
@@ -49,6 +50,10 @@ pub struct Entry {
     pub bytes_in: u64,
     /// Bytes of the response's body.
     pub bytes_out: u64,
+    /// The version of TLS, such as `TLSv1.3`; none for plain HTTP.
+    pub tls: Option<&'static str>,
+    /// The subject of the client's verified certificate.
+    pub client_certificate: Option<Arc<str>>,
 }
 
 impl Entry {
@@ -63,6 +68,18 @@ impl Entry {
     }
 
     fn text(&self) -> String {
+        let mut text = self.text_without_tls();
+        if let Some(tls) = self.tls {
+            // Writing to a string does not fail.
+            let _ = write!(text, " tls={tls}");
+        }
+        if let Some(subject) = &self.client_certificate {
+            let _ = write!(text, " clientCertificate={}", Escaped(subject));
+        }
+        text
+    }
+
+    fn text_without_tls(&self) -> String {
         format!(
             "{time} {client} \"{method} {host}{path} {protocol:?}\" {status} {outcome} {service}/{version} {why} \
              duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out}",
@@ -142,6 +159,8 @@ struct Json<'a> {
     first_byte: Option<f64>,
     bytes_in: u64,
     bytes_out: u64,
+    tls: Option<&'static str>,
+    client_certificate: Option<&'a str>,
 }
 
 impl<'a> From<&'a Entry> for Json<'a> {
@@ -162,6 +181,8 @@ impl<'a> From<&'a Entry> for Json<'a> {
             first_byte: entry.first_byte.map(|waited| waited.as_secs_f64()),
             bytes_in: entry.bytes_in,
             bytes_out: entry.bytes_out,
+            tls: entry.tls,
+            client_certificate: entry.client_certificate.as_deref(),
         }
     }
 }

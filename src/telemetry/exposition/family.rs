@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::stats::Snapshot;
 use crate::telemetry::control::ControlState;
-use crate::telemetry::{Connections, Failure, Refusal, Registry, RegistrySnapshot, ReloadResult, VersionSnapshot, Why};
+use crate::telemetry::{
+    Connections, Failure, Handshake, Refusal, Registry, RegistrySnapshot, ReloadResult, VersionSnapshot, Why,
+};
 
 use super::process;
 
@@ -42,6 +44,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
+    families.extend(of_tls(registry, &control));
     families.extend(of_control(control));
     families.extend(of_process(registry.started()));
     families.retain(|family| !family.series.is_empty());
@@ -143,6 +146,36 @@ fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 4
             help: "Access-log lines lost: the queue was full, or they could not be written.",
             kind: Kind::Counter,
             series: vec![Labels(Vec::new()).count(dropped + control.access_log_lost())],
+        },
+    ]
+}
+
+fn of_tls(registry: &Registry, control: &ControlState) -> [Family; 2] {
+    let of_listener = |(listener, counts): (Arc<str>, [u64; Handshake::ALL.len()])| {
+        let labels = Labels::one("listener", listener);
+        Handshake::ALL.map(|result| labels.clone().with("result", result.label()).count(counts[result as usize]))
+    };
+    [
+        Family {
+            name: "serin_tls_handshakes_total",
+            help: "TLS handshakes with clients, by how they ended.",
+            kind: Kind::Counter,
+            series: registry.handshake_counts().into_iter().flat_map(of_listener).collect(),
+        },
+        Family {
+            name: "serin_tls_certificate_expiry_timestamp_seconds",
+            help: "Until when a certificate in use is valid, with all that vouch for it in its file.",
+            kind: Kind::Gauge,
+            series: control
+                .certificates
+                .iter()
+                .map(|certificate| {
+                    Labels::one("file", certificate.file.as_str())
+                        .with("shown_by", certificate.shown_by)
+                        .with("subject", certificate.subject.as_str())
+                        .number(unix_seconds(certificate.expires))
+                })
+                .collect(),
         },
     ]
 }

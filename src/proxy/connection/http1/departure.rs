@@ -62,7 +62,7 @@ impl Departure {
     }
 }
 
-fn probe(inbound: &Inbound) -> io::Result<()> {
+fn probe(inbound: &mut Inbound) -> io::Result<()> {
     let probe = b"HTTP/1.1 100 Continue\r\n\r\n";
     match inbound.socket.try_write(probe) {
         Ok(written) if written == probe.len() => Ok(()),

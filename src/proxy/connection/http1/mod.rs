@@ -60,7 +60,7 @@ pub(super) async fn serve(connection: &Connection, socket: Socket, first: &[u8])
     drop(session);
     // Invariant: the session is gone, and with it every exchange that had a body to read from here.
     let Ok(inbound) = Rc::try_unwrap(inbound) else { return };
-    let (socket, unread) = inbound.into_inner().into_parts();
+    let (mut socket, unread) = inbound.into_inner().into_parts();
     match ended {
         Ended::Done => match client.tunnel.take() {
             Some(tunnel) => tunnel.run(open, socket, &unread).await,
@@ -279,7 +279,7 @@ impl Session<'_> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.outbound.is_empty() {
+        if self.outbound.is_delivered() {
             return Poll::Ready(Ok(()));
         }
         let mut moved = false;

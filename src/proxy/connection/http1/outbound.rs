@@ -27,6 +27,8 @@ pub(super) struct Outbound {
     data: Bytes,
     /// Written after that: the end of the chunk that `data` is.
     tail: &'static [u8],
+    /// The socket may have kept some of what was written.
+    unflushed: bool,
 }
 
 impl Outbound {
@@ -80,8 +82,13 @@ impl Outbound {
         !self.data.is_empty() || !self.tail.is_empty() || self.gathered.len() >= GATHERED
     }
 
+    /// Whether everything has left.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.is_empty() && !self.unflushed
+    }
+
     /// Whether everything is written.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.written == self.gathered.len() && self.data.is_empty() && self.tail.is_empty()
     }
 
@@ -107,11 +114,13 @@ impl Outbound {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             *moved = true;
+            self.unflushed = true;
             self.advance(length);
         }
         self.written = 0;
         give_back_spare(std::mem::take(&mut self.gathered));
         ready!(Pin::new(socket).poll_flush(cx))?;
+        self.unflushed = false;
         Poll::Ready(Ok(()))
     }
 

@@ -1,0 +1,246 @@
+//! The files of certificates, keys and CAs: read with the configuration that names them, and made part of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::files::{Hash, beside};
+use super::force::InForce;
+use crate::config::{Errors, Listener, Loaded, Problem};
+use crate::plan::{Plan, Service, UpstreamSpec, UpstreamTls};
+use crate::telemetry::CertificateInUse;
+use crate::tls::{ClientFiles, Connector, Facts, Fault, Material, Server, ServerFiles};
+
+/// Longest file that is read, in bytes: bundles of all public CAs have about 200 KiB.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// The files as they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Certificates {
+    /// By the path as written: where that is, and the hash of what was there; `None` where it could not be read.
+    pub(super) seen: BTreeMap<PathBuf, (PathBuf, Option<Hash>)>,
+    /// What could not be used, so that what was in force before stays.
+    pub(super) stale: Vec<Stale>,
+}
+
+/// Files that belong together and of which the former content stays in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stale {
+    /// As written.
+    pub(super) files: Vec<PathBuf>,
+    /// What is wrong with them.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Certificates {
+    /// Reads the files that `loaded` names, beside `config`, and gives listeners and upstreams what they make. What `before`
+    /// made of the same files stays where they cannot be used now.
+    ///
+    /// # Errors
+    /// What is wrong with files of which nothing is in force yet.
+    pub(super) fn read(loaded: &mut Loaded, config: &Path, before: Option<&InForce>) -> Result<Self, Errors> {
+        let paths: BTreeSet<PathBuf> = paths(&loaded.settings.listeners, &loaded.plan).cloned().collect();
+        let mut reading = Reading {
+            before,
+            material: Material::default(),
+            certificates: Self::default(),
+            errors: Vec::new(),
+            connectors: BTreeMap::new(),
+        };
+        for path in paths {
+            let place = beside(config, &path);
+            let content = content(&place);
+            let hash = content.as_ref().ok().map(|bytes| Hash::of(bytes));
+            reading.certificates.seen.insert(path.clone(), (place, hash));
+            reading.material.insert(path, content.map_err(|error| format!("cannot be read: {error}")));
+        }
+        reading.listeners(loaded);
+        reading.upstreams(loaded);
+        warn(loaded);
+        if reading.errors.is_empty() { Ok(reading.certificates) } else { Err(Errors(reading.errors)) }
+    }
+
+    /// Which files, as written, are not what they were.
+    pub(super) fn changed_since(&self, before: &Self) -> Vec<&PathBuf> {
+        let same = |(path, seen): &(&PathBuf, &(PathBuf, Option<Hash>))| before.seen.get(*path) == Some(*seen);
+        self.seen.iter().filter(|entry| !same(entry)).map(|(path, _)| path).collect()
+    }
+
+    /// Whether the content of a file, by its path as written, is not in force.
+    pub(super) fn is_stale(&self, path: &Path) -> bool {
+        self.stale.iter().any(|stale| stale.files.iter().any(|file| file == path))
+    }
+
+    /// What is at the places of these files now.
+    pub(super) fn seen_now(&self) -> BTreeMap<PathBuf, Option<Hash>> {
+        self.seen.values().map(|(place, _)| (place.clone(), hash_now(place))).collect()
+    }
+
+    /// What was at their places when they were read.
+    pub(super) fn seen(&self) -> BTreeMap<PathBuf, Option<Hash>> {
+        self.seen.values().cloned().collect()
+    }
+}
+
+/// Reads the files of certificates, keys and CAs that `loaded` names beside `config`, and makes them part of it.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn read_certificates(loaded: &mut Loaded, config: &Path) -> Result<(), Errors> {
+    Certificates::read(loaded, config, None).map(|_| ())
+}
+
+/// The hash of what is at this place now.
+pub(super) fn hash_now(place: &Path) -> Option<Hash> {
+    content(place).ok().map(|bytes| Hash::of(&bytes))
+}
+
+fn content(place: &Path) -> io::Result<Vec<u8>> {
+    let length = std::fs::metadata(place)?.len();
+    if length > MAX_BYTES {
+        return Err(io::Error::other(format!("it has {length} bytes; at most {MAX_BYTES} are read")));
+    }
+    std::fs::read(place)
+}
+
+fn paths<'a>(listeners: &'a [Listener], plan: &'a Plan) -> impl Iterator<Item = &'a PathBuf> {
+    let of_listeners = listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(|tls| tls.files.paths());
+    of_listeners.chain(upstream_tls(plan).flat_map(|tls| tls.files.paths()))
+}
+
+fn upstream_tls(plan: &Plan) -> impl Iterator<Item = &UpstreamTls> {
+    let versions = plan.services.iter().flat_map(|service| &service.versions);
+    versions.filter_map(|version| version.upstream.tls.as_ref())
+}
+
+/// The files while they are read.
+struct Reading<'a> {
+    before: Option<&'a InForce>,
+    material: Material,
+    certificates: Certificates,
+    errors: Vec<Problem>,
+    /// One for all versions that say the same.
+    connectors: BTreeMap<String, Option<Arc<Connector>>>,
+}
+
+impl Reading<'_> {
+    fn listeners(&mut self, loaded: &mut Loaded) {
+        let mut listeners = std::mem::take(&mut loaded.settings.listeners);
+        for listener in &mut listeners {
+            let Some(tls) = &mut listener.tls else { continue };
+            let before = self.before.and_then(|before| server_before(before, &listener.name));
+            tls.server = match Server::new(&tls.files, &self.material, before.map(|(_, server)| &**server)) {
+                // What did not change stays itself.
+                Ok(same) if before.is_some_and(|(_, server)| **server == same) => {
+                    before.map(|(_, server)| Arc::clone(server))
+                }
+                Ok(new) => Some(Arc::new(new)),
+                Err(faults) => {
+                    let kept = before.filter(|(files, _)| **files == tls.files).map(|(_, server)| Arc::clone(server));
+                    self.note(&faults, kept.is_some(), tls.files.paths().cloned().collect(), loaded);
+                    kept
+                }
+            };
+        }
+        loaded.settings.listeners = listeners;
+    }
+
+    fn upstreams(&mut self, loaded: &mut Loaded) {
+        let mut services = std::mem::take(&mut loaded.plan.services);
+        for service in &mut services {
+            if service.versions.iter().all(|version| version.upstream.tls.is_none()) {
+                continue;
+            }
+            let mut secured = Service::clone(service);
+            for version in &mut secured.versions {
+                let UpstreamSpec { addresses, protocol, tls: Some(tls) } = &*version.upstream else { continue };
+                let tls = UpstreamTls { connector: self.connector(&tls.files, loaded), files: tls.files.clone() };
+                let (addresses, protocol) = (addresses.clone(), *protocol);
+                version.upstream = Arc::new(UpstreamSpec { addresses, protocol, tls: Some(tls) });
+            }
+            *service = Arc::new(secured);
+        }
+        loaded.plan.services = services;
+    }
+
+    fn connector(&mut self, files: &ClientFiles, loaded: &Loaded) -> Option<Arc<Connector>> {
+        let key = format!("{files:?}");
+        if let Some(known) = self.connectors.get(&key) {
+            return known.clone();
+        }
+        let before = self.before.and_then(|before| {
+            let same = upstream_tls(before.plan()).find(|tls| tls.files == *files);
+            same?.connector.clone()
+        });
+        let connector = match Connector::new(files, &self.material) {
+            Ok(same) if before.as_deref() == Some(&same) => before,
+            Ok(new) => Some(Arc::new(new)),
+            Err(faults) => {
+                self.note(&faults, before.is_some(), files.paths().cloned().collect(), loaded);
+                before
+            }
+        };
+        self.connectors.insert(key, connector.clone());
+        connector
+    }
+
+    /// Notes what is wrong: as an error, or where something is `kept` in force, as what is stale.
+    fn note(&mut self, faults: &[Fault], kept: bool, files: Vec<PathBuf>, loaded: &Loaded) {
+        let problems = faults.iter().filter_map(|fault| loaded.problem_with(&fault.path, &fault.message));
+        if kept {
+            self.certificates.stale.push(Stale { files, problems: problems.collect() });
+        } else {
+            self.errors.extend(problems);
+        }
+    }
+}
+
+fn server_before<'a>(before: &'a InForce, listener: &str) -> Option<(&'a ServerFiles, &'a Arc<Server>)> {
+    let tls = before.settings().listeners.iter().find(|known| known.name == listener)?.tls.as_ref()?;
+    Some((&tls.files, tls.server.as_ref()?))
+}
+
+/// Every certificate that is shown, with its file as written and what shows it.
+fn shown<'a>(
+    listeners: &'a [Listener],
+    plan: &'a Plan,
+) -> impl Iterator<Item = (&'a PathBuf, &'static str, &'a Facts)> {
+    let of_listeners = listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(|tls| {
+        let files = tls.files.certificates.iter().map(|one| &one.files.certificate);
+        let facts = tls.server.iter().flat_map(|server| server.facts());
+        files.zip(facts).map(|(file, facts)| (file, "listener", facts))
+    });
+    let of_upstreams = upstream_tls(plan).filter_map(|tls| {
+        let facts = tls.connector.as_ref()?.facts()?;
+        Some((&tls.files.certificate.as_ref()?.certificate, "upstream", facts))
+    });
+    of_listeners.chain(of_upstreams)
+}
+
+/// The certificates that are shown, for the figures.
+pub(super) fn in_use(in_force: &InForce) -> impl Iterator<Item = CertificateInUse> {
+    shown(&in_force.settings().listeners, in_force.plan()).map(|(file, shown_by, facts)| CertificateInUse {
+        file: file.display().to_string(),
+        shown_by,
+        subject: facts.subject.clone(),
+        expires: facts.expires(),
+    })
+}
+
+/// Warns of certificates that nobody takes now.
+fn warn(loaded: &mut Loaded) {
+    let now = SystemTime::now();
+    let mut warnings = Vec::new();
+    for (file, _, facts) in shown(&loaded.settings.listeners, &loaded.plan) {
+        let what = match () {
+            () if facts.is_expired(now) => "the certificate has expired",
+            () if facts.is_early(now) => "the certificate is not valid yet",
+            () => continue,
+        };
+        warnings.extend(loaded.problem_with(file, what));
+    }
+    warnings.dedup();
+    loaded.warnings.extend(warnings);
+}
