@@ -27,8 +27,8 @@ impl Response {
 }
 
 /// A connection that is spoken to by hand.
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
     buffer: Vec<u8>,
 }
 
@@ -40,15 +40,22 @@ impl Raw {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Sends bytes; a peer that is gone already is noticed by reading.
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        let _ = self.stream.write_all(bytes.as_ref());
-        self
-    }
-
     /// Says that nothing more will be sent.
     pub fn finish(&mut self) -> &mut Self {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        self
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// Takes over a connection that is open already.
+    pub fn over(stream: S) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// Sends bytes; a peer that is gone already is noticed by reading.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let _ = self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush());
         self
     }
 

@@ -75,7 +75,12 @@ pub fn body(data: &'static str, trailers: Option<HeaderMap>) -> AnyBody {
 pub async fn connect(address: SocketAddr) -> SendRequest<AnyBody> {
     let stream = tokio::net::TcpStream::connect(address).await.expect("connect");
     stream.set_nodelay(true).expect("nodelay");
-    let io = PlainIo::new(Socket::Tcp(stream), Vec::new());
+    connect_over(Socket::Tcp(stream)).await
+}
+
+/// A client connection on one that is open already.
+pub async fn connect_over(socket: Socket) -> SendRequest<AnyBody> {
+    let io = PlainIo::new(socket, Vec::new());
     let (send, connection) = hyper::client::conn::http2::handshake(LocalExecutor, io).await.expect("a handshake");
     tokio::task::spawn_local(async move {
         // How it ends is seen by the requests on it.

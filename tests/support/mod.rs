@@ -12,9 +12,13 @@ pub mod net;
 pub mod serin;
 pub mod sidecar;
 pub mod strict;
+pub mod tls;
 pub mod upstream;
 
 use std::time::{Duration, Instant};
+
+/// An answer of two bytes.
+pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(10);
