@@ -99,6 +99,8 @@ impl Ca {
         params.distinguished_name.push(DnType::CommonName, subject);
         params.extended_key_usages = vec![usage];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        // Verifiers other than rustls insist on it.
+        params.use_authority_key_identifier_extension = true;
         change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
         Pair { certificate, key: key.serialize_pem() }

@@ -25,6 +25,8 @@ fn entry() -> Entry {
         first_byte: Some(Duration::from_micros(900)),
         bytes_in: 0,
         bytes_out: 512,
+        tls: None,
+        client_certificate: None,
     }
 }
 
