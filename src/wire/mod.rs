@@ -12,7 +12,7 @@ mod request;
 mod scratch;
 mod socket;
 
-pub use head::{Fault, HeadLimits, Length};
+pub use head::{Fault, HeadLimits, Length, Persistence};
 pub use incoming::{Broken, Incoming};
 pub use io::{PlainIo, drain_rewind, poll_read_inspected};
 pub use request::{RequestScanner, Stopped};
