@@ -115,17 +115,18 @@ impl Pool {
                 }
             };
             // What then is not known fails the request.
-            let _ = tokio::time::timeout(self.settings.connect_timeout, looking).await;
+            let _ = Box::pin(tokio::time::timeout(self.settings.connect_timeout, looking)).await;
         }
     }
 
+    /// Opening is boxed: it is rare, and every request would carry the room for it.
     async fn connection(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Lease, Failure> {
         let opened = if h2 {
             if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
                 return Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self)));
             }
             let cell = Arc::clone(&self.cell);
-            H2::open(&endpoint.target, &self.settings, move || cell.connection_closed()).await.map(|open| {
+            Box::pin(H2::open(&endpoint.target, &self.settings, move || cell.connection_closed())).await.map(|open| {
                 endpoint.h2.borrow_mut().push(open.clone());
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
@@ -133,7 +134,7 @@ impl Pool {
             if let Some(kept) = self.take_idle(endpoint) {
                 return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
             }
-            H1::open(&endpoint.target, &self.settings)
+            Box::pin(H1::open(&endpoint.target, &self.settings))
                 .await
                 .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
         };

@@ -215,7 +215,7 @@ pub(super) fn is_field_line(line: &[u8]) -> bool {
 
 /// The value of a header line if its name is `name` (given in lower case), without surrounding blanks.
 ///
-/// A name with blanks or other bytes around it is no match: hyper refuses such lines.
+/// A name with blanks or other bytes around it is no match: whoever reads the whole head refuses such lines.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = line.split_at_checked(name.len())?;
     let rest = rest.strip_prefix(b":")?;
