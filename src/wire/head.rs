@@ -60,61 +60,6 @@ impl Persistence {
     }
 }
 
-/// Splits a stream of bytes into lines that end with CR LF, across any number of reads.
-///
-/// A line that is whole within one read is never copied.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    carry: Vec<u8>,
-}
-
-/// The next step of [`Lines::next`].
-pub(super) enum Line<'a> {
-    /// A whole line, without its CR LF, and how many bytes of the input it used.
-    Whole(&'a [u8], usize),
-    /// The input ended inside a line; it was kept.
-    Partial,
-}
-
-impl Lines {
-    /// Takes the next line off the front of `input`. A line of more than `limit` bytes is [`Fault::TooLarge`].
-    ///
-    /// `take` ends the borrow of a carried line: it is called with the line and its value is returned.
-    pub(super) fn next<R>(
-        &mut self,
-        input: &[u8],
-        limit: usize,
-        take: impl FnOnce(Line<'_>) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
-        let Some(end) = memchr(b'\n', input) else {
-            if self.carry.len() + input.len() > limit {
-                return Err(Fault::TooLarge);
-            }
-            self.carry.extend_from_slice(input);
-            return take(Line::Partial);
-        };
-        let used = end + 1;
-        if self.carry.len() + end > limit {
-            return Err(Fault::TooLarge);
-        }
-        if self.carry.is_empty() {
-            return take(Line::Whole(without_cr(&input[..end])?, used));
-        }
-        self.carry.extend_from_slice(&input[..end]);
-        let line = std::mem::take(&mut self.carry);
-        take(Line::Whole(without_cr(&line)?, used))
-    }
-
-    /// Whether part of a line is waiting for its rest.
-    pub(super) fn has_part(&self) -> bool {
-        !self.carry.is_empty()
-    }
-}
-
-fn without_cr(line: &[u8]) -> Result<&[u8], Fault> {
-    line.strip_suffix(b"\r").ok_or(Fault::Malformed("a line ends without a carriage return"))
-}
-
 /// What the header lines of one head have said so far.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Fields {
@@ -126,6 +71,11 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// For the trailer section of a body in chunks.
+    pub(super) fn of_trailers() -> Self {
+        Self { chunked: true, ..Self::default() }
+    }
+
     /// Counts a start line of `len` bytes.
     pub(super) fn start(&mut self, len: usize, limits: HeadLimits) -> Result<(), Fault> {
         *self = Self { bytes: len + 2, ..Self::default() };

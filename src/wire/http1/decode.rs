@@ -125,7 +125,7 @@ impl BodyDecoder {
                     let size = chunk_size(&buf[..end]).ok_or(BAD_CHUNK_SIZE)?;
                     buf.advance(end + 2);
                     self.0 = match size {
-                        0 => State::Trailers { seen: 0, fields: Fields::default() },
+                        0 => State::Trailers { seen: 0, fields: Fields::of_trailers() },
                         size => State::ChunkData(size),
                     };
                 }

@@ -1,6 +1,6 @@
 //! A message put together.
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, Request, StatusCode};
 
 /// How the body is delimited that follows a head.
@@ -24,10 +24,26 @@ pub fn request_head<B>(into: &mut Vec<u8>, request: &Request<B>, framing: Framin
     into.extend_from_slice(target.as_bytes());
     into.extend_from_slice(b" HTTP/1.1\r\n");
     headers(into, request.headers(), framing);
+    into.extend_from_slice(b"\r\n");
 }
 
-/// Appends the head of an HTTP/1.1 response.
-pub fn response_head(into: &mut Vec<u8>, status: StatusCode, fields: &HeaderMap, framing: Framing) {
+/// What was among the headers that were written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    /// `Date`.
+    pub date: bool,
+    /// `Connection`.
+    pub connection: bool,
+}
+
+/// Appends the head of an HTTP/1.1 response; `finish` may append header lines of its own.
+pub fn response_head(
+    into: &mut Vec<u8>,
+    status: StatusCode,
+    fields: &HeaderMap,
+    framing: Framing,
+    finish: impl FnOnce(&mut Vec<u8>, Seen),
+) {
     if status == StatusCode::OK {
         into.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
@@ -37,14 +53,21 @@ pub fn response_head(into: &mut Vec<u8>, status: StatusCode, fields: &HeaderMap,
         into.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
         into.extend_from_slice(b"\r\n");
     }
-    headers(into, fields, framing);
+    let seen = headers(into, fields, framing);
+    finish(into, seen);
+    into.extend_from_slice(b"\r\n");
 }
 
 /// Framing belongs to each hop: what the headers say of it gives way to `framing`.
-fn headers(into: &mut Vec<u8>, fields: &HeaderMap, framing: Framing) {
+fn headers(into: &mut Vec<u8>, fields: &HeaderMap, framing: Framing) -> Seen {
+    let mut seen = Seen::default();
     for (name, value) in fields {
-        if *name == TRANSFER_ENCODING || (*name == CONTENT_LENGTH && framing != Framing::Bodiless) {
-            continue;
+        match *name {
+            TRANSFER_ENCODING => continue,
+            CONTENT_LENGTH if framing != Framing::Bodiless => continue,
+            DATE => seen.date = true,
+            CONNECTION => seen.connection = true,
+            _ => {}
         }
         field(into, name.as_str().as_bytes(), value.as_bytes());
     }
@@ -57,7 +80,7 @@ fn headers(into: &mut Vec<u8>, fields: &HeaderMap, framing: Framing) {
         }
         Framing::Chunked => into.extend_from_slice(b"transfer-encoding: chunked\r\n"),
     }
-    into.extend_from_slice(b"\r\n");
+    seen
 }
 
 fn field(into: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -142,7 +165,7 @@ mod tests {
     fn an_answer_without_a_body_keeps_what_it_says_of_one() {
         let mut head = Vec::new();
         let fields = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("9"))]);
-        response_head(&mut head, StatusCode::NOT_MODIFIED, &fields, Framing::Bodiless);
+        response_head(&mut head, StatusCode::NOT_MODIFIED, &fields, Framing::Bodiless, |_, _| {});
         assert_eq!(String::from_utf8_lossy(&head), "HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n");
     }
 

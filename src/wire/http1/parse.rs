@@ -9,6 +9,8 @@ use super::scan::Head;
 use crate::wire::Fault;
 use crate::wire::head::trim;
 
+/// Longest target that [`Uri`] takes.
+const MAX_TARGET: usize = u16::MAX as usize - 1;
 const BAD_METHOD: Fault = Fault::Malformed("the method is not a token");
 const BAD_TARGET: Fault = Fault::Malformed("the request target is not a URI");
 const BAD_STATUS: Fault = Fault::Malformed("the status is not three digits");
@@ -32,6 +34,9 @@ pub fn request_parts(bytes: &Bytes, head: &Head) -> Result<request::Parts, Fault
     }
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(&line[..space]).map_err(|_| BAD_METHOD)?;
+    if target.len() > MAX_TARGET {
+        return Err(Fault::TooLarge);
+    }
     *request.uri_mut() = Uri::from_maybe_shared(bytes.slice(target)).map_err(|_| BAD_TARGET)?;
     *request.version_mut() = version(head);
     *request.headers_mut() = fields(bytes, end + 2, head.lines, |_| true)?;
