@@ -12,6 +12,7 @@ mod deadlines;
 mod exchange;
 mod listener;
 mod problem;
+mod retry;
 mod tunnel;
 mod view;
 mod worker;

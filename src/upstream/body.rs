@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 
+use super::replay::{Reader, Replay};
 use crate::wire::{Broken, Incoming};
 
 /// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
@@ -65,10 +66,20 @@ impl BodyWatch {
 
 /// A request's body: nothing, or what the client sends, counted and bounded.
 #[derive(Debug, Default)]
-pub struct RequestBody(Option<Box<Streamed>>);
+pub struct RequestBody(Kind);
 
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Streamed(Box<Streamed>),
+    /// Kept for being sent again.
+    Replayed(Box<Reader>),
+}
+
+/// What the client sends, as it comes.
 #[derive(Debug)]
-struct Streamed {
+pub(super) struct Streamed {
     incoming: Incoming,
     left: u64,
     watch: Rc<BodyWatch>,
@@ -77,7 +88,7 @@ struct Streamed {
 
 /// Keeps a body back until the upstream asks for it.
 #[derive(Debug)]
-struct Gate {
+pub(super) struct Gate {
     /// `None` once the upstream has answered without asking.
     asked: Option<oneshot::Receiver<()>>,
     patience: Pin<Box<tokio::time::Sleep>>,
@@ -87,15 +98,28 @@ impl RequestBody {
     /// The body of a request; at most `limit` bytes of it are passed on.
     #[must_use]
     pub fn streamed(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>) -> Self {
-        Self(Some(Box::new(Streamed { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None })))
+        Self(Kind::Streamed(Box::new(Streamed::new(incoming, limit, watch))))
+    }
+
+    /// The body of a request that may have to be sent again; `keep` bytes of it are kept for that.
+    #[must_use]
+    pub fn replayable(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>, keep: usize) -> Replay {
+        Replay::new(Streamed::new(incoming, limit, watch), keep)
+    }
+
+    pub(super) fn replayed(reader: Reader) -> Self {
+        Self(Kind::Replayed(Box::new(reader)))
     }
 
     /// Keeps the body back until `asked` fires or a second has passed; for good if its sender is dropped before that.
     #[must_use]
     pub fn after_continue(mut self, asked: oneshot::Receiver<()>) -> Self {
-        if let Some(body) = &mut self.0 {
-            body.gate = Some(Gate { asked: Some(asked), patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
-        }
+        let gate = match &mut self.0 {
+            Kind::Empty => return self,
+            Kind::Streamed(body) => &mut body.gate,
+            Kind::Replayed(body) => &mut body.gate,
+        };
+        *gate = Some(Gate { asked: Some(asked), patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
         self
     }
 }
@@ -106,22 +130,43 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match &mut self.get_mut().0 {
-            Some(body) => body.poll_frame(cx),
-            None => Poll::Ready(None),
+            Kind::Empty => Poll::Ready(None),
+            Kind::Streamed(body) => body.poll_frame(cx),
+            Kind::Replayed(body) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|body| body.incoming.is_end_stream())
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Streamed(body) => body.is_end_stream(),
+            Kind::Replayed(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.incoming.size_hint())
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Streamed(body) => body.size_hint(),
+            Kind::Replayed(body) => body.size_hint(),
+        }
     }
 }
 
 impl Streamed {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn new(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>) -> Self {
+        Self { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         if let Some(gate) = &mut self.gate {
             ready!(gate.poll_open(cx));
             self.gate = None;
@@ -153,7 +198,7 @@ impl Streamed {
 }
 
 impl Gate {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(asked) = &mut self.asked else { return Poll::Pending };
         match Pin::new(asked).poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(()),

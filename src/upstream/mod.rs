@@ -12,6 +12,7 @@ mod io;
 mod lease;
 mod pool;
 mod quiet;
+mod replay;
 mod resolve;
 
 pub use address::Endpoint;
@@ -19,5 +20,6 @@ pub use body::{BodyFault, BodyWatch, RequestBody, clean_trailers};
 pub use h1::Upgraded;
 pub use h2::LocalExecutor;
 pub use lease::Lease;
-pub use pool::Pool;
+pub use pool::{Pool, Wish};
+pub use replay::Replay;
 pub use resolve::Resolver;

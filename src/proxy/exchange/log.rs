@@ -52,15 +52,22 @@ impl LogLine {
             first_byte: None,
             bytes_in: 0,
             bytes_out: 0,
+            tries: 0,
         };
         Some(Box::new(Self { entry, body: None, sender, cell: Arc::clone(&worker.cell) }))
     }
 
-    /// A version was picked.
+    /// The request goes to a version: the one that was picked, or the next one tried.
     pub(super) fn picked(&mut self, service: &Service, version: &Version, why: Why) {
         self.entry.service = Some(Arc::clone(&service.name));
         self.entry.version = Some(Arc::clone(&version.name));
         self.entry.why = Some(why);
+        self.entry.tries += 1;
+    }
+
+    /// The request goes to its version once more.
+    pub(super) fn sent_again(&mut self) {
+        self.entry.tries += 1;
     }
 
     /// The request has a body.
