@@ -337,7 +337,7 @@ written! {
         optional "backendRequest" backend_request: At<Timeout>,
         /// Longest silence of the upstream, before its response or within it. Default: `responseIdleTimeout` of `upstreams`.
         optional "idle" idle: At<Timeout>,
-        /// Longest time to open a connection. Default: `connectTimeout` of `upstreams`.
+        /// Longest time to open a connection; always bounded. Default: `connectTimeout` of `upstreams`.
         optional "connect" connect: At<Period>,
     }
 }

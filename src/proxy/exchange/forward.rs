@@ -8,7 +8,6 @@ use http_body::Body;
 
 use super::again::Again;
 use super::ask::Asked;
-use super::log::LogLine;
 use super::send::{self, Outgoing, Sent};
 use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, headers, pick, upgrade};
 use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
@@ -124,14 +123,14 @@ impl Forward {
                     };
                 }
                 Next::Retry { after } => {
-                    let log = self.give_up(checked);
+                    self.give_up(checked, None);
                     // Boxed, so that what is rarely waited for takes no room where nothing is.
                     Box::pin(tokio::time::sleep(after)).await;
-                    self.next_try(log, None);
+                    self.next_try();
                 }
                 Next::FallBack => {
-                    let log = self.give_up(checked);
-                    self.next_try(log, Some(Why::Fallback));
+                    self.give_up(checked, Some(Why::Fallback));
+                    self.next_try();
                 }
             }
         }
@@ -146,8 +145,9 @@ impl Forward {
         again.settle(sent, retry, self.outgoing.is_unsent(), first, (&self.limit, draw))
     }
 
-    /// Counts a try that the client gets nothing of; gives the line of the access log.
-    fn give_up(&mut self, sent: Sent) -> Option<Box<LogLine>> {
+    /// Counts a try that the client gets nothing of. From here on the request is the next one's; `why`: where that is
+    /// another version's.
+    fn give_up(&mut self, sent: Sent, why: Option<Why>) {
         let now = Instant::now();
         let log = self.record.take_log();
         match sent {
@@ -158,41 +158,37 @@ impl Forward {
             Err(failure) => self.record.fail(failure),
         }
         self.record.give_up(now);
-        log
-    }
-
-    /// Makes everything ready for the next try; `why`: where another version answers.
-    fn next_try(&mut self, mut log: Option<Box<LogLine>>, why: Option<Why>) {
-        // Invariant: only what may be sent again comes here.
-        let Some(again) = &mut self.again else { return };
-        let now = Instant::now();
-        if let (Some(_), Some(other)) = (why, again.fallback_version()) {
+        let Some(again) = &self.again else { return };
+        if why.is_some()
+            && let Some(other) = again.fallback_version()
+        {
             self.version = other;
             self.outgoing.forget_address();
         }
-        let plan = &*self.view.plan;
-        let version = plan.service(self.service).version(self.version);
-        if let Some(log) = &mut log {
-            match why {
-                Some(why) => log.picked(plan.service(self.service), version, why),
-                None => log.sent_again(),
-            }
-        }
         let target = self.view.target(self.service, self.version);
         self.record = Record::begin_again(target, again.started(), now, why, log);
+    }
+
+    /// Makes everything ready for the next try.
+    fn next_try(&mut self) {
+        let Some(again) = &mut self.again else { return };
+        let now = Instant::now();
+        let plan = &*self.view.plan;
         let route = &plan.routes.routes()[self.route];
+        let service = plan.service(self.service);
+        let version = service.version(self.version);
+        self.record.sent_again(service, version, now);
         self.limit.begin_try(route.timeouts.backend_request, now);
-        if let Some(mut parts) = again.head() {
-            let to_h2 = send::speaks_h2(version, &parts, self.busy.0.is_h2.get(), self.upgrade.is_some());
-            headers::for_version(&mut parts, version, again.asked.names_host);
-            for filter in &route.filters {
-                headers::apply_request_filter(filter, &mut parts, again.prefix());
-            }
-            if to_h2 {
-                headers::for_h2(&mut parts);
-            }
-            self.outgoing.prepare_again(parts, again.body(), again.asked.glance);
+        let Some(mut parts) = again.head() else { return };
+        let to_h2 = send::speaks_h2(version, &parts, self.busy.0.is_h2.get(), self.upgrade.is_some());
+        headers::for_version(&mut parts, version, again.asked.names_host);
+        for filter in &route.filters {
+            headers::apply_request_filter(filter, &mut parts, again.prefix());
         }
+        if to_h2 {
+            headers::for_h2(&mut parts);
+        }
+        self.outgoing.prepare_again(parts, again.body(), again.asked.glance);
     }
 
     fn relay(mut self, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {

@@ -65,9 +65,10 @@ impl LogLine {
         self.entry.tries += 1;
     }
 
-    /// The request goes to its version once more.
-    pub(super) fn sent_again(&mut self) {
-        self.entry.tries += 1;
+    /// The request is sent again, to this version.
+    pub(super) fn sent_again(&mut self, service: &Service, version: &Version) {
+        let same = self.entry.version.as_ref().is_some_and(|name| *name == version.name);
+        self.picked(service, version, self.entry.why.filter(|_| same).unwrap_or(Why::Fallback));
     }
 
     /// The request has a body.

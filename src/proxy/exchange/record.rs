@@ -7,6 +7,7 @@ use http::{HeaderMap, Response};
 
 use super::headers::is_grpc;
 use super::log::LogLine;
+use crate::plan::{Service, Version};
 use crate::proxy::client::Client;
 use crate::proxy::view::Target;
 use crate::telemetry::{Failure, Outcome, Why};
@@ -59,6 +60,14 @@ impl Record {
     /// Its log line goes on with the next try.
     pub(super) fn take_log(&mut self) -> Option<Box<LogLine>> {
         self.log.take()
+    }
+
+    /// The next try begins now, after a wait perhaps.
+    pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
+        self.started = now;
+        if let Some(log) = &mut self.log {
+            log.sent_again(service, version);
+        }
     }
 
     /// This try is over, and the client gets another one's answer.
