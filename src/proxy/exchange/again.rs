@@ -11,6 +11,7 @@ use super::ask::Asked;
 use super::pick::Picked;
 use super::record::is_grpc_unavailable;
 use super::send::Sent;
+use super::time_limit;
 use crate::plan::{Fallback, Matched, Retry, VersionId};
 use crate::proxy::retry::{Admit, Decision, Next, Resend, Situation, Trouble, next};
 use crate::proxy::view::Target;
@@ -33,7 +34,8 @@ pub(super) struct Again {
     repeatable: bool,
     /// It may leave HTTP, and is sent once.
     upgrades: bool,
-    started: Instant,
+    /// The end of the whole exchange, where there is one.
+    whole: Option<Instant>,
     /// The version tried first.
     first: VersionId,
     admitted: Admit,
@@ -96,7 +98,7 @@ impl Again {
                 body: None,
                 repeatable,
                 upgrades: false,
-                started,
+                whole: time_limit::whole(matched.route.timeouts, started),
                 first: picked.version,
                 admitted,
                 fallback,
@@ -134,7 +136,7 @@ impl Again {
         retry: Option<&Retry>,
         unsent: bool,
         target: &Target,
-        (limit, draw): (&super::TimeLimit, f64),
+        draw: f64,
     ) -> Next {
         let trouble = trouble(sent);
         let now = Instant::now();
@@ -150,7 +152,7 @@ impl Again {
             fallback: fallback.map(|fallback| fallback.on),
             retries: if let Stage::There(retries) = self.stage { retries } else { 0 },
             safe: !self.upgrades && is_whole && (self.repeatable || unsent || not_taken_up),
-            time_left: limit.left(now),
+            time_left: self.whole.map(|whole| whole.saturating_duration_since(now)),
         };
         let Decision { next, unsafe_retry, unsafe_fallback, over_budget } =
             next(&situation, || self.resend.withdraw(now), draw);
@@ -210,9 +212,9 @@ impl Again {
         self.first
     }
 
-    /// When the request came.
-    pub(super) fn started(&self) -> Instant {
-        self.started
+    /// The end of the whole exchange, where there is one.
+    pub(super) fn whole(&self) -> Option<Instant> {
+        self.whole
     }
 
     /// The head as it was kept; for the last time where no try can follow.

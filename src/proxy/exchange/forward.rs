@@ -142,7 +142,7 @@ impl Forward {
         let retry = self.view.plan.routes.routes()[self.route].retry.as_ref();
         let first = self.view.target(self.service, again.first());
         let draw = self.worker.rng.borrow_mut().f64();
-        again.settle(sent, retry, self.outgoing.is_unsent(), first, (&self.limit, draw))
+        again.settle(sent, retry, self.outgoing.is_unsent(), first, draw)
     }
 
     /// Counts a try that the client gets nothing of. From here on the request is the next one's; `why`: where that is
@@ -166,7 +166,7 @@ impl Forward {
             self.outgoing.forget_address();
         }
         let target = self.view.target(self.service, self.version);
-        self.record = Record::begin_again(target, again.started(), now, why, log);
+        self.record = Record::begin_again(target, now, why, log);
     }
 
     /// Makes everything ready for the next try.
@@ -178,7 +178,7 @@ impl Forward {
         let service = plan.service(self.service);
         let version = service.version(self.version);
         self.record.sent_again(service, version, now);
-        self.limit.begin_try(route.timeouts.backend_request, now);
+        self.limit.begin_try(again.whole(), route.timeouts.backend_request, now);
         let Some(mut parts) = again.head() else { return };
         let to_h2 = send::speaks_h2(version, &parts, self.busy.0.is_h2.get(), self.upgrade.is_some());
         headers::for_version(&mut parts, version, again.asked.names_host);

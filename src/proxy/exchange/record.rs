@@ -19,9 +19,7 @@ const GRPC_STATUS: &str = "grpc-status";
 #[derive(Debug)]
 pub(in crate::proxy) struct Record {
     target: Rc<Target>,
-    /// When the request came, which the access log counts from.
-    asked: Instant,
-    /// When this try began, which the figures count from.
+    /// When this try began; the access log counts from when the request came.
     started: Instant,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
@@ -34,27 +32,21 @@ impl Record {
     /// A version was picked for a request that came at `started`.
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
-        Self::new(target, started, started, log)
+        Self::new(target, started, log)
     }
 
     /// The request goes to `target` now, after another try. `why`: where that is another version.
-    pub(super) fn begin_again(
-        target: &Rc<Target>,
-        asked: Instant,
-        now: Instant,
-        why: Option<Why>,
-        log: Option<Box<LogLine>>,
-    ) -> Self {
+    pub(super) fn begin_again(target: &Rc<Target>, now: Instant, why: Option<Why>, log: Option<Box<LogLine>>) -> Self {
         match why {
             Some(why) => target.cell.begin(why),
             None => target.cell.begin_again(),
         }
-        Self::new(target, asked, now, log)
+        Self::new(target, now, log)
     }
 
-    fn new(target: &Rc<Target>, asked: Instant, started: Instant, log: Option<Box<LogLine>>) -> Self {
+    fn new(target: &Rc<Target>, started: Instant, log: Option<Box<LogLine>>) -> Self {
         let outcome = Outcome::Failed(Failure::ClientGone);
-        Self { target: Rc::clone(target), asked, started, outcome, is_grpc: false, written: false, log }
+        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log }
     }
 
     /// Its log line goes on with the next try.
@@ -86,7 +78,7 @@ impl Record {
             self.outcome = grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(GRPC_UNKNOWN));
         }
         if let Some(log) = &mut self.log {
-            log.head(response.status(), nanos_between(self.asked, now));
+            log.head(response.status(), now);
         }
     }
 
@@ -119,7 +111,7 @@ impl Record {
     /// serin answers in the version's place.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
         if let Some(log) = &mut self.log {
-            log.head(status, nanos_between(self.asked, Instant::now()));
+            log.head(status, Instant::now());
         }
     }
 
@@ -147,7 +139,7 @@ impl Record {
         let nanos = nanos_between(self.started, now);
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
-            log.write(outcome.label(), nanos_between(self.asked, now));
+            log.write(outcome.label(), now);
         }
     }
 }

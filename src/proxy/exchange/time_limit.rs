@@ -15,9 +15,7 @@ use crate::upstream::BodyWatch;
 #[derive(Debug)]
 pub(in crate::proxy) struct TimeLimit {
     deadline: Deadline,
-    /// The end of the whole exchange, where there is one.
-    whole: Option<Instant>,
-    /// The end of the present try, where there is one; never after that of the whole.
+    /// The end of the present try, where there is one; never after that of the whole exchange.
     end: Option<Instant>,
     /// Longest silence of the upstream, where there is one.
     silence: Option<Duration>,
@@ -25,24 +23,23 @@ pub(in crate::proxy) struct TimeLimit {
     body: Option<Rc<BodyWatch>>,
 }
 
+/// The end of an exchange whose request came at `started`, where there is one.
+pub(super) fn whole(timeouts: Timeouts, started: Instant) -> Option<Instant> {
+    timeouts.request.map(|request| started + request)
+}
+
 impl TimeLimit {
     /// The limits of an exchange whose request came at `started` and is sent to its upstream right away.
     pub(super) fn new(worker: &Worker, timeouts: Timeouts, started: Instant, body: Option<Rc<BodyWatch>>) -> Self {
-        let whole = timeouts.request.map(|request| started + request);
-        let mut limit = Self { deadline: worker.deadlines.add(), whole, end: None, silence: timeouts.idle, body };
-        limit.begin_try(timeouts.backend_request, started);
+        let mut limit = Self { deadline: worker.deadlines.add(), end: None, silence: timeouts.idle, body };
+        limit.begin_try(whole(timeouts, started), timeouts.backend_request, started);
         limit
     }
 
-    /// A try begins; `bound` is how long it may take.
-    pub(super) fn begin_try(&mut self, bound: Option<Duration>, now: Instant) {
-        self.end = [self.whole, bound.map(|bound| now + bound)].into_iter().flatten().min();
+    /// A try begins; it ends with the `whole` exchange, or after `bound`.
+    pub(super) fn begin_try(&mut self, whole: Option<Instant>, bound: Option<Duration>, now: Instant) {
+        self.end = [whole, bound.map(|bound| now + bound)].into_iter().flatten().min();
         self.progressed(now);
-    }
-
-    /// Until the end of the whole exchange, where there is one.
-    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
-        self.whole.map(|whole| whole.saturating_duration_since(now))
     }
 
     /// The upstream has shown a sign of life.

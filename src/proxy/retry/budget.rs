@@ -7,7 +7,8 @@
 use std::time::{Duration, Instant};
 
 /// How long deposits and withdrawals count.
-const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(WINDOW_SECONDS as u64);
+const WINDOW_SECONDS: u32 = 10;
 /// Pieces of it that are forgotten one by one.
 const SLOTS: usize = 10;
 const SLOT: Duration = Duration::from_secs(WINDOW.as_secs() / SLOTS as u64);
@@ -30,7 +31,7 @@ pub(super) struct Budget {
 impl Budget {
     /// A budget of `share` (hundredths of a percent) of the requests and at least `min_per_second`.
     pub(super) fn new(share: u32, min_per_second: u32) -> Self {
-        let reserve = i64::from(min_per_second) * WINDOW.as_secs() as i64 * COST;
+        let reserve = i64::from(min_per_second) * i64::from(WINDOW_SECONDS) * COST;
         Self { slots: [0; SLOTS], current: 0, began: None, deposit: i64::from(share), reserve }
     }
 
@@ -76,7 +77,7 @@ mod tests {
         let now = Instant::now();
         let taken = (0..100).filter(|_| budget.withdraw(now)).count();
         assert_eq!(taken, 30);
-        assert!(!budget.withdraw(now + WINDOW - Duration::from_millis(1)));
+        assert!(!budget.withdraw(now + Duration::from_millis(9_999)));
         let taken = (0..100).filter(|_| budget.withdraw(now + WINDOW)).count();
         assert_eq!(taken, 30);
     }
@@ -100,7 +101,7 @@ mod tests {
         let mut budget = Budget::new(10_000, 0);
         let now = Instant::now();
         (0..50).for_each(|_| budget.deposit(now));
-        assert!(budget.withdraw(now + WINDOW - Duration::from_millis(1)));
+        assert!(budget.withdraw(now + Duration::from_millis(9_999)));
         assert!(!budget.withdraw(now + WINDOW));
     }
 

@@ -142,7 +142,7 @@ mod tests {
             // A reserve of 30 and a fifth of the requests until it is used up, then a twentieth of 6,000 and some chance.
             assert!(dead.failed <= 40 + 300 + 100, "seed {seed}: {dead:?}");
             assert!(dead.failed >= 30 + 150, "seed {seed}: {dead:?}");
-            let alive = run(circuit, rng, start + Duration::from_secs(60), (60, 100), |_| false);
+            let alive = run(circuit, rng, start + Duration::from_mins(1), (60, 100), |_| false);
             assert!(!circuit.is_open(), "seed {seed}");
             // Five of one in twenty; ten times as many would be bad luck beyond belief.
             assert!(alive.at_once < 1_000, "seed {seed}: {alive:?}");
@@ -164,7 +164,7 @@ mod tests {
         for seed in 0..64 {
             let rng = &mut fastrand::Rng::with_seed(seed);
             let circuit = &mut Circuit::new(2_000, 0);
-            let seen = run(circuit, rng, Instant::now(), (600, 50), |rng| rng.bool());
+            let seen = run(circuit, rng, Instant::now(), (600, 50), fastrand::Rng::bool);
             // A circuit that was closed by chance may use its budget up again.
             assert!(f64::from(seen.failed) <= 0.22 * 30_000.0, "seed {seed}: {seen:?}");
         }
