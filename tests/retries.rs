@@ -278,6 +278,54 @@ fn http_2_on_both_sides_is_tried_again_as_well() {
 }
 
 #[test]
+fn a_try_that_was_given_up_takes_nothing_from_the_next_over_http_2() {
+    // The first try is answered while the body still comes, and its stream left open.
+    let asked = Arc::<AtomicUsize>::default();
+    let upstream = H2Upstream::answering(move |request| {
+        let asked = Arc::clone(&asked);
+        async move {
+            use http_body_util::BodyExt;
+            let mut body = request.into_body();
+            if asked.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+                // Kept for good, so that the window stays open.
+                std::mem::forget(body.frame().await);
+                std::mem::forget(body);
+                return http::Response::builder().status(503).body(h2::empty()).expect("a response");
+            }
+            let whole = body.collect().await.expect("a whole body").to_bytes();
+            http::Response::new(h2::AnyBody::new(h2::Frames([hyper::body::Frame::data(whole)].into())))
+        }
+    });
+    let version = format!("upstream: \"{}\", protocol: h2", upstream.url());
+    let serin = Serin::new(&sidecar::config(&version, "", "    retry: { codes: [503], backoff: 100ms }\n"));
+    h2::run(async {
+        let mut client = h2::connect(serin.web()).await;
+        for round in 1..=3 {
+            let (pieces, body) = tokio::sync::mpsc::unbounded_channel();
+            let send = |piece: Vec<u8>| pieces.send(hyper::body::Frame::data(piece.into())).expect("it goes on");
+            let request = http::Request::put("http://shop.example/").body(h2::AnyBody::new(h2::Streamed(body)));
+            let answer = client.send_request(request.expect("a request"));
+            send(b"abc".to_vec());
+            let answer = tokio::task::spawn_local(answer);
+            // While the second try is waited for, and after.
+            while upstream.heads().len() < 2 * round - 1 {
+                tokio::task::yield_now().await;
+            }
+            await_metric(&serin, "serin_requests_total", &["code=\"5xx\""], round as f64);
+            send(vec![b'd'; 100 * 1024]);
+            while upstream.heads().len() < 2 * round {
+                tokio::task::yield_now().await;
+            }
+            send(b"ef".to_vec());
+            drop(pieces);
+            let answer = h2::whole(answer.await.expect("a task").expect("an answer")).await.expect("whole");
+            assert_eq!((answer.status, answer.body.len()), (200, 3 + 100 * 1024 + 2));
+            assert!(answer.body.starts_with(b"abcddd") && answer.body.ends_with(b"ddef"));
+        }
+    });
+}
+
+#[test]
 fn a_route_may_wait_less_for_a_connection_than_others() {
     // A queue of one that is full: whoever comes next waits.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

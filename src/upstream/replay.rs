@@ -30,7 +30,9 @@ struct Kept {
     bytes: Vec<u8>,
     most: usize,
     trailers: Option<HeaderMap>,
-    /// It was longer than may be kept: what the client sent first is gone.
+    /// Bytes the client has sent.
+    taken: u64,
+    /// They were more than may be kept, and are gone.
     lost: bool,
     ended: bool,
 }
@@ -49,7 +51,7 @@ pub(super) struct Reader {
 impl Replay {
     /// Keeps at most `most` bytes of `body`, which nothing was read of yet.
     pub(super) fn new(client: Streamed, most: usize) -> Self {
-        let kept = Kept { bytes: Vec::new(), most, trailers: None, lost: false, ended: false };
+        let kept = Kept { bytes: Vec::new(), most, trailers: None, taken: 0, lost: false, ended: false };
         Self(Rc::new(Tee {
             client: RefCell::new(client),
             kept: RefCell::new(kept),
@@ -64,14 +66,19 @@ impl Replay {
         !self.0.kept.borrow().lost
     }
 
-    /// The body from its beginning. It is only right while [it is whole](Self::is_whole).
-    #[must_use]
-    pub fn body(&self) -> RequestBody {
-        let turn = self.0.turn.get() + 1;
-        self.0.turn.set(turn);
+    /// Whoever reads it now gets no more of it: from here on what is whole stays so until it is read again.
+    pub fn stop(&self) {
+        self.0.turn.set(self.0.turn.get() + 1);
         if let Some(waiting) = self.0.waiting.take() {
             waiting.wake();
         }
+    }
+
+    /// The body from its beginning, which [must be there](Self::is_whole): without it this one ends in an error.
+    #[must_use]
+    pub fn body(&self) -> RequestBody {
+        self.stop();
+        let turn = self.0.turn.get();
         RequestBody::replayed(Reader { tee: Rc::clone(&self.0), turn, at: 0, trailers_read: false, gate: None })
     }
 }
@@ -80,6 +87,7 @@ impl Kept {
     /// The client has sent more.
     fn keep(&mut self, frame: &Frame<Bytes>) {
         if let Some(data) = frame.data_ref() {
+            self.taken += data.len() as u64;
             self.lost |= self.bytes.len() + data.len() > self.most;
             if self.lost {
                 self.bytes = Vec::new();
@@ -98,8 +106,8 @@ impl Reader {
             ready!(gate.poll_open(cx));
             self.gate = None;
         }
-        if self.turn != self.tee.turn.get() {
-            // The request is sent another way now. Nothing was wrong with the client, and nobody is told that there was.
+        if self.is_cut_off() {
+            // Nothing was wrong with the client, and nobody is told that there was.
             return Poll::Ready(Some(Err(BodyFault::Broken)));
         }
         if let Some(frame) = self.kept_frame() {
@@ -120,6 +128,12 @@ impl Reader {
             Poll::Pending => *self.tee.waiting.borrow_mut() = Some(cx.waker().clone()),
         }
         frame
+    }
+
+    /// The request is sent another way now, or what comes next is gone.
+    fn is_cut_off(&self) -> bool {
+        let kept = self.tee.kept.borrow();
+        self.turn != self.tee.turn.get() || (kept.lost && self.at < kept.taken)
     }
 
     /// What is kept and was not read this time.

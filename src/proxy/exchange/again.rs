@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{HeaderName, Method, request};
 
 use super::ask::Asked;
+use super::headers::is_grpc;
 use super::pick::Picked;
 use super::record::is_grpc_unavailable;
 use super::send::Sent;
@@ -32,6 +33,8 @@ pub(super) struct Again {
     body: Option<Replay>,
     /// Its method or a key says that it can do no harm to send it twice.
     repeatable: bool,
+    /// It may have to be sent again after some of its body was.
+    keeps_body: bool,
     /// It may leave HTTP, and is sent once.
     upgrades: bool,
     /// The end of the whole exchange, where there is one.
@@ -97,6 +100,9 @@ impl Again {
                 asked: AskedOnce { glance: asked.glance, names_host: asked.host_header.is_some() },
                 body: None,
                 repeatable,
+                // gRPC calls are POST, and sent again where they were not taken up.
+                keeps_body: repeatable
+                    || (fallback.is_some_and(|to| to.on.grpc_unavailable) && is_grpc(&parts.headers)),
                 upgrades: false,
                 whole: time_limit::whole(matched.route.timeouts, started),
                 first: picked.version,
@@ -122,10 +128,8 @@ impl Again {
         watch: &Rc<BodyWatch>,
         retry: Option<&Retry>,
     ) -> RequestBody {
-        // gRPC calls are POST, and sent again where they were not taken up.
-        let worth_keeping = self.repeatable || self.fallback.is_some_and(|fallback| fallback.on.grpc_unavailable);
         let most = [retry.map(|retry| retry.body_bytes), self.fallback.map(|fallback| fallback.body_bytes)];
-        let most = most.into_iter().flatten().max().filter(|_| worth_keeping).unwrap_or(0);
+        let most = most.into_iter().flatten().max().filter(|_| self.keeps_body).unwrap_or(0);
         self.body.insert(RequestBody::replayable(body, limit, Rc::clone(watch), most)).body()
     }
 
@@ -142,8 +146,11 @@ impl Again {
         let now = Instant::now();
         let retry = retry.filter(|_| self.stage != Stage::FellBack);
         let fallback = self.fallback.filter(|_| self.stage != Stage::FellBack);
-        self.count(trouble, retry, fallback, target, now);
-        let Some(trouble) = trouble else { return Next::Answer };
+        self.count(trouble, retry, target);
+        let Some(trouble) = trouble else {
+            self.report(None, fallback, now);
+            return Next::Answer;
+        };
         let not_taken_up = matches!(trouble, Trouble::Answered { grpc_unavailable: true, .. });
         let is_whole = self.body.as_ref().is_none_or(Replay::is_whole);
         let situation = Situation {
@@ -165,40 +172,47 @@ impl Again {
         if unsafe_fallback {
             target.cell.fell_back(FallbackResult::NotReplayable);
         }
+        if !matches!(next, Next::Retry { .. }) {
+            self.report(Some(trouble), fallback, now);
+        }
         match next {
-            Next::Answer => {}
+            Next::Answer => return next,
             Next::Retry { .. } => self.stage = Stage::There(situation.retries + 1),
             Next::FallBack => self.stage = Stage::FellBack,
+        }
+        if let Some(body) = &self.body {
+            body.stop();
         }
         next
     }
 
-    /// Counts how this try went for what led to it.
-    fn count(
-        &self,
-        trouble: Option<Trouble>,
-        retry: Option<&Retry>,
-        fallback: Option<Fallback>,
-        target: &Target,
-        now: Instant,
-    ) {
-        let fails = |on: Fallback| trouble.is_some_and(|trouble| trouble.is_answered_for(on.on));
+    /// Counts how a try went that was not the first.
+    fn count(&self, trouble: Option<Trouble>, retry: Option<&Retry>, target: &Target) {
+        let no_answer = matches!(trouble, Some(Trouble::Failed(_)));
         match self.stage {
-            Stage::There(retries) => {
-                if retries > 0 {
-                    let again = retry.zip(trouble).is_some_and(|(retry, trouble)| trouble.is_worth_a_retry(retry));
-                    target.cell.retried(if again { RetryResult::Failure } else { RetryResult::Success });
-                }
-                match fallback {
-                    Some(on) if fails(on) => self.resend.failed(self.first, now, self.admitted),
-                    Some(_) if !is_clients_own(trouble) => self.resend.well(self.first, self.admitted),
-                    _ => {}
-                }
+            Stage::There(0) => {}
+            Stage::There(_) => {
+                let again = retry.zip(trouble).is_some_and(|(retry, trouble)| trouble.is_worth_a_retry(retry));
+                target.cell.retried(if again || no_answer { RetryResult::Failure } else { RetryResult::Success });
             }
             Stage::FellBack => {
-                let failed = self.fallback.is_some_and(fails);
-                target.cell.fell_back(if failed { FallbackResult::Failure } else { FallbackResult::Success });
+                let again = self.fallback.zip(trouble).is_some_and(|(rule, trouble)| trouble.is_answered_for(rule.on));
+                target.cell.fell_back(if again || no_answer {
+                    FallbackResult::Failure
+                } else {
+                    FallbackResult::Success
+                });
             }
+        }
+    }
+
+    /// Says how the first version did, once it is not tried any more. `fallback`: unless another one is asked already.
+    fn report(&self, trouble: Option<Trouble>, fallback: Option<Fallback>, now: Instant) {
+        let Some(fallback) = fallback else { return };
+        if trouble.is_some_and(|trouble| trouble.is_answered_for(fallback.on)) {
+            self.resend.failed(self.first, now, self.admitted);
+        } else if !is_clients_own(trouble) {
+            self.resend.well(self.first, self.admitted);
         }
     }
 
