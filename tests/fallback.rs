@@ -171,6 +171,20 @@ fn what_must_not_happen_twice_is_not_sent_twice() {
 }
 
 #[test]
+fn what_may_have_been_taken_up_is_not_sent_twice_either() {
+    let timeout = "    timeouts: { backendRequest: 100ms }\n";
+    for (new, kind) in [(silent(), "timeout"), (closing(), "reset")] {
+        let old = Upstream::named("old");
+        let serin = Serin::new(&(all_to_new(&old.url(), &new.url(), "") + timeout));
+        let got = post(&serin, "", "1 franc");
+        assert_eq!((got.header("x-serin-error"), got.header("x-serin-version")), (Some(kind), Some("new")));
+        let empty = client::request(serin.web(), "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(empty.header("x-serin-error"), Some(kind));
+        assert_eq!((new.requests().len(), old.requests().len()), (2, 0));
+    }
+}
+
+#[test]
 fn what_was_never_sent_may_go_elsewhere_whatever_it_is() {
     let old = Upstream::named("old");
     let (new, _port) = dead();

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::oneshot;
 
 use super::replay::{Reader, Replay};
 use crate::wire::{Broken, Incoming};
@@ -89,8 +88,8 @@ pub(super) struct Streamed {
 /// Keeps a body back until the upstream asks for it.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// `None` once the upstream has answered without asking.
-    asked: Option<oneshot::Receiver<()>>,
+    /// The upstream has answered without asking.
+    answered: bool,
     patience: Pin<Box<tokio::time::Sleep>>,
 }
 
@@ -111,16 +110,44 @@ impl RequestBody {
         Self(Kind::Replayed(Box::new(reader)))
     }
 
-    /// Keeps the body back until `asked` fires or a second has passed; for good if its sender is dropped before that.
+    /// Keeps the body back until the upstream asks for it or a second has passed; for good if it answers before that.
     #[must_use]
-    pub fn after_continue(mut self, asked: oneshot::Receiver<()>) -> Self {
-        let gate = match &mut self.0 {
-            Kind::Empty => return self,
-            Kind::Streamed(body) => &mut body.gate,
-            Kind::Replayed(body) => &mut body.gate,
-        };
-        *gate = Some(Gate { asked: Some(asked), patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
+    pub fn after_continue(mut self) -> Self {
+        if let Some(gate) = self.gate() {
+            *gate = Some(Gate { answered: false, patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
+        }
         self
+    }
+
+    /// The upstream asks for the body.
+    pub(super) fn go_ahead(&mut self) {
+        if let Some(gate) = self.gate() {
+            *gate = None;
+        }
+    }
+
+    /// The upstream has answered: a body still kept back then stays so.
+    pub(super) fn answered(&mut self) {
+        if let Some(Some(gate)) = self.gate() {
+            gate.answered = true;
+        }
+    }
+
+    /// Whether nothing of it was taken: from the client, or of what is kept.
+    pub(super) fn is_untouched(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Streamed(body) => !body.watch.has_started(),
+            Kind::Replayed(body) => body.is_untouched(),
+        }
+    }
+
+    fn gate(&mut self) -> Option<&mut Option<Gate>> {
+        match &mut self.0 {
+            Kind::Empty => None,
+            Kind::Streamed(body) => Some(&mut body.gate),
+            Kind::Replayed(body) => Some(&mut body.gate),
+        }
     }
 }
 
@@ -199,15 +226,7 @@ impl Streamed {
 
 impl Gate {
     pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(asked) = &mut self.asked else { return Poll::Pending };
-        match Pin::new(asked).poll(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(()),
-            Poll::Ready(Err(_)) => {
-                self.asked = None;
-                Poll::Pending
-            }
-            Poll::Pending => self.patience.as_mut().poll(cx),
-        }
+        if self.answered { Poll::Pending } else { self.patience.as_mut().poll(cx) }
     }
 }
 

@@ -157,6 +157,11 @@ impl Reader {
         kept.bytes.get(at..).filter(|rest| !rest.is_empty())
     }
 
+    /// Whether nothing of it was read this time.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.at == 0 && !self.trailers_read
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
         let kept = self.tee.kept.borrow();
         let trailers_left = kept.trailers.is_some() && !self.trailers_read;

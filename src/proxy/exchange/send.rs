@@ -2,10 +2,8 @@
 
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Mutex;
 
-use http::{HeaderValue, Request, Response, StatusCode, Version as HttpVersion, header, request};
-use tokio::sync::oneshot;
+use http::{Request, Response, Version as HttpVersion, header, request};
 
 use super::TimeLimit;
 use super::glance::Glance;
@@ -33,6 +31,7 @@ pub(super) type Sent = Result<(Response<()>, Lease), Failure>;
 
 /// A request on its way to its version.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one request")]
 pub(super) struct Outgoing {
     /// Until it was sent.
     request: Option<Request<RequestBody>>,
@@ -40,6 +39,8 @@ pub(super) struct Outgoing {
     watch: Option<Rc<BodyWatch>>,
     /// It may be sent a second time.
     replayable: bool,
+    /// Some of it may have been sent.
+    sent: bool,
     h2: bool,
     wish: Wish,
     /// The address it went to last is noted, in case another one is to be tried.
@@ -60,18 +61,19 @@ impl Outgoing {
         let h2 = parts.version == HttpVersion::HTTP_2;
         let replayable = watch.is_none() && parts.method.is_idempotent();
         let request = join(parts, body, watch.as_deref(), glance);
-        Self { request: Some(request), watch, replayable, h2, wish, notes_address }
+        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address }
     }
 
     /// It is to be sent again, with this head and the body from its beginning.
     pub(super) fn prepare_again(&mut self, parts: request::Parts, body: RequestBody, glance: Glance) {
         self.h2 = parts.version == HttpVersion::HTTP_2;
         self.request = Some(join(parts, body, self.watch.as_deref(), glance));
+        self.sent = false;
     }
 
     /// Not a byte of it was sent.
     pub(super) fn is_unsent(&self) -> bool {
-        self.request.is_some()
+        !self.sent
     }
 
     /// It goes to another version, where no address has failed it yet.
@@ -109,7 +111,11 @@ impl Outgoing {
             if self.notes_address {
                 self.wish.other_than = Some(Rc::clone(lease.endpoint()));
             }
-            match lease.send(&mut self.request, self.replayable).await {
+            // Until it is known to be otherwise: a time limit may end this right here.
+            self.sent = true;
+            let answered = lease.send(&mut self.request, self.replayable).await;
+            self.sent = answered.is_ok() || self.request.is_none();
+            match answered {
                 Ok(response) => return Ok((response, lease)),
                 Err(_) if self.request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(failure),
@@ -118,20 +124,10 @@ impl Outgoing {
     }
 }
 
-fn join(
-    mut parts: request::Parts,
-    body: RequestBody,
-    watch: Option<&BodyWatch>,
-    glance: Glance,
-) -> Request<RequestBody> {
-    let Some(watch) = watch else { return Request::from_parts(parts, body) };
-    let h2 = parts.version == HttpVersion::HTTP_2;
-    if !h2 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-        // Without being told, hyper takes a GET or HEAD of unknown length for one without a body, and drops it.
-        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
+fn join(parts: request::Parts, body: RequestBody, watch: Option<&BodyWatch>, glance: Glance) -> Request<RequestBody> {
     // What the client has begun to send cannot be held back any more.
-    let holds_back = glance.expect && !h2 && !watch.has_started();
+    let holds_back =
+        glance.expect && parts.version != HttpVersion::HTTP_2 && watch.is_some_and(|watch| !watch.has_started());
     if holds_back { held_back(parts, body) } else { Request::from_parts(parts, body) }
 }
 
@@ -140,17 +136,5 @@ fn held_back(parts: request::Parts, body: RequestBody) -> Request<RequestBody> {
     if !expects {
         return Request::from_parts(parts, body);
     }
-    let (ask, asked) = oneshot::channel();
-    let mut request = Request::from_parts(parts, body.after_continue(asked));
-    let ask = Mutex::new(Some(ask));
-    hyper::ext::on_informational(&mut request, move |response| {
-        if response.status() == StatusCode::CONTINUE
-            && let Ok(mut ask) = ask.lock()
-            && let Some(ask) = ask.take()
-        {
-            // The request may be over already.
-            let _ = ask.send(());
-        }
-    });
-    request
+    Request::from_parts(parts, body.after_continue())
 }
