@@ -121,7 +121,9 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::plan::{Limits, Protocol, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight};
+    use crate::plan::{
+        Limits, Outliers, Protocol, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight,
+    };
 
     fn plan(services: &[&str]) -> Plan {
         let names: [Arc<str>; 2] = [Arc::from("old"), Arc::from("new")];
@@ -131,6 +133,7 @@ mod tests {
                 name: Arc::clone(name),
                 header: HeaderValue::from_str(name).unwrap(),
                 upstream: Arc::new(UpstreamSpec { addresses: Vec::new(), protocol: Protocol::Auto }),
+                health: None,
             };
             Arc::new(Service {
                 name: Arc::from(*name),
@@ -138,6 +141,7 @@ mod tests {
                 sticky: Vec::new(),
                 split: Split::new(name, 0, &names, weights).unwrap(),
                 version_override: None,
+                outliers: Outliers::default(),
             })
         };
         Plan {
