@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use hyper::body::Incoming;
@@ -25,6 +25,19 @@ pub struct Lease {
     connection: Option<Connection>,
     endpoint: Rc<Endpoint>,
     pool: Rc<Pool>,
+    /// What the response's head says of the address; until it was told, or something worse was.
+    verdict: Option<Verdict>,
+}
+
+/// What a response says of the address it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It does its work.
+    Well,
+    /// It answered, with its own failure.
+    Failed,
+    /// It cannot do its work: 502, 503, 504, gRPC's `UNAVAILABLE`.
+    Unable,
 }
 
 #[derive(Debug)]
@@ -55,7 +68,7 @@ impl Lease {
 
     fn new(connection: Connection, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
         endpoint.pending.set(endpoint.pending.get() + 1);
-        Self { connection: Some(connection), endpoint, pool }
+        Self { connection: Some(connection), endpoint, pool, verdict: None }
     }
 
     /// Takes the request out of `request`, sends it and waits for the response's head. `replayable`: it has no body and
@@ -81,7 +94,20 @@ impl Lease {
                 Response::from_parts(head, ())
             }),
         };
-        sent.map_err(|error| self.classify(&error))
+        let response = sent.map_err(|error| self.classify(&error))?;
+        match Verdict::of(response.status(), response.headers()) {
+            Verdict::Unable => self.endpoint.witness.let_down(),
+            // It is known to be so only when the response is over.
+            verdict => self.verdict = Some(verdict),
+        }
+        Ok(response)
+    }
+
+    /// The response broke off, or was given up, for this reason.
+    pub fn failed(&mut self, failure: Failure) {
+        if self.verdict.take().is_some() {
+            self.endpoint.witness.failed(failure);
+        }
     }
 
     fn classify(&self, error: &hyper::Error) -> Failure {
@@ -105,6 +131,12 @@ impl Lease {
             Some(Connection::H2(Stream { body: Some(body), .. })) => Pin::new(body).poll_frame(cx),
             _ => Poll::Ready(None),
         };
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && frame.trailers_ref().is_some_and(is_unavailable)
+            && self.verdict.take().is_some()
+        {
+            self.endpoint.witness.let_down();
+        }
         frame.map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
     }
 
@@ -148,9 +180,30 @@ impl Lease {
     }
 }
 
+impl Verdict {
+    fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        match status.as_u16() {
+            502..=504 => Self::Unable,
+            500.. => Self::Failed,
+            // gRPC's failures without a message are told in the head.
+            _ if is_unavailable(headers) => Self::Unable,
+            _ => Self::Well,
+        }
+    }
+}
+
+/// Whether gRPC's status is `UNAVAILABLE`.
+fn is_unavailable(headers: &HeaderMap) -> bool {
+    headers.get("grpc-status").is_some_and(|status| status == "14")
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.endpoint.pending.set(self.endpoint.pending.get() - 1);
+        if let Some(verdict) = self.verdict {
+            // Also where the client left before the end: the address had answered.
+            self.endpoint.witness.answered(verdict == Verdict::Well);
+        }
         if let Some(Connection::H1(_)) = self.connection.take() {
             self.pool.cell.connection_closed();
         }

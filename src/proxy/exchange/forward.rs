@@ -48,7 +48,8 @@ impl Forward {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
-        let picked = pick::pick(plan.service(service), &parts, client, plan, &mut worker.rng.borrow_mut());
+        let up = view.up(service);
+        let picked = pick::pick(plan.service(service), up, &parts, client, plan, &mut worker.rng.borrow_mut());
         let version = plan.service(service).version(picked.version);
         let watch = (!body.is_end_stream()).then(Rc::<BodyWatch>::default);
         if let Some(log) = &mut log {

@@ -14,7 +14,7 @@ use crate::plan::{Protocol, Version};
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
-use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody};
+use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Trail};
 use crate::wire::Incoming;
 
 /// Connections tried for one request that was never sent on any of them.
@@ -39,6 +39,7 @@ pub(super) struct Outgoing {
     /// It may be sent a second time.
     replayable: bool,
     h2: bool,
+    trail: Trail,
 }
 
 impl Outgoing {
@@ -64,7 +65,7 @@ impl Outgoing {
                 if glance.expect && !h2 { held_back(parts, body) } else { Request::from_parts(parts, body) }
             }
         };
-        Self { request: Some(request), watch, replayable, h2 }
+        Self { request: Some(request), watch, replayable, h2, trail: Trail::default() }
     }
 
     /// It has a body of which nothing was taken from the client.
@@ -83,21 +84,26 @@ impl Outgoing {
             let sending = pin!(self.try_connections(worker, target));
             limit.apply(sending).await
         };
-        match sent {
-            Some(Ok(sent)) => Ok(sent),
-            Some(Err(failure)) => Err(match self.watch.as_ref().and_then(|watch| watch.fault()) {
+        let failure = match sent {
+            Some(Ok(sent)) => return Ok(sent),
+            Some(Err(failure)) => match self.watch.as_ref().and_then(|watch| watch.fault()) {
                 Some(BodyFault::TooLarge) => Failure::BodyTooLarge,
                 Some(BodyFault::Broken) => Failure::ClientGone,
                 None => failure,
-            }),
-            None => Err(Failure::Timeout),
+            },
+            None => Failure::Timeout,
+        };
+        // An address that is still being told what is asked is not the one that is slow.
+        if failure != Failure::Timeout || self.watch.as_ref().is_none_or(|watch| watch.has_ended()) {
+            self.trail.failed(failure);
         }
+        Err(failure)
     }
 
     async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Result<(Response<()>, Lease), Failure> {
         let mut tried = 0;
         loop {
-            let mut lease = target.pool.lease(&worker.rng, self.h2).await?;
+            let mut lease = target.pool.lease(&worker.rng, self.h2, &self.trail).await?;
             tried += 1;
             match lease.send(&mut self.request, self.replayable).await {
                 Ok(response) => return Ok((response, lease)),
