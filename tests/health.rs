@@ -17,11 +17,12 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 
 use support::client::{Raw, get};
-use support::eventually;
 use support::h2::{AnyBody, Frames, H2Upstream};
 use support::load::{Load, WITH_WEIGHTS, ask, await_metric, said, shop_at, version_of};
 use support::serin::{Serin, command};
-use support::upstream::Upstream;
+use support::sidecar;
+use support::upstream::{Connection, Upstream};
+use support::{eventually, frames};
 
 fn listed(urls: &[String]) -> String {
     let quoted: Vec<_> = urls.iter().map(|url| format!("\"{url}\"")).collect();
@@ -125,7 +126,9 @@ fn a_lone_address_and_more_than_the_cap_are_never_ejected() {
     let (lone, status) = switched("lone");
     status.store(503, Ordering::SeqCst);
     let sick: Vec<_> = (0..4).map(|_| switched("many")).collect();
-    sick.iter().for_each(|(_, status)| status.store(503, Ordering::SeqCst));
+    for (_, status) in &sick {
+        status.store(503, Ordering::SeqCst);
+    }
     let urls: Vec<_> = sick.iter().map(|(upstream, _)| upstream.url()).collect();
     let service = "    weights: { lone: 1, many: 1 }\n    outliers: { consecutiveFailures: 2 }\n";
     let versions = [("lone", quoted(&lone.url())), ("many", listed(&urls))];
@@ -393,4 +396,52 @@ fn what_is_ejected_stays_so_over_a_reload_and_rules_change_with_it() {
     assert!(sick.requests().len() > asked);
     load.stop();
     await_metric(&serin, "serin_upstream_ejections_total", &["reason=\"consecutiveFailures\""], 1.0);
+}
+
+/// Answers everything that comes over HTTP/2 with 200, pings only where it `pongs`, until the other side closes.
+fn speak_h2(connection: &mut Connection, pongs: bool, pings: &AtomicUsize) {
+    let frame = |kind: u8, flags: u8, stream: &[u8], payload: &[u8]| {
+        [&[0, 0, payload.len() as u8, kind, flags], stream, payload].concat()
+    };
+    connection.exactly(24);
+    connection.send(frame(frames::SETTINGS, 0, &[0; 4], &[]));
+    while let Some(head) = connection.exactly(9) {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let Some(payload) = connection.exactly(length) else { return };
+        match (head[3], head[4] & frames::ACK) {
+            (frames::SETTINGS, 0) => connection.send(frame(frames::SETTINGS, frames::ACK, &[0; 4], &[])),
+            (frames::HEADERS, _) => {
+                let flags = frames::END_HEADERS | frames::END_STREAM;
+                connection.send(frame(frames::HEADERS, flags, &head[5..], &[0x88]));
+            }
+            (frames::PING, 0) => {
+                pings.fetch_add(1, Ordering::SeqCst);
+                if pongs {
+                    connection.send(frame(frames::PING, frames::ACK, &[0; 4], &payload));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn an_http2_connection_that_gives_no_sign_of_life_is_closed_before_it_is_needed() {
+    for pongs in [true, false] {
+        let pings = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&pings);
+        let upstream = Upstream::scripted(move |connection| speak_h2(connection, pongs, &count));
+        let version = format!("upstream: \"{}\", protocol: h2", upstream.url());
+        let top = "upstreams: { pingInterval: 20ms, connectTimeout: 200ms }";
+        let serin = Serin::new(&sidecar::config(&version, top, ""));
+        assert_eq!(get(serin.web(), "/", "").status, 200);
+        if pongs {
+            eventually("pings that are answered", || (pings.load(Ordering::SeqCst) >= 5).then_some(()));
+            assert_eq!(upstream.open(), 1);
+        } else {
+            eventually("the connection to be closed", || (upstream.open() == 0).then_some(()));
+        }
+        assert_eq!(get(serin.web(), "/", "").status, 200);
+        assert_eq!(upstream.accepted(), if pongs { 1 } else { 2 });
+    }
 }

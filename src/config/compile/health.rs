@@ -27,7 +27,7 @@ pub(super) fn health_check(written: &Health, problems: &mut Problems<'_>) -> Opt
             let words: Vec<_> = types.iter().map(|known| known.word()).collect();
             problems
                 .error(spot, format!("does not belong to type {}", kind.word()))
-                .expected(format!("it only with type {}", words.join(" or ")));
+                .expected(format!("this key only with type {}", words.join(" or ")));
         }
     };
     let expected = written.expect.as_ref().and_then(|list| list.first());
@@ -35,13 +35,12 @@ pub(super) fn health_check(written: &Health, problems: &mut Problems<'_>) -> Opt
     only_with(&[ProbeType::Http], expected.map(|status| &status.spot), problems);
     only_with(&[ProbeType::Http, ProbeType::Grpc], written.host.as_ref().map(|host| &host.spot), problems);
     only_with(&[ProbeType::Grpc], written.service.as_ref().map(|service| &service.spot), problems);
-    let host = match &written.host {
-        Some(written) => Some(host(written, problems)?),
-        None => None,
-    };
+    let host = written.host.as_ref().map_or(Some(None), |written| host(written, problems).map(Some));
+    let path = written.path.as_ref().map_or_else(|| Some("/".into()), |written| path(written, problems));
+    let (host, path) = (host?, path?);
     let probe = match kind.value {
         ProbeType::Http => plan::Probe::Http {
-            path: written.path.as_ref().map_or(Some("/".into()), |written| path(written, problems))?,
+            path,
             host,
             expect: written
                 .expect
