@@ -398,8 +398,8 @@ fn what_is_ejected_stays_so_over_a_reload_and_rules_change_with_it() {
     await_metric(&serin, "serin_upstream_ejections_total", &["reason=\"consecutiveFailures\""], 1.0);
 }
 
-/// Answers everything that comes over HTTP/2 with 200, pings only where it `pongs`, until the other side closes.
-fn speak_h2(connection: &mut Connection, pongs: bool, pings: &AtomicUsize) {
+/// Answers everything that comes over HTTP/2 with 200, pings only where it `answers`, until the other side closes.
+fn speak_h2(connection: &mut Connection, answers: bool, pings: &AtomicUsize) {
     let frame = |kind: u8, flags: u8, stream: &[u8], payload: &[u8]| {
         [&[0, 0, payload.len() as u8, kind, flags], stream, payload].concat()
     };
@@ -416,7 +416,7 @@ fn speak_h2(connection: &mut Connection, pongs: bool, pings: &AtomicUsize) {
             }
             (frames::PING, 0) => {
                 pings.fetch_add(1, Ordering::SeqCst);
-                if pongs {
+                if answers {
                     connection.send(frame(frames::PING, frames::ACK, &[0; 4], &payload));
                 }
             }
@@ -427,21 +427,21 @@ fn speak_h2(connection: &mut Connection, pongs: bool, pings: &AtomicUsize) {
 
 #[test]
 fn an_http2_connection_that_gives_no_sign_of_life_is_closed_before_it_is_needed() {
-    for pongs in [true, false] {
+    for answers in [true, false] {
         let pings = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&pings);
-        let upstream = Upstream::scripted(move |connection| speak_h2(connection, pongs, &count));
+        let upstream = Upstream::scripted(move |connection| speak_h2(connection, answers, &count));
         let version = format!("upstream: \"{}\", protocol: h2", upstream.url());
         let top = "upstreams: { pingInterval: 20ms, connectTimeout: 200ms }";
         let serin = Serin::new(&sidecar::config(&version, top, ""));
         assert_eq!(get(serin.web(), "/", "").status, 200);
-        if pongs {
+        if answers {
             eventually("pings that are answered", || (pings.load(Ordering::SeqCst) >= 5).then_some(()));
             assert_eq!(upstream.open(), 1);
         } else {
             eventually("the connection to be closed", || (upstream.open() == 0).then_some(()));
         }
         assert_eq!(get(serin.web(), "/", "").status, 200);
-        assert_eq!(upstream.accepted(), if pongs { 1 } else { 2 });
+        assert_eq!(upstream.accepted(), if answers { 1 } else { 2 });
     }
 }

@@ -95,7 +95,8 @@ impl Lease {
             }),
         };
         let response = sent.map_err(|error| self.classify(&error))?;
-        match Verdict::of(response.status(), response.headers()) {
+        let over_h2 = matches!(self.connection, Some(Connection::H2(_)));
+        match Verdict::of(response.status(), over_h2.then(|| response.headers())) {
             Verdict::Unable => self.endpoint.witness.let_down(),
             // It is known to be so only when the response is over.
             verdict => self.verdict = Some(verdict),
@@ -181,12 +182,13 @@ impl Lease {
 }
 
 impl Verdict {
-    fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+    /// `headers`: where they may be gRPC's, which is over HTTP/2 only.
+    fn of(status: StatusCode, headers: Option<&HeaderMap>) -> Self {
         match status.as_u16() {
             502..=504 => Self::Unable,
             500.. => Self::Failed,
             // gRPC's failures without a message are told in the head.
-            _ if is_unavailable(headers) => Self::Unable,
+            _ if headers.is_some_and(is_unavailable) => Self::Unable,
             _ => Self::Well,
         }
     }

@@ -34,8 +34,8 @@ const MAX_ADDRESSES: usize = 256;
 const AT_ONCE: usize = 16;
 
 /// What a look-up gives.
-type Found = io::Result<Vec<SocketAddr>>;
-type LookingUp = Pin<Box<dyn Future<Output = Found> + Send>>;
+pub(super) type Found = io::Result<Vec<SocketAddr>>;
+pub(super) type LookingUp = Pin<Box<dyn Future<Output = Found> + Send>>;
 
 /// Keeps the addresses of every DNS name in use up to date.
 ///
@@ -62,7 +62,8 @@ impl fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    fn asking(look_up: impl Fn(Arc<str>, u16) -> LookingUp + Send + Sync + 'static) -> Self {
+    /// Asks `look_up`.
+    pub(super) fn asking(look_up: impl Fn(Arc<str>, u16) -> LookingUp + Send + Sync + 'static) -> Self {
         let (names, added, changed) = (Mutex::default(), Notify::default(), Notify::default());
         Self { names, added, changed, look_up: Box::new(look_up) }
     }
