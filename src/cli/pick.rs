@@ -122,7 +122,8 @@ mod tests {
 
     use super::*;
     use crate::plan::{
-        Limits, Outliers, Protocol, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight,
+        Limits, Outliers, Protocol, RetryBudget, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version,
+        Weight,
     };
 
     fn plan(services: &[&str]) -> Plan {
@@ -141,6 +142,7 @@ mod tests {
                 sticky: Vec::new(),
                 split: Split::new(name, 0, &names, weights).unwrap(),
                 version_override: None,
+                fallback: None,
                 outliers: Outliers::default(),
             })
         };
@@ -151,6 +153,7 @@ mod tests {
             limits: Limits::default(),
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
+            retry_budget: RetryBudget::default(),
         }
     }
 

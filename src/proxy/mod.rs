@@ -6,12 +6,12 @@
 //! control plane. This room never parses configuration, never takes a lock on the request path and never logs there.
 
 mod client;
-mod client_io;
 mod connection;
 mod deadlines;
 mod exchange;
 mod listener;
 mod problem;
+mod retry;
 mod tunnel;
 mod view;
 mod worker;

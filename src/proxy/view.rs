@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::retry::{self, Resend};
+use super::worker::Shared;
 use crate::plan::{Plan, Service, ServiceId, Version, VersionId, VersionSet};
 use crate::telemetry::VersionCell;
 use crate::upstream::{Pool, ServiceHealth};
-
-use super::worker::Shared;
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct View {
     pub(super) plan: Arc<Plan>,
     /// In the plan's order.
     services: Vec<Targets>,
+    /// By service, in the plan's order.
+    resends: Vec<Rc<Resend>>,
 }
 
 /// One service.
@@ -48,6 +50,11 @@ impl View {
         down.fold(VersionSet::ALL, |up, (position, _)| up.without(VersionId::from_index(position)))
     }
 
+    /// What is remembered for sending a service's requests again.
+    pub(super) fn resend(&self, service: ServiceId) -> &Rc<Resend> {
+        &self.resends[service.index()]
+    }
+
     /// The view of `plan`. Connections of versions that answer where they did before are taken over from `old`; the rest
     /// of `old`'s are retired.
     pub(super) fn new(plan: Arc<Plan>, old: Option<&Self>, worker: usize, shared: &Shared) -> Self {
@@ -70,8 +77,11 @@ impl View {
                 });
                 Targets { versions: versions.collect(), health: health.service(&service.name) }
             })
-            .collect();
-        let view = Self { plan, services };
+            .collect::<Vec<Targets>>();
+        let known = old.map_or(&[][..], |old| &old.resends);
+        let resends =
+            retry::of_services(&plan, known, |service, version| Arc::clone(&services[service].versions[version].cell));
+        let view = Self { plan, services, resends };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }
