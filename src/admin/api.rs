@@ -73,14 +73,14 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    Json(ServicesView::new(&admin.plan(), &admin.observer.recent()))
+    Json(ServicesView::new(&admin.plan(), &admin.observer.recent(), &admin.health))
 }
 
 async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ServiceView>, Problem> {
     let name = named(name)?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent())))
+    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
 }
 
 /// What `PUT …/weights` takes.
@@ -119,7 +119,7 @@ async fn set_weights(
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent())))
+    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
 }
 
 /// The service's name in the path, unless that is no text.

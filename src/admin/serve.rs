@@ -9,6 +9,7 @@ use super::observer::Observer;
 use crate::control::Handle;
 use crate::plan::Plan;
 use crate::telemetry::Registry;
+use crate::upstream::Health;
 
 /// What the admin API answers from.
 pub struct Admin {
@@ -20,6 +21,8 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// Which addresses can take requests.
+    pub health: Arc<Health>,
     /// Whether requests are taken.
     pub readiness: Arc<Readiness>,
 }

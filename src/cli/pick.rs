@@ -122,7 +122,8 @@ mod tests {
 
     use super::*;
     use crate::plan::{
-        Limits, Protocol, RetryBudget, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight,
+        Limits, Outliers, Protocol, RetryBudget, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version,
+        Weight,
     };
 
     fn plan(services: &[&str]) -> Plan {
@@ -133,6 +134,7 @@ mod tests {
                 name: Arc::clone(name),
                 header: HeaderValue::from_str(name).unwrap(),
                 upstream: Arc::new(UpstreamSpec { addresses: Vec::new(), protocol: Protocol::Auto }),
+                health: None,
             };
             Arc::new(Service {
                 name: Arc::from(*name),
@@ -141,6 +143,7 @@ mod tests {
                 split: Split::new(name, 0, &names, weights).unwrap(),
                 version_override: None,
                 fallback: None,
+                outliers: Outliers::default(),
             })
         };
         Plan {

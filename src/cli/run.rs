@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::proxy::{Bound, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
-use crate::upstream::Resolver;
+use crate::upstream::{Health, Resolver};
 
 /// Runs the proxy that `config` describes until it is told to stop; gives the exit code.
 pub(super) fn run(config: &Path) -> ExitCode {
@@ -107,10 +107,12 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     if let Some(log) = &access_log {
         registry.control().watch_access_log(log.lost());
     }
+    let resolver = Resolver::default();
     let shared = Arc::new(Shared {
+        health: Arc::new(Health::new(workers, in_force.plan(), &resolver)),
+        resolver,
         plan: ArcSwap::new(Arc::clone(in_force.plan())),
         registry: Arc::clone(&registry),
-        resolver: Resolver::default(),
         access_log: access_log.as_ref().map(AccessLog::sender),
         connections: 0.into(),
     });
@@ -139,12 +141,15 @@ fn open_access_log(config: &Path, settings: &AccessLogSettings) -> Result<Access
     AccessLog::open(target, format).map_err(system("cannot open the access log"))
 }
 
+/// Most threads that wait for what blocks; nearly all of it are look-ups of names.
+const BLOCKING_THREADS: usize = 20;
+
 /// Runs the control plane on this thread until it is told to stop; whether everything ended in good order. `when_ready` is
 /// called once everything is bound.
 pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(8)
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(system("cannot start the control plane"))?;
     let result = runtime.block_on(control_plane(prepared, when_ready));
@@ -176,6 +181,11 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     tokio::spawn(async move {
         resolving.resolver.run(|| resolving.plan.load().upstream.resolve_interval).await;
     });
+    let watching = Arc::clone(&shared);
+    tokio::spawn(async move {
+        let Shared { health, registry, resolver, .. } = &*watching;
+        health.run(|| watching.plan.load_full(), registry, resolver).await;
+    });
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
 
@@ -192,6 +202,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
         });
         tokio::spawn(async move {
@@ -332,6 +343,8 @@ impl DataPlane for Listening {
     }
 
     fn publish(&mut self, plan: &Arc<Plan>) {
+        // First, so that workers find what they look for there.
+        self.shared.health.follow(plan, &self.shared.resolver);
         self.shared.plan.store(Arc::clone(plan));
     }
 

@@ -4,6 +4,7 @@
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
 mod filter;
+mod health;
 mod query;
 mod retry;
 mod route;
@@ -12,12 +13,15 @@ mod split;
 mod sticky;
 
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
+pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use route::{
     HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
 };
-pub use service::{Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride};
+pub use service::{
+    Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride, VersionSet,
+};
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
 
@@ -108,6 +112,8 @@ pub struct UpstreamSettings {
     pub idle_connections: usize,
     /// How often a DNS name is resolved again.
     pub resolve_interval: std::time::Duration,
+    /// Silence after which an HTTP/2 connection is asked for a sign of life. `None`: never.
+    pub ping_interval: Option<std::time::Duration>,
 }
 
 impl Default for UpstreamSettings {
@@ -119,6 +125,7 @@ impl Default for UpstreamSettings {
             response_idle_timeout: Duration::from_mins(1),
             idle_connections: 256,
             resolve_interval: Duration::from_secs(5),
+            ping_interval: Some(Duration::from_secs(10)),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::view::View;
 use crate::plan::Plan;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Refusal, Registry, WorkerCell};
-use crate::upstream::Resolver;
+use crate::upstream::{Health, Resolver};
 use crate::wire::{PeerAddr, Socket};
 
 /// What all workers share with the control plane.
@@ -33,6 +33,8 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Where names are looked up.
     pub resolver: Resolver,
+    /// Which addresses can take requests.
+    pub health: Arc<Health>,
     /// Where access-log lines go, where that is on.
     pub access_log: Option<AccessLogSender>,
     /// Client connections open in the whole process.
@@ -193,7 +195,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>) -> Self {
-        let view = View::new(shared.plan.load_full(), None, index, &shared.registry, &shared.resolver);
+        let view = View::new(shared.plan.load_full(), None, index, &shared);
         Self {
             index,
             cell: shared.registry.worker(index),
@@ -213,8 +215,7 @@ impl Worker {
         let plan = self.shared.plan.load();
         let mut view = self.view.borrow_mut();
         if !Arc::ptr_eq(&plan, &view.plan) {
-            let Shared { registry, resolver, .. } = &*self.shared;
-            *view = Rc::new(View::new(Arc::clone(&plan), Some(&view), self.index, registry, resolver));
+            *view = Rc::new(View::new(Arc::clone(&plan), Some(&view), self.index, &self.shared));
         }
         Rc::clone(&view)
     }

@@ -9,12 +9,14 @@ pub mod access_log;
 mod cell;
 mod control;
 pub mod exposition;
+mod health;
 mod labels;
 mod registry;
 mod snapshot;
 
 pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, ReloadResult, WeightShare};
+pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
 pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};

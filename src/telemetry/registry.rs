@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{ControlFigures, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
+use super::{ControlFigures, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
 ///
@@ -15,6 +15,7 @@ pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     workers: Box<[Arc<WorkerCell>]>,
     control: ControlFigures,
+    health: HealthFigures,
     started: SystemTime,
 }
 
@@ -32,6 +33,7 @@ impl Registry {
             versions: Mutex::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             control: ControlFigures::default(),
+            health: HealthFigures::default(),
             started: SystemTime::now(),
         }
     }
@@ -64,6 +66,12 @@ impl Registry {
     #[must_use]
     pub fn control(&self) -> &ControlFigures {
         &self.control
+    }
+
+    /// Figures of health.
+    #[must_use]
+    pub fn health(&self) -> &HealthFigures {
+        &self.health
     }
 
     /// When the process started.

@@ -1,6 +1,7 @@
 //! One place a version answers at, as one worker sees it.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::h1::H1;
 use super::h2::H2;
+use super::health::Witness;
 use crate::wire::Socket;
 
 /// Where to connect to.
@@ -24,7 +26,8 @@ pub(super) enum Target {
 /// An address with the connections this worker has to it.
 #[derive(Debug)]
 pub struct Endpoint {
-    pub(super) target: Target,
+    /// Where it is, and who is told how requests there end.
+    pub(super) witness: Witness,
     /// Requests sent and not yet answered whole.
     pub(super) pending: Cell<u32>,
     /// Unused HTTP/1.1 connections; the last used is taken first, so that the rest may grow old and be closed.
@@ -37,8 +40,23 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(target: Target) -> Self {
-        Self { target, pending: Cell::new(0), idle: RefCell::default(), gone: Cell::new(false), h2: RefCell::default() }
+    pub(super) fn new(witness: Witness) -> Self {
+        Self {
+            witness,
+            pending: Cell::new(0),
+            idle: RefCell::default(),
+            gone: Cell::new(false),
+            h2: RefCell::default(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub enum BodyFault {
 pub struct BodyWatch {
     fault: Cell<Option<BodyFault>>,
     started: Cell<bool>,
+    ended: Cell<bool>,
     bytes: Cell<u64>,
     moved_at: Cell<Option<Instant>>,
 }
@@ -48,6 +49,12 @@ impl BodyWatch {
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.started.get()
+    }
+
+    /// Whether all of it was taken from the client.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// Bytes taken from the client so far.
@@ -199,8 +206,9 @@ impl Streamed {
             self.gate = None;
         }
         self.watch.started.set(true);
-        let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else { return Poll::Ready(None) };
-        Poll::Ready(Some(self.pass(frame)))
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.watch.ended.set(frame.is_none() || self.incoming.is_end_stream());
+        Poll::Ready(frame.map(|frame| self.pass(frame)))
     }
 
     fn pass(&mut self, frame: Result<Frame<Bytes>, Broken>) -> Result<Frame<Bytes>, BodyFault> {

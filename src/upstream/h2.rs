@@ -13,6 +13,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 
 use super::address::Target;
 use super::body::RequestBody;
+use super::timer::TokioTimer;
 use crate::plan::UpstreamSettings;
 use crate::wire::PlainIo;
 
@@ -65,12 +66,17 @@ impl H2 {
         on_close: impl FnOnce() + 'static,
     ) -> io::Result<Self> {
         let socket = target.connect(settings.connect_timeout).await?;
-        let (send, conn) = http2::Builder::new(LocalExecutor)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .handshake(PlainIo::new(socket, Vec::new()))
-            .await
-            .map_err(io::Error::other)?;
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+        if let Some(interval) = settings.ping_interval {
+            // Also while nobody waits for it: the next request is not to find out that the other side is gone.
+            builder
+                .timer(TokioTimer)
+                .keep_alive_interval(interval)
+                .keep_alive_timeout(settings.connect_timeout)
+                .keep_alive_while_idle(true);
+        }
+        let (send, conn) = builder.handshake(PlainIo::new(socket, Vec::new())).await.map_err(io::Error::other)?;
         tokio::task::spawn_local(async move {
             if let Err(error) = conn.await {
                 tracing::trace!(%error, "an upstream HTTP/2 connection ended");

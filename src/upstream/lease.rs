@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use hyper::body::Incoming;
@@ -28,6 +28,19 @@ pub struct Lease {
     connection: Option<Connection>,
     endpoint: Rc<Endpoint>,
     pool: Rc<Pool>,
+    /// What the response's head says of the address; until it was told, or something worse was.
+    verdict: Option<Verdict>,
+}
+
+/// What a response says of the address it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It does its work.
+    Well,
+    /// It answered, with its own failure.
+    Failed,
+    /// It cannot do its work: 502, 503, 504, gRPC's `UNAVAILABLE`.
+    Unable,
 }
 
 #[derive(Debug)]
@@ -58,7 +71,7 @@ impl Lease {
 
     fn new(connection: Connection, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
         endpoint.pending.set(endpoint.pending.get() + 1);
-        Self { connection: Some(connection), endpoint, pool }
+        Self { connection: Some(connection), endpoint, pool, verdict: None }
     }
 
     /// Takes the request out of `request`, sends it and waits for the response's head. `replayable`: it has no body and
@@ -76,19 +89,35 @@ impl Lease {
         replayable: bool,
     ) -> Result<Response<()>, Failure> {
         // Invariant: the connection is taken only by `finish` and `into_upgraded`, both of which end the lease.
-        match self.connection.as_mut().expect("a lease in use has its connection") {
+        let connection = self.connection.as_mut().expect("a lease in use has its connection");
+        let over_h2 = matches!(connection, Connection::H2(_));
+        let response = match connection {
             Connection::H1(h1) => {
                 let limit = self.pool.settings.connect_timeout;
-                h1.send(request, replayable.then_some(Again { target: &self.endpoint.target, limit })).await
+                let again = Again { target: self.endpoint.witness.target(), limit };
+                h1.send(request, replayable.then_some(again)).await?
             }
             Connection::H2(stream) => match stream.connection.send(request).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     stream.body = Some(body);
-                    Ok(Response::from_parts(head, ()))
+                    Response::from_parts(head, ())
                 }
-                Err(error) => Err(if error.is_parse() { Failure::Protocol } else { Failure::Reset }),
+                Err(error) => return Err(if error.is_parse() { Failure::Protocol } else { Failure::Reset }),
             },
+        };
+        match Verdict::of(response.status(), over_h2.then(|| response.headers())) {
+            Verdict::Unable => self.endpoint.witness.let_down(),
+            // It is known to be so only when the response is over.
+            verdict => self.verdict = Some(verdict),
+        }
+        Ok(response)
+    }
+
+    /// The response broke off, or was given up, for this reason.
+    pub fn failed(&mut self, failure: Failure) {
+        if self.verdict.take().is_some() {
+            self.endpoint.witness.failed(failure);
         }
     }
 
@@ -98,13 +127,20 @@ impl Lease {
     /// # Errors
     /// The response ended before it was complete.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.connection {
+        let frame = match &mut self.connection {
             Some(Connection::H1(h1)) => h1.poll_frame(cx),
             Some(Connection::H2(Stream { body: Some(body), .. })) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
             }
             _ => Poll::Ready(None),
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && frame.trailers_ref().is_some_and(is_unavailable)
+            && self.verdict.take().is_some()
+        {
+            self.endpoint.witness.let_down();
         }
+        frame
     }
 
     /// Whether nothing of the response's body is still to come.
@@ -169,9 +205,31 @@ impl Lease {
     }
 }
 
+impl Verdict {
+    /// `headers`: where they may be gRPC's, which is over HTTP/2 only.
+    fn of(status: StatusCode, headers: Option<&HeaderMap>) -> Self {
+        match status.as_u16() {
+            502..=504 => Self::Unable,
+            500.. => Self::Failed,
+            // gRPC's failures without a message are told in the head.
+            _ if headers.is_some_and(is_unavailable) => Self::Unable,
+            _ => Self::Well,
+        }
+    }
+}
+
+/// Whether gRPC's status is `UNAVAILABLE`.
+fn is_unavailable(headers: &HeaderMap) -> bool {
+    headers.get("grpc-status").is_some_and(|status| status == "14")
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.endpoint.pending.set(self.endpoint.pending.get() - 1);
+        if let Some(verdict) = self.verdict {
+            // Also where the client left before the end: the address had answered.
+            self.endpoint.witness.answered(verdict == Verdict::Well);
+        }
         if let Some(Connection::H1(_)) = self.connection.take() {
             self.pool.cell.connection_closed();
         }

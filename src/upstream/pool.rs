@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::address::{Endpoint, Target};
+use super::address::Endpoint;
 use super::h1::H1;
 use super::h2::H2;
+use super::health::VersionHealth;
 use super::lease::Lease;
-use super::resolve::{Resolved, Resolver};
-use crate::plan::{Address, UpstreamSettings, UpstreamSpec};
+use super::trail::Trail;
+use crate::plan::UpstreamSettings;
 use crate::telemetry::{Failure, VersionCell};
 
 /// Where one version answers, as one worker sees it.
@@ -19,9 +20,11 @@ use crate::telemetry::{Failure, VersionCell};
 pub struct Pool {
     pub(super) settings: UpstreamSettings,
     pub(super) cell: Arc<VersionCell>,
+    health: Arc<VersionHealth>,
+    worker: usize,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
-    fixed: Vec<Target>,
-    names: Vec<Name>,
+    /// The addresses in use for each of the version's names.
+    in_use: RefCell<Vec<Arc<Vec<SocketAddr>>>>,
     /// No plan names this pool any more: connections are closed instead of kept.
     retired: Cell<bool>,
 }
@@ -35,40 +38,32 @@ pub struct Wish {
     pub other_than: Option<Rc<Endpoint>>,
 }
 
-/// A DNS name and the addresses in use for it.
-#[derive(Debug)]
-struct Name {
-    resolved: Arc<Resolved>,
-    in_use: RefCell<Arc<Vec<SocketAddr>>>,
-}
-
 impl Pool {
     /// A pool without connections yet.
     #[must_use]
-    pub fn new(spec: &UpstreamSpec, settings: &UpstreamSettings, cell: Arc<VersionCell>, resolver: &Resolver) -> Self {
-        let mut fixed = Vec::new();
-        let mut names = Vec::new();
-        for address in &spec.addresses {
-            match address {
-                Address::Ip(address) => fixed.push(Target::Ip(*address)),
-                Address::Unix(path) => fixed.push(Target::Unix(path.clone())),
-                Address::Name(name, port) => {
-                    names.push(Name { resolved: resolver.watch(name, *port), in_use: RefCell::default() });
-                }
-            }
-        }
-        let endpoints = fixed.iter().cloned().map(Endpoint::new).map(Rc::new).collect();
-        Self {
+    pub fn new(settings: &UpstreamSettings, cell: Arc<VersionCell>, health: Arc<VersionHealth>, worker: usize) -> Self {
+        let in_use = health.names().map(|_| Arc::default()).collect();
+        let pool = Self {
             settings: settings.clone(),
             cell,
-            endpoints: RefCell::new(endpoints),
-            fixed,
-            names,
+            health,
+            worker,
+            endpoints: RefCell::default(),
+            in_use: RefCell::new(in_use),
             retired: Cell::new(false),
-        }
+        };
+        pool.refill();
+        pool
     }
 
-    /// The less busy of two addresses drawn at random, other than those in `tried`.
+    /// What the whole process knows of the version's addresses.
+    #[must_use]
+    pub fn health(&self) -> &Arc<VersionHealth> {
+        &self.health
+    }
+
+    /// The less busy of two addresses drawn at random from those in use, other than those in `tried`. Where none is in
+    /// use, all are: whoever comes here all the same has nowhere else to go.
     ///
     /// Source: M. Mitzenmacher, "The power of two choices in randomized load balancing" (2001).
     fn choose(&self, rng: &mut fastrand::Rng, tried: &[Rc<Endpoint>]) -> Option<Rc<Endpoint>> {
@@ -77,25 +72,35 @@ impl Pool {
         if let [only] = endpoints.as_slice() {
             return tried.is_empty().then(|| Rc::clone(only));
         }
-        let left: Vec<_> = endpoints.iter().filter(|e| !tried.iter().any(|t| Rc::ptr_eq(t, e))).collect();
-        let first = match left.len() {
-            0 => return None,
-            n => rng.usize(..n),
+        let all = !endpoints.iter().any(|e| e.witness.is_used());
+        let left = || {
+            let usable = endpoints.iter().filter(move |e| all || e.witness.is_used());
+            usable.filter(|e| !tried.iter().any(|t| Rc::ptr_eq(t, e)))
         };
-        if left.len() == 1 {
-            return Some(Rc::clone(left[0]));
+        let count = left().count();
+        if count < 2 {
+            return left().next().map(Rc::clone);
         }
-        let second = (first + 1 + rng.usize(..left.len() - 1)) % left.len();
-        let chosen = if left[second].pending.get() < left[first].pending.get() { second } else { first };
-        Some(Rc::clone(left[chosen]))
+        let first = rng.usize(..count);
+        let second = (first + 1 + rng.usize(..count - 1)) % count;
+        let (first, second) = (left().nth(first)?, left().nth(second)?);
+        Some(Rc::clone(if second.pending.get() < first.pending.get() { second } else { first }))
     }
 
     /// A connection that a request can be sent on: a kept one, or a fresh one. An address that cannot be connected to
     /// is passed over for another one, since nothing was sent yet.
     ///
+    /// `trail` follows to which address; it is for who asks to say if the time is over before this is.
+    ///
     /// # Errors
     /// The failure of the last address tried.
-    pub async fn lease(self: &Rc<Self>, rng: &RefCell<fastrand::Rng>, h2: bool, wish: &Wish) -> Result<Lease, Failure> {
+    pub async fn lease(
+        self: &Rc<Self>,
+        rng: &RefCell<fastrand::Rng>,
+        h2: bool,
+        wish: &Wish,
+        trail: &Trail,
+    ) -> Result<Lease, Failure> {
         self.await_names().await;
         let mut tried = Vec::new();
         let mut avoided = wish.other_than.as_ref();
@@ -111,9 +116,12 @@ impl Pool {
                 tried.swap_remove(at);
                 continue;
             };
+            trail.leads_to(&endpoint);
             match self.connection(&endpoint, h2, wish.connect_timeout).await {
                 Ok(lease) => return Ok(lease),
                 Err(failure) => {
+                    trail.ends();
+                    endpoint.witness.failed(failure);
                     self.cell.upstream_failure(failure);
                     last = failure;
                     tried.push(endpoint);
@@ -127,10 +135,10 @@ impl Pool {
 
     /// A plan is in force before its new names are looked up: the first requests wait for that, as for a connection.
     async fn await_names(&self) {
-        if self.endpoints.borrow().is_empty() && !self.names.is_empty() {
+        if self.endpoints.borrow().is_empty() {
             let looking = async {
-                for name in &self.names {
-                    name.resolved.looked_up().await;
+                for name in self.health.names() {
+                    name.looked_up().await;
                 }
             };
             // What then is not known fails the request.
@@ -154,15 +162,17 @@ impl Pool {
                 return Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self)));
             }
             let cell = Arc::clone(&self.cell);
-            Box::pin(H2::open(&endpoint.target, settings, move || cell.connection_closed())).await.map(|open| {
-                endpoint.h2.borrow_mut().push(open.clone());
-                Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
-            })
+            Box::pin(H2::open(endpoint.witness.target(), settings, move || cell.connection_closed())).await.map(
+                |open| {
+                    endpoint.h2.borrow_mut().push(open.clone());
+                    Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
+                },
+            )
         } else {
             if let Some(kept) = self.take_idle(endpoint) {
                 return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
             }
-            Box::pin(H1::open(&endpoint.target, settings))
+            Box::pin(H1::open(endpoint.witness.target(), settings))
                 .await
                 .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
         };
@@ -240,26 +250,25 @@ impl Pool {
     /// Takes over newly resolved addresses; connections to those that stay are kept.
     fn follow_names(&self) {
         let mut changed = false;
-        for name in &self.names {
-            let resolved = name.resolved.load();
-            if !Arc::ptr_eq(&resolved, &name.in_use.borrow()) {
-                *name.in_use.borrow_mut() = Arc::clone(&resolved);
+        for (name, in_use) in self.health.names().zip(self.in_use.borrow_mut().iter_mut()) {
+            let resolved = name.load();
+            if !Arc::ptr_eq(&resolved, in_use) {
+                *in_use = resolved;
                 changed = true;
             }
         }
-        if !changed {
-            return;
+        if changed {
+            self.refill();
         }
-        let named =
-            self.names.iter().flat_map(|name| name.in_use.borrow().iter().copied().map(Target::Ip).collect::<Vec<_>>());
+    }
+
+    fn refill(&self) {
         let mut endpoints = self.endpoints.borrow_mut();
         let mut old = std::mem::take(&mut *endpoints);
-        for target in self.fixed.iter().cloned().chain(named) {
-            if endpoints.iter().any(|known| known.target == target) {
-                continue;
-            }
-            let kept = old.iter().position(|known| known.target == target).map(|at| old.swap_remove(at));
-            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(target))));
+        for witness in self.health.witnesses(self.worker) {
+            let kept = old.iter().position(|known| known.witness.is_same(&witness));
+            let kept = kept.map(|at| old.swap_remove(at));
+            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(witness))));
         }
         for gone in old {
             gone.gone.set(true);

@@ -1,6 +1,7 @@
 //! From values that are right by themselves to a whole that is right: names that exist, no clashes, rules among keys.
 
 mod filters;
+mod health;
 mod matches;
 mod retry;
 mod routes;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
+use crate::plan::{self, HealthCheck, KeySource, Outliers, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
 
+use super::health::{health_check, outliers};
 use super::retry::fallback;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -22,6 +23,7 @@ pub(super) struct Draft {
     versions: Vec<plan::Version>,
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
+    outliers: Outliers,
     fallback: Option<plan::Fallback>,
 }
 
@@ -64,8 +66,8 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, fallback, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, fallback }))
+        let Draft { name, versions, sticky, version_override, fallback, outliers, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, fallback, outliers }))
     }))
 }
 
@@ -76,12 +78,16 @@ pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
 }
 
 fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Option<Draft> {
+    let health = optional(service.health.as_ref(), |written| health_check(written, problems));
+    let outliers = optional(service.outliers.as_ref(), |written| outliers(written, problems));
     let versions = service.versions.as_ref().and_then(|versions| {
-        all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, problems)))
+        let health = health.as_ref().and_then(Option::as_ref);
+        all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, health, problems)))
     });
     let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
     // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
     let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
+    health?;
     Some(Draft {
         name: name.0.clone(),
         spot: name.spot.clone(),
@@ -92,10 +98,24 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
             Some(fallback) => Some(fallback?),
             None => None,
         },
+        outliers: outliers?.unwrap_or_default(),
     })
 }
 
-fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> Option<plan::Version> {
+/// What may be left out: `None` only where it is there and wrong.
+#[expect(clippy::option_option, reason = "wrong, left out, or there")]
+fn optional<W, T>(written: Option<&W>, compile: impl FnOnce(&W) -> Option<T>) -> Option<Option<T>> {
+    written.map_or(Some(None), |written| compile(written).map(Some))
+}
+
+/// `health`: what the service says for all its versions.
+fn version(
+    name: &At<Name>,
+    written: &Version,
+    health: Option<&Arc<HealthCheck>>,
+    problems: &mut Problems<'_>,
+) -> Option<plan::Version> {
+    let own_health = optional(written.health.as_ref(), |written| health_check(written, problems));
     let addresses = match (&written.upstream, &written.upstreams) {
         (Some(one), None) => vec![one.0.clone()],
         (None, Some(several)) => several.iter().map(|upstream| upstream.0.clone()).collect(),
@@ -121,7 +141,12 @@ fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> O
     };
     // Invariant: a `Name` holds nothing but letters, digits, `-`, `_` and `.`.
     let header = HeaderValue::from_str(&name.0).expect("names are plain ASCII");
-    Some(plan::Version { name: name.0.clone(), header, upstream: Arc::new(UpstreamSpec { addresses, protocol }) })
+    Some(plan::Version {
+        name: name.0.clone(),
+        header,
+        upstream: Arc::new(UpstreamSpec { addresses, protocol }),
+        health: own_health?.or_else(|| health.cloned()),
+    })
 }
 
 fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource> {

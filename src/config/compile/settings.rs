@@ -125,6 +125,7 @@ pub(super) fn upstream(written: Option<&Upstreams>) -> plan::UpstreamSettings {
         response_idle_timeout: period(written.response_idle_timeout.as_ref(), default.response_idle_timeout),
         idle_connections: written.idle_connections.as_ref().map_or(default.idle_connections, |count| count.0 as usize),
         resolve_interval: period(written.resolve_interval.as_ref(), default.resolve_interval),
+        ping_interval: written.ping_interval.as_ref().map_or(default.ping_interval, |interval| interval.0),
     }
 }
 
@@ -134,6 +135,6 @@ pub(super) fn trusted(written: Option<&Forwarded>) -> Vec<IpNet> {
     ranges.iter().flat_map(|ranges| ranges.iter()).map(|range| range.value.0).collect()
 }
 
-fn period(written: Option<&At<Period>>, default: Duration) -> Duration {
+pub(super) fn period(written: Option<&At<Period>>, default: Duration) -> Duration {
     written.map_or(default, |period| period.0)
 }

@@ -42,6 +42,8 @@ macro_rules! choice {
 choice! {
     /// The protocol spoken to an upstream.
     Protocol { "auto" => Auto, "http1" => Http1, "h2" => H2, }
+    /// How an address is asked whether it is well.
+    ProbeType { "http" => Http, "grpc" => Grpc, "tcp" => Tcp, }
     /// How a path is matched.
     PathMatchType { "Exact" => Exact, "PathPrefix" => PathPrefix, "RegularExpression" => RegularExpression, }
     /// How the value of a header or query parameter is matched.

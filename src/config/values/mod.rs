@@ -11,12 +11,13 @@ mod percent;
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    FallbackCause, FilterType, LogFormat, MatchType, PathMatchType, PathModifierType, Protocol, RedirectStatus, Scheme,
+    FallbackCause, FilterType, LogFormat, MatchType, PathMatchType, PathModifierType, ProbeType, Protocol,
+    RedirectStatus, Scheme,
 };
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
 pub(super) use name::{FilePath, Name, Text, Yes};
-pub(super) use number::{Count, Share, Size};
+pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use percent::Percent;
 
 use serde_json::Value;

@@ -52,9 +52,10 @@ impl Forward {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
-        let rng = &worker.rng;
-        let mut picked = pick::pick(plan.service(service), &parts, client, plan, &mut rng.borrow_mut());
-        let fallback = plan.service(service).fallback;
+        let (rng, up) = (&worker.rng, view.up(service));
+        let mut picked = pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut());
+        // Who cannot take requests can answer for nobody.
+        let fallback = plan.service(service).fallback.filter(|fallback| up.contains(fallback.to));
         let mut again = None;
         if route.retry.is_some() || fallback.is_some() {
             let (resend, target) = (view.resend(service), Rc::clone(view.target(service, picked.version)));

@@ -2,7 +2,7 @@
 
 use http::request;
 
-use crate::plan::{Plan, Service, StickyKey, VersionId};
+use crate::plan::{Plan, Service, StickyKey, VersionId, VersionSet};
 use crate::proxy::client::{Client, contains};
 use crate::telemetry::Why;
 
@@ -13,9 +13,11 @@ pub(super) struct Picked {
     pub(super) why: Why,
 }
 
-/// Picks by hand where the client may, else by the sticky key, else by lot.
+/// Picks by hand where the client may, else by the sticky key, else by lot, from the versions that are `up`. Who picks by
+/// hand gets what was picked.
 pub(super) fn pick(
     service: &Service,
+    up: VersionSet,
     parts: &request::Parts,
     client: &Client,
     plan: &Plan,
@@ -25,10 +27,14 @@ pub(super) fn pick(
         return Picked { version, why: Why::Override };
     }
     let address = client_address(parts, client, plan);
-    match StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address) {
-        Some(key) => Picked { version: service.split.pick_key(key.as_bytes()), why: Why::Key },
-        None => Picked { version: service.split.pick_draw(rng.u64(..)), why: Why::Draw },
-    }
+    let (split, all) = (&service.split, up == VersionSet::ALL);
+    let (version, why) = match StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address) {
+        Some(key) if all => (split.pick_key(key.as_bytes()), Why::Key),
+        Some(key) => (split.pick_key_among(key.as_bytes(), up), Why::Key),
+        None if all => (split.pick_draw(rng.u64(..)), Why::Draw),
+        None => (split.pick_draw_among(rng.u64(..), up), Why::Draw),
+    };
+    Picked { version, why }
 }
 
 fn chosen_by_hand(service: &Service, parts: &request::Parts, client: &Client) -> Option<VersionId> {

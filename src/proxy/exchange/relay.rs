@@ -121,6 +121,7 @@ impl Relay {
     fn break_off(&mut self, failure: Failure, why: BrokenOff) -> BrokenOff {
         if let Some(mut ending) = self.ending.take() {
             ending.record.fail(failure);
+            ending.lease.failed(failure);
         }
         why
     }

@@ -12,7 +12,7 @@ use crate::plan::{Protocol, Version};
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
-use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Wish};
+use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Trail, Wish};
 
 /// Connections tried for one request that was never sent on any of them.
 const CONNECTIONS_TRIED: u32 = 3;
@@ -45,6 +45,7 @@ pub(super) struct Outgoing {
     wish: Wish,
     /// The address it went to last is noted, in case another one is to be tried.
     notes_address: bool,
+    trail: Trail,
 }
 
 impl Outgoing {
@@ -61,7 +62,8 @@ impl Outgoing {
         let h2 = parts.version == HttpVersion::HTTP_2;
         let replayable = watch.is_none() && parts.method.is_idempotent();
         let request = join(parts, body, watch.as_deref(), glance);
-        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address }
+        let trail = Trail::default();
+        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address, trail }
     }
 
     /// It is to be sent again, with this head and the body from its beginning.
@@ -92,21 +94,26 @@ impl Outgoing {
             let sending = pin!(self.try_connections(worker, target));
             limit.apply(sending).await
         };
-        match sent {
-            Some(Ok(sent)) => Ok(sent),
-            Some(Err(failure)) => Err(match self.watch.as_ref().and_then(|watch| watch.fault()) {
+        let failure = match sent {
+            Some(Ok(sent)) => return Ok(sent),
+            Some(Err(failure)) => match self.watch.as_ref().and_then(|watch| watch.fault()) {
                 Some(BodyFault::TooLarge) => Failure::BodyTooLarge,
                 Some(BodyFault::Broken) => Failure::ClientGone,
                 None => failure,
-            }),
-            None => Err(Failure::Timeout),
+            },
+            None => Failure::Timeout,
+        };
+        // An address that is still being told what is asked is not the one that is slow.
+        if failure != Failure::Timeout || self.watch.as_ref().is_none_or(|watch| watch.has_ended()) {
+            self.trail.failed(failure);
         }
+        Err(failure)
     }
 
     async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Sent {
         let mut tried = 0;
         loop {
-            let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish).await?;
+            let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish, &self.trail).await?;
             tried += 1;
             if self.notes_address {
                 self.wish.other_than = Some(Rc::clone(lease.endpoint()));

@@ -10,7 +10,7 @@ use crate::telemetry::{
     VersionSnapshot, Why,
 };
 
-use super::process;
+use super::{health, process};
 
 /// A metric with all its series.
 pub(super) struct Family {
@@ -46,6 +46,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_control(control));
+    families.extend(health::families(registry.health().read()));
     families.extend(of_process(registry.started()));
     families.retain(|family| !family.series.is_empty());
     families
@@ -264,7 +265,7 @@ fn unix_seconds(time: SystemTime) -> f64 {
 
 /// The labels of a series on its way to a value.
 #[derive(Clone)]
-struct Labels(Vec<(&'static str, Arc<str>)>);
+pub(super) struct Labels(Vec<(&'static str, Arc<str>)>);
 
 /// The labels every figure of a version has.
 fn names(v: &VersionSnapshot) -> Labels {
@@ -276,20 +277,20 @@ fn labelled(v: &VersionSnapshot, name: &'static str, value: &'static str) -> Lab
 }
 
 impl Labels {
-    fn one(name: &'static str, value: impl Into<Arc<str>>) -> Self {
+    pub(super) fn one(name: &'static str, value: impl Into<Arc<str>>) -> Self {
         Self(vec![(name, value.into())])
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
         self.0.push((name, value.into()));
         self
     }
 
-    fn number(self, value: f64) -> Series {
+    pub(super) fn number(self, value: f64) -> Series {
         Series { labels: self.0, value: Value::Number(value) }
     }
 
-    fn count(self, value: u64) -> Series {
+    pub(super) fn count(self, value: u64) -> Series {
         self.number(value as f64)
     }
 
