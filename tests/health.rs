@@ -272,6 +272,28 @@ fn a_version_whose_name_does_not_resolve_gives_its_share_away() {
     }
 }
 
+#[test]
+fn a_version_that_is_down_is_nobodys_fallback_unless_all_are() {
+    let (old, old_status) = switched("old");
+    let (new, new_status) = switched("new");
+    let versions = [("old", quoted(&old.url())), ("new", quoted(&new.url()))];
+    let checks = checked("type: http, path: /healthz");
+    let service = format!("    weights: {{ old: 0, new: 1 }}\n    fallback: {{ to: old }}\n{checks}");
+    let serin = Serin::new(&shop_at(&versions, &service, ""));
+    old_status.store(503, Ordering::SeqCst);
+    await_up(&serin, &old.address.to_string(), false);
+    let asked = |upstream: &Upstream| {
+        upstream.requests().iter().filter(|request| request.request_line().contains("/item")).count()
+    };
+    let mut connection = Raw::connect(serin.web());
+    assert_eq!(ask(&mut connection, "").text(), "new");
+    new_status.store(503, Ordering::SeqCst);
+    await_up(&serin, &new.address.to_string(), false);
+    assert_eq!(asked(&old), 0);
+    assert_eq!(ask(&mut connection, "").status, 503);
+    assert_eq!((asked(&new), asked(&old)), (2, 1), "with nobody up, everybody is asked");
+}
+
 /// The gRPC health service of an upstream: its answer to a check of the service `shop.v1`.
 fn grpc_health(status: Arc<AtomicU16>) -> H2Upstream {
     H2Upstream::answering(move |request| {

@@ -40,10 +40,13 @@ impl View {
         &self.services[service.index()].versions[version.index()]
     }
 
-    /// The versions of a service that can take requests.
+    /// The versions of a service that can take requests; all of them where none can.
     pub(super) fn up(&self, service: ServiceId) -> VersionSet {
         let Targets { health, versions } = &self.services[service.index()];
         if health.all_up() {
+            return VersionSet::ALL;
+        }
+        if !versions.iter().any(|target| target.pool.health().is_up()) {
             return VersionSet::ALL;
         }
         let down = versions.iter().enumerate().filter(|(_, target)| !target.pool.health().is_up());
