@@ -4,6 +4,8 @@
 //! line feeds, odd lengths), so that no message whose boundary two parsers could see differently ever crosses serin.
 //! It never decides what is answered: it only says what is wrong.
 
+pub mod grpc;
+pub mod grpc_health;
 mod head;
 mod incoming;
 mod io;
