@@ -6,15 +6,17 @@
 mod filter;
 mod query;
 mod route;
+mod rpc;
 mod service;
 mod split;
 mod sticky;
 
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use route::{
-    HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
+    CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
 };
+pub use rpc::Rpc;
 pub use service::{Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride};
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
