@@ -10,6 +10,7 @@ use super::ask::Asked;
 use super::send::{self, Outgoing};
 use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, headers, pick, upgrade};
 use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
+use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
@@ -28,6 +29,7 @@ pub(super) struct Forward {
     /// The protocol the client may switch to.
     upgrade: Option<HeaderValue>,
     limit: TimeLimit,
+    caller: Caller,
     record: Record,
     busy: Busy,
 }
@@ -43,7 +45,7 @@ impl Forward {
         asked: &Asked,
         mut parts: request::Parts,
         body: Incoming,
-        Arrival { started, mut log, busy }: Arrival,
+        Arrival { started, caller, mut log, busy }: Arrival,
     ) -> Self {
         let plan = &*view.plan;
         let client = &*busy.0;
@@ -61,7 +63,9 @@ impl Forward {
 
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
-        let to_h2 = send::speaks_h2(version, &parts, is_h2, upgrade.is_some());
+        let deadline = caller.timeout(&parts.headers);
+        let timeouts = route.timeouts.within(deadline);
+        let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
         headers::to_upstream(&mut parts, client, plan, asked, version, upgrade.as_ref());
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
@@ -71,14 +75,16 @@ impl Forward {
         }
 
         Self {
-            limit: TimeLimit::new(worker, route.timeouts, plan.upstream.response_idle_timeout, started, watch.clone()),
-            outgoing: Outgoing::new(parts, body, watch, plan.limits.body_bytes, asked.glance),
+            limit: TimeLimit::new(worker, timeouts, plan.upstream.response_idle_timeout, started, watch.clone()),
+            outgoing: Outgoing::new(parts, body, watch, plan.limits.body_bytes, asked.glance)
+                .until(deadline.and(timeouts.nearest()).map(|nearest| started + nearest)),
             worker: Rc::clone(worker),
             view: Rc::clone(view),
             route: matched.position,
             service,
             version: picked.version,
             upgrade,
+            caller,
             record,
             busy,
         }
@@ -101,7 +107,7 @@ impl Forward {
     fn relay(mut self, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {
         let now = Instant::now();
         self.limit.progressed(now);
-        self.record.head(&response, now);
+        self.record.head(&response, &self.caller, now);
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
@@ -127,7 +133,7 @@ impl Forward {
             Some(fault) if failure == Failure::ClientGone => Problem::unreadable(fault).1,
             _ => Problem::failed(failure),
         };
-        answer::failed(&problem, version, self.record, &self.busy)
+        answer::failed(&problem, &self.caller, version, self.record, &self.busy)
     }
 
     fn route(&self) -> &Route {

@@ -3,29 +3,31 @@
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use http::{HeaderValue, Request, Response, StatusCode, Version as HttpVersion, header, request};
 use tokio::sync::oneshot;
 
 use super::TimeLimit;
 use super::glance::Glance;
-use super::headers::is_grpc;
-use crate::plan::{Protocol, Version};
+use crate::plan::{Protocol, Rpc, Version};
+use crate::proxy::caller::Caller;
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
 use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody};
 use crate::wire::Incoming;
+use crate::wire::grpc::{GRPC_TIMEOUT, format_timeout};
 
 /// Connections tried for one request that was never sent on any of them.
 const CONNECTIONS_TRIED: u32 = 3;
 
-/// Whether a request goes over HTTP/2 to its version.
-pub(super) fn speaks_h2(version: &Version, parts: &request::Parts, client_is_h2: bool, upgrades: bool) -> bool {
+/// Whether a request goes over HTTP/2 to its version. gRPC needs it; gRPC-Web is made to do without.
+pub(super) fn speaks_h2(version: &Version, caller: &Caller, client_is_h2: bool, upgrades: bool) -> bool {
     match version.upstream.protocol {
         Protocol::H2 => !upgrades,
         Protocol::Http1 => false,
-        Protocol::Auto => client_is_h2 && is_grpc(&parts.headers),
+        Protocol::Auto => client_is_h2 && caller.rpc() == Some(Rpc::Grpc),
     }
 }
 
@@ -39,6 +41,8 @@ pub(super) struct Outgoing {
     /// It may be sent a second time.
     replayable: bool,
     h2: bool,
+    /// When its caller gives up, where it says so: the upstream is told how much of that is left.
+    deadline: Option<Instant>,
 }
 
 impl Outgoing {
@@ -64,7 +68,12 @@ impl Outgoing {
                 if glance.expect && !h2 { held_back(parts, body) } else { Request::from_parts(parts, body) }
             }
         };
-        Self { request: Some(request), watch, replayable, h2 }
+        Self { request: Some(request), watch, replayable, h2, deadline: None }
+    }
+
+    /// Whoever asks gives up at `deadline`, and said so in gRPC's words.
+    pub(super) fn until(self, deadline: Option<Instant>) -> Self {
+        Self { deadline, ..self }
     }
 
     /// It has a body of which nothing was taken from the client.
@@ -99,12 +108,25 @@ impl Outgoing {
         loop {
             let mut lease = target.pool.lease(&worker.rng, self.h2).await?;
             tried += 1;
+            self.tell_time_left()?;
             match lease.send(&mut self.request, self.replayable).await {
                 Ok(response) => return Ok((response, lease)),
                 Err(_) if self.request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(failure),
             }
         }
+    }
+}
+
+impl Outgoing {
+    fn tell_time_left(&mut self) -> Result<(), Failure> {
+        let (Some(deadline), Some(request)) = (self.deadline, &mut self.request) else { return Ok(()) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::Timeout);
+        }
+        request.headers_mut().insert(GRPC_TIMEOUT, format_timeout(left));
+        Ok(())
     }
 }
 

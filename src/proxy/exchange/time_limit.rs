@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::plan::Timeouts;
 use crate::proxy::deadlines::Deadline;
 use crate::proxy::worker::Worker;
-use crate::upstream::BodyWatch;
+use crate::upstream::{BodyFault, BodyWatch};
 
 /// The time limits of one exchange.
 #[derive(Debug)]
@@ -32,10 +32,15 @@ impl TimeLimit {
         started: Instant,
         body: Option<Rc<BodyWatch>>,
     ) -> Self {
-        let end = [timeouts.request, timeouts.backend_request].into_iter().flatten().min();
-        let limit = Self { deadline: worker.deadlines.add(), end: end.map(|end| started + end), silence, body };
+        let end = timeouts.nearest().map(|nearest| started + nearest);
+        let limit = Self { deadline: worker.deadlines.add(), end, silence, body };
         limit.progressed(started);
         limit
+    }
+
+    /// What went wrong with the request's body, which an answer that broke off may owe its end to.
+    pub(super) fn body_fault(&self) -> Option<BodyFault> {
+        self.body.as_ref()?.fault()
     }
 
     /// The upstream has shown a sign of life.
