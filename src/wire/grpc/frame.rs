@@ -3,8 +3,6 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
-/// Most bytes of a message that is read here.
-pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Flag and length.
 const PREFIX: usize = 5;
 

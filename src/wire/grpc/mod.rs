@@ -10,7 +10,7 @@ mod timeout;
 mod web;
 
 pub use code::Code;
-pub use frame::{BadMessage, MAX_MESSAGE, decode, encode};
+pub use frame::{BadMessage, decode, encode};
 pub use text::message_value;
 pub use timeout::{format_timeout, parse_timeout};
 pub use web::WebTrailers;
