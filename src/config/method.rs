@@ -21,6 +21,10 @@ impl Read for MethodMatch {
     fn read(at: &Cursor<'_>, problems: &mut Problems<'_>) -> Option<Self> {
         match &at.node.kind {
             Kind::Map(_) => GrpcMethod::read(at, problems).map(Self::Grpc),
+            Kind::List(_) | Kind::Null => {
+                at.mismatch("an HTTP method, or a mapping with keys of: type, service, method", problems);
+                None
+            }
             _ => At::read(at, problems).map(Self::Http),
         }
     }

@@ -211,4 +211,6 @@ impl RouteTable {
 }
 
 #[cfg(test)]
+mod call_tests;
+#[cfg(test)]
 mod tests;
