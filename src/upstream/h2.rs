@@ -20,6 +20,8 @@ use crate::wire::PlainIo;
 const STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Most bytes of a response's head or trailers, as much as over HTTP/1.1: gRPC puts metadata and the details of errors there.
+const HEADER_BYTES: u32 = 128 * 1024;
 
 /// A connection; its frames are moved by a task of its own.
 #[derive(Clone)]
@@ -68,6 +70,7 @@ impl H2 {
         let (send, conn) = http2::Builder::new(LocalExecutor)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEADER_BYTES)
             .handshake(PlainIo::new(socket, Vec::new()))
             .await
             .map_err(io::Error::other)?;
