@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -64,15 +64,11 @@ impl http_body::Body for Messages {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let Some(messages) = &mut self.0 else { return Poll::Ready(None) };
-        messages.poll_recv(cx).map(|message| {
-            Some(Ok(match message {
-                Some(message) => Frame::data(message),
-                None => {
-                    self.0 = None;
-                    Frame::trailers(HeaderMap::from_iter([(GRPC_STATUS, Code::Ok.value())]))
-                }
-            }))
-        })
+        if let Some(message) = ready!(messages.poll_recv(cx)) {
+            return Poll::Ready(Some(Ok(Frame::data(message))));
+        }
+        self.0 = None;
+        Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::from_iter([(GRPC_STATUS, Code::Ok.value())])))))
     }
 
     fn is_end_stream(&self) -> bool {

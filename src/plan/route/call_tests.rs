@@ -3,15 +3,16 @@
 use super::tests::*;
 use super::*;
 
-fn literal(text: &str) -> Option<ValueMatch> {
-    Some(ValueMatch::Exact(text.to_owned()))
+fn literal(text: &str) -> ValueMatch {
+    ValueMatch::Exact(text.to_owned())
 }
 
-fn like(text: &str) -> Option<ValueMatch> {
-    Some(ValueMatch::Regex(whole(text)))
+fn like(text: &str) -> ValueMatch {
+    ValueMatch::Regex(whole(text))
 }
 
-fn call(service: Option<ValueMatch>, method: Option<ValueMatch>) -> RouteMatch {
+fn call(service: impl Into<Option<ValueMatch>>, method: impl Into<Option<ValueMatch>>) -> RouteMatch {
+    let (service, method) = (service.into(), method.into());
     path(PathMatch::Call(CallMatch { service, method }))
 }
 
