@@ -1,10 +1,12 @@
 //! One HTTP/2 connection to an upstream, shared by many requests of one worker.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
 use http::{Request, Response};
@@ -16,7 +18,7 @@ use super::body::RequestBody;
 use crate::plan::UpstreamSettings;
 use crate::wire::PlainIo;
 
-/// Streams on one connection before another connection is opened.
+/// Streams on one connection before another connection is opened; fewer where the upstream takes fewer.
 const STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -28,6 +30,9 @@ const HEADER_BYTES: u32 = 128 * 1024;
 pub(super) struct H2 {
     send: SendRequest<RequestBody>,
     streams: Rc<Cell<u32>>,
+    /// Most streams that the upstream takes at a time, as far as it has said. One more would wait for another to end, which a
+    /// stream that lives for hours does not.
+    taken: Rc<dyn Fn() -> usize>,
     last_used: Rc<Cell<Instant>>,
 }
 
@@ -74,17 +79,27 @@ impl H2 {
             .handshake(PlainIo::new(socket, Vec::new()))
             .await
             .map_err(io::Error::other)?;
+        let conn = Rc::new(RefCell::new(Some(conn)));
+        let moved = Rc::clone(&conn);
         tokio::task::spawn_local(async move {
-            if let Err(error) = conn.await {
+            let ended = poll_fn(|cx| match &mut *moved.borrow_mut() {
+                Some(conn) => Pin::new(conn).poll(cx),
+                None => Poll::Ready(Ok(())),
+            });
+            if let Err(error) = ended.await {
                 tracing::trace!(%error, "an upstream HTTP/2 connection ended");
             }
+            // Only its drop tells those who want to send.
+            moved.take();
             on_close();
         });
-        Ok(Self { send, streams: Rc::default(), last_used: Rc::new(Cell::new(Instant::now())) })
+        let taken = Rc::new(move || conn.borrow().as_ref().map_or(0, http2::Connection::current_max_send_streams));
+        Ok(Self { send, streams: Rc::default(), taken, last_used: Rc::new(Cell::new(Instant::now())) })
     }
 
     pub(super) fn has_room(&self) -> bool {
-        !self.send.is_closed() && self.streams.get() < STREAMS
+        let streams = self.streams.get();
+        !self.send.is_closed() && streams < STREAMS && (streams as usize) < (self.taken)()
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -74,6 +74,35 @@ fn a_version_that_dies_before_it_answers_is_unavailable() {
 }
 
 #[test]
+fn a_stream_beyond_what_one_connection_takes_gets_another_connection() {
+    let upstream = GrpcUpstream::taking(2, |mut call| async move {
+        let mut back = call.answer("application/grpc");
+        back.send_data(message("begun"), false).expect("a message");
+        // As long as the caller likes.
+        while let Some(Ok(_)) = call.body.data().await {}
+        back.send_trailers(status("0")).expect("trailers");
+    });
+    let serin = sidecar::before(&upstream.url());
+    h2::run(async {
+        let mut client = h2::connect(serin.web()).await;
+        let mut open = Vec::new();
+        for _ in 0..7 {
+            let (messages, body) = tokio::sync::mpsc::unbounded_channel();
+            let request = call(&[], AnyBody::new(h2::Streamed(body)));
+            let mut answer = client.send_request(request).await.expect("an answer");
+            answer.frame().await.expect("a message").expect("a whole one");
+            open.push((messages, answer));
+        }
+        for (messages, mut answer) in open {
+            drop(messages);
+            let trailers = answer.frame().await.expect("trailers").expect("whole").into_trailers().expect("trailers");
+            assert_eq!(trailers["grpc-status"], "0");
+        }
+    });
+    assert_counted(&serin, "OK", 7.0);
+}
+
+#[test]
 fn a_version_that_needs_no_more_of_the_request_has_answered_well() {
     // As gRPC servers end a call whose caller is still sending: trailers, then a reset that says NO_ERROR, which h2 sends
     // where an answered call is dropped.

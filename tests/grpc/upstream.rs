@@ -45,6 +45,14 @@ impl GrpcUpstream {
     where
         F: Future<Output = ()> + 'static,
     {
+        Self::taking(1000, script)
+    }
+
+    /// Takes so many calls at a time on one connection.
+    pub(crate) fn taking<F>(calls: u32, script: impl Fn(Call) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("nonblocking");
         let address = listener.local_addr().expect("its address");
@@ -58,7 +66,9 @@ impl GrpcUpstream {
                     let Ok((stream, _)) = listener.accept().await else { return };
                     let (seen, told, script) = (Arc::clone(&seen), Arc::clone(&telling), script.clone());
                     tokio::task::spawn_local(async move {
-                        let Ok(mut calls) = h2::server::handshake(stream).await else { return };
+                        let mut builder = h2::server::Builder::new();
+                        let handshake = builder.max_concurrent_streams(calls).handshake(stream);
+                        let Ok(mut calls) = handshake.await else { return };
                         let (connection, mut wishes) = mpsc::unbounded_channel();
                         loop {
                             let (request, respond): (Request<RecvStream>, _) = tokio::select! {
