@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -29,24 +29,47 @@ const HEADER_BYTES: u32 = 128 * 1024;
 #[derive(Clone)]
 pub(super) struct H2 {
     send: SendRequest<RequestBody>,
-    streams: Rc<Cell<u32>>,
+    state: Rc<State>,
+}
+
+/// What the streams of a connection know together.
+struct State {
+    streams: Cell<u32>,
     /// Most streams that the upstream takes at a time, as far as it has said. One more would wait for another to end, which a
     /// stream that lives for hours does not.
-    taken: Rc<dyn Fn() -> usize>,
-    last_used: Rc<Cell<Instant>>,
+    taken: Box<dyn Fn() -> usize>,
+    last_used: Cell<Instant>,
+    /// Heads and frames of responses so far.
+    heard: Cell<u64>,
+    /// Nothing came for so long that it may be dead: a host that is gone closes nothing.
+    suspect: Cell<bool>,
+    /// How long a stream waits before silence says that.
+    patience: Duration,
 }
 
 /// Counts one stream for as long as it lives.
-#[derive(Debug)]
 pub(super) struct StreamCount {
-    streams: Rc<Cell<u32>>,
-    last_used: Rc<Cell<Instant>>,
+    state: Rc<State>,
+    began: Instant,
+    heard_before: u64,
+}
+
+impl StreamCount {
+    /// Something of a response came on the connection.
+    pub(super) fn heard(&self) {
+        self.state.heard.set(self.state.heard.get().wrapping_add(1));
+    }
 }
 
 impl Drop for StreamCount {
     fn drop(&mut self) {
-        self.streams.set(self.streams.get() - 1);
-        self.last_used.set(Instant::now());
+        let Self { state, began, heard_before } = self;
+        let now = Instant::now();
+        state.streams.set(state.streams.get() - 1);
+        state.last_used.set(now);
+        if state.heard.get() == *heard_before && now.saturating_duration_since(*began) >= state.patience {
+            state.suspect.set(true);
+        }
     }
 }
 
@@ -93,13 +116,24 @@ impl H2 {
             moved.take();
             on_close();
         });
-        let taken = Rc::new(move || conn.borrow().as_ref().map_or(0, http2::Connection::current_max_send_streams));
-        Ok(Self { send, streams: Rc::default(), taken, last_used: Rc::new(Cell::new(Instant::now())) })
+        let taken = Box::new(move || conn.borrow().as_ref().map_or(0, http2::Connection::current_max_send_streams));
+        let state = State {
+            streams: Cell::new(0),
+            taken,
+            last_used: Cell::new(Instant::now()),
+            heard: Cell::new(0),
+            suspect: Cell::new(false),
+            patience: settings.connect_timeout,
+        };
+        Ok(Self { send, state: Rc::new(state) })
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let streams = self.streams.get();
-        !self.send.is_closed() && streams < STREAMS && (streams as usize) < (self.taken)()
+        let streams = self.state.streams.get();
+        !self.send.is_closed()
+            && !self.state.suspect.get()
+            && streams < STREAMS
+            && (streams as usize) < (self.state.taken)()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -108,12 +142,13 @@ impl H2 {
 
     /// When it was last used; `None` while it is in use.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        (self.streams.get() == 0).then(|| self.last_used.get())
+        (self.state.streams.get() == 0).then(|| self.state.last_used.get())
     }
 
     pub(super) fn count(&self) -> StreamCount {
-        self.streams.set(self.streams.get() + 1);
-        StreamCount { streams: Rc::clone(&self.streams), last_used: Rc::clone(&self.last_used) }
+        let state = Rc::clone(&self.state);
+        state.streams.set(state.streams.get() + 1);
+        StreamCount { began: Instant::now(), heard_before: state.heard.get(), state }
     }
 
     pub(super) async fn send(
@@ -131,6 +166,12 @@ impl H2 {
 
 impl fmt::Debug for H2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("H2").field("streams", &self.streams).finish_non_exhaustive()
+        f.debug_struct("H2").field("streams", &self.state.streams).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StreamCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamCount").field("began", &self.began).finish_non_exhaustive()
     }
 }

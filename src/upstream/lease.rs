@@ -39,7 +39,6 @@ struct Stream {
     connection: H2,
     /// Once the response's head has come.
     body: Option<Incoming>,
-    #[expect(dead_code, reason = "counts the stream while it lives")]
     count: StreamCount,
 }
 
@@ -76,6 +75,7 @@ impl Lease {
         let sent = match self.connection.as_mut().expect("a lease in use has its connection") {
             Connection::H1(h1) => h1.send(request, replayable).await,
             Connection::H2(stream) => stream.connection.send(request).await.map(|response| {
+                stream.count.heard();
                 let (head, body) = response.into_parts();
                 stream.body = Some(body);
                 Response::from_parts(head, ())
@@ -102,7 +102,13 @@ impl Lease {
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = match &mut self.connection {
             Some(Connection::H1(h1)) => h1.poll_frame(cx),
-            Some(Connection::H2(Stream { body: Some(body), .. })) => Pin::new(body).poll_frame(cx),
+            Some(Connection::H2(Stream { body: Some(body), count, .. })) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                if frame.is_ready() {
+                    count.heard();
+                }
+                frame
+            }
             _ => Poll::Ready(None),
         };
         frame.map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))

@@ -121,6 +121,50 @@ fn a_malformed_timeout_is_the_upstreams_to_judge() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_comes_any_more_is_not_used_again() {
+    let upstream = GrpcUpstream::scripted(|mut call| async move {
+        if call.head.headers.contains_key("x-silent") {
+            return std::future::pending().await;
+        }
+        let mut back = call.answer("application/grpc");
+        back.send_data(message(&call.connection_number.to_string()), false).expect("a message");
+        back.send_trailers(crate::upstream::status("0")).expect("trailers");
+    });
+    let serin = sidecar::before_with(&upstream.url(), "upstreams: { connectTimeout: 500ms }", "");
+    h2::run(async {
+        let mut client = h2::connect(serin.web()).await;
+        let mut number = async || {
+            let answer = client.send_request(unary(&[])).await.expect("an answer");
+            let answer = h2::whole(answer).await.expect("whole");
+            answer.body.last().copied().map(char::from)
+        };
+        assert_eq!(number().await, Some('0'));
+        let mut other = h2::connect(serin.web()).await;
+        let mut silent = async |timeout| {
+            let request = unary(&[("x-silent", "1"), ("grpc-timeout", timeout)]);
+            let told = other.send_request(request).await.expect("an answer");
+            assert_eq!(told.headers()["grpc-status"], "4");
+        };
+        // Shorter than a connection may take to open: no wonder.
+        silent("10m").await;
+        assert_eq!(number().await, Some('0'));
+        // The connection is silent for one call alone.
+        let calls = upstream.heads().len();
+        let during = async {
+            while upstream.heads().len() == calls {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            number().await
+        };
+        let ((), during) = tokio::join!(silent("700m"), during);
+        assert_eq!(during, Some('0'));
+        assert_eq!(number().await, Some('0'));
+        silent("700m").await;
+        assert_eq!(number().await, Some('1'));
+    });
+}
+
+#[test]
 fn only_calls_have_deadlines() {
     let serin = sidecar::before(NOWHERE);
     h2::run(async {
