@@ -61,7 +61,9 @@ def deadlines():
     assert 0 < left < PATIENCE, left
     # Without one the library gives the server a time in the far future.
     assert float(method("unary_unary", "Deadline")(b"")) > 1_000_000
-    late = status_of(lambda: method("unary_stream", "Wait")(b"deadline", timeout=0.2))
+    waiting = method("unary_stream", "Wait")(b"deadline", timeout=2)
+    assert next(waiting) == b"begun"
+    late = status_of(lambda: waiting)
     assert late.code() == grpc.StatusCode.DEADLINE_EXCEEDED, late
 
 

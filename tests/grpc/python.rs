@@ -1,12 +1,13 @@
 //! gRPC's own library (grpcio, from `PyPI`) on both sides. Skipped aloud without it; required where `CI=true`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
 use crate::assert_counted;
 use crate::support::serin::Serin;
-use crate::support::sidecar;
+use crate::support::{PATIENCE, sidecar};
 
 /// A Python that has the library: the one `.ci/run` makes, or the system's.
 fn python() -> Option<PathBuf> {
@@ -31,7 +32,7 @@ fn script(name: &str) -> PathBuf {
 struct House {
     python: PathBuf,
     server: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Lines,
     serin: Serin,
 }
 
@@ -44,8 +45,8 @@ impl House {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a server");
-        let mut lines = BufReader::new(server.stdout.take().expect("stdout is piped"));
-        let port = line(&mut lines);
+        let lines = Lines::of(server.stdout.take().expect("stdout is piped"));
+        let port = lines.next();
         let port = port.strip_prefix("port ").unwrap_or_else(|| panic!("no port: {port:?}"));
         let route = "    matches: [ { method: { service: shop.Checkout } } ]";
         let serin = sidecar::before_with(&format!("http://127.0.0.1:{port}"), "", route);
@@ -71,10 +72,22 @@ impl Drop for House {
     }
 }
 
-fn line(lines: &mut BufReader<ChildStdout>) -> String {
-    let mut line = String::new();
-    lines.read_line(&mut line).expect("a line");
-    line.trim_end().to_owned()
+/// What a program prints.
+struct Lines(mpsc::Receiver<String>);
+
+impl Lines {
+    fn of(output: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            lines.take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
+        });
+        Self(lines)
+    }
+
+    fn next(&self) -> String {
+        self.0.recv_timeout(PATIENCE).expect("a line in time")
+    }
 }
 
 #[test]
@@ -89,19 +102,16 @@ fn every_kind_of_call_goes_through() {
 
 #[test]
 fn deadlines_reach_the_server_and_bound_the_call() {
-    let Some(mut house) = House::new() else { return };
+    let Some(house) = House::new() else { return };
     house.run("deadlines");
-    assert_eq!(
-        (line(&mut house.lines), line(&mut house.lines)),
-        ("begun deadline".to_owned(), "over deadline".to_owned())
-    );
+    assert_eq!((house.lines.next(), house.lines.next()), ("begun deadline".to_owned(), "over deadline".to_owned()));
 }
 
 #[test]
 fn a_cancelled_call_is_cancelled_at_the_server() {
-    let Some(mut house) = House::new() else { return };
+    let Some(house) = House::new() else { return };
     house.run("cancel");
-    assert_eq!((line(&mut house.lines), line(&mut house.lines)), ("begun cancel".to_owned(), "over cancel".to_owned()));
+    assert_eq!((house.lines.next(), house.lines.next()), ("begun cancel".to_owned(), "over cancel".to_owned()));
     assert_counted(&house.serin, "clientGone", 1.0);
 }
 
@@ -115,8 +125,8 @@ fn a_call_that_no_route_matches_is_unimplemented() {
 fn a_server_that_is_killed_is_unavailable() {
     let Some(mut house) = House::new() else { return };
     let mut client = house.client("killed").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a client");
-    let mut lines = BufReader::new(client.stdout.take().expect("stdout is piped"));
-    assert_eq!(line(&mut lines), "begun");
+    let lines = Lines::of(client.stdout.take().expect("stdout is piped"));
+    assert_eq!(lines.next(), "begun");
     house.server.kill().expect("a server");
     house.server.wait().expect("its end");
     let output = client.wait_with_output().expect("its end");
