@@ -5,6 +5,7 @@
 
 mod filter;
 mod query;
+mod retry;
 mod route;
 mod rpc;
 mod service;
@@ -12,6 +13,7 @@ mod split;
 mod sticky;
 
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
+pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use route::{
     CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
@@ -40,6 +42,8 @@ pub struct Plan {
     pub trusted: Vec<IpNet>,
     /// How upstream connections are opened and kept.
     pub upstream: UpstreamSettings,
+    /// How many tries may be added to those that clients ask for.
+    pub retry_budget: RetryBudget,
 }
 
 impl Plan {

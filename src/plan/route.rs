@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, request};
 
-use super::{Filter, Rpc, ServiceId, rpc};
+use super::{Filter, Retry, Rpc, ServiceId, rpc};
 
 /// A host name a route answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +118,10 @@ pub struct Timeouts {
     pub request: Option<Duration>,
     /// One try at one upstream, from sending it to its response's last byte.
     pub backend_request: Option<Duration>,
+    /// Longest silence of the upstream while a request waits for it: before the response, or within its body.
+    pub idle: Option<Duration>,
+    /// Longest time to open a connection. `None`: as for every upstream ([`UpstreamSettings`](super::UpstreamSettings)).
+    pub connect: Option<Duration>,
 }
 
 impl Timeouts {
@@ -125,12 +129,6 @@ impl Timeouts {
     #[must_use]
     pub fn within(self, deadline: Option<Duration>) -> Self {
         Self { request: self.request.into_iter().chain(deadline).min(), ..self }
-    }
-
-    /// The shortest of them, which bounds a request that is sent once.
-    #[must_use]
-    pub fn nearest(self) -> Option<Duration> {
-        self.request.into_iter().chain(self.backend_request).min()
     }
 }
 
@@ -147,6 +145,8 @@ pub struct Route {
     pub service: Option<ServiceId>,
     /// Bounds on the exchange.
     pub timeouts: Timeouts,
+    /// When a request is sent to its version again. `None`: never.
+    pub retry: Option<Retry>,
 }
 
 /// All routes, indexed so that finding one hardly depends on how many there are.

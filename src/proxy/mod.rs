@@ -7,12 +7,12 @@
 
 mod caller;
 mod client;
-mod client_io;
 mod connection;
 mod deadlines;
 mod exchange;
 mod listener;
 mod problem;
+mod retry;
 mod tunnel;
 mod view;
 mod worker;

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
 
+use super::retry::fallback;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
@@ -21,6 +22,7 @@ pub(super) struct Draft {
     versions: Vec<plan::Version>,
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
+    fallback: Option<plan::Fallback>,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -62,8 +64,8 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override }))
+        let Draft { name, versions, sticky, version_override, fallback, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, fallback }))
     }))
 }
 
@@ -78,12 +80,18 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, problems)))
     });
     let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
+    // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
+    let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     Some(Draft {
         name: name.0.clone(),
         spot: name.spot.clone(),
         versions: versions?,
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
+        fallback: match fallback {
+            Some(fallback) => Some(fallback?),
+            None => None,
+        },
     })
 }
 

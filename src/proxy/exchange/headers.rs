@@ -16,7 +16,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
 /// The comma-separated words of a header value, without blanks around them.
-pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(in crate::proxy) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 
@@ -53,6 +53,14 @@ pub(super) fn to_upstream(
         }
     }
     parts.version = HttpVersion::HTTP_11;
+}
+
+/// Turns the headers for one version into those for another: a request that fell back.
+pub(super) fn for_version(parts: &mut request::Parts, version: &Version, names_host: bool) {
+    parts.headers.insert(X_SERIN_VERSION, version.header.clone());
+    if !names_host {
+        name_host(&mut parts.headers, version);
+    }
 }
 
 /// An HTTP/1.0 client need not name a host, but the upstream is asked in HTTP/1.1 and must get one.

@@ -3,6 +3,7 @@
 //! Everything up to sending is plain functions; what then has to be waited for is one small future. (Moving a request
 //! from future to future costs more than looking at it.)
 
+mod again;
 mod answer;
 mod ask;
 mod forward;
@@ -20,16 +21,17 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request, uri};
+use http::{Request, Response, Uri, request, uri};
 
 use ask::Asked;
 use forward::Forward;
+pub(super) use headers::tokens;
 use log::LogLine;
 pub(super) use record::Record;
-use relay::RelayBody;
+pub(super) use relay::RelayBody;
 use time_limit::TimeLimit;
 
 use super::caller::Caller;
@@ -52,6 +54,14 @@ impl Exchanges {
     pub(super) fn new(worker: Rc<Worker>, client: Rc<Client>) -> Self {
         Self { worker, client }
     }
+
+    /// Begins to answer a request.
+    pub(super) fn start(&self, request: Request<Incoming>) -> Exchange {
+        match begin(&self.worker, request, Busy::new(Rc::clone(&self.client))) {
+            Ok(forward) => Exchange::Forwarded(Box::pin(forward.run())),
+            Err(answer) => Exchange::Answered(Some(answer)),
+        }
+    }
 }
 
 impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
@@ -60,22 +70,12 @@ impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
     type Future = Exchange;
 
     fn call(&self, request: Request<hyper::body::Incoming>) -> Exchange {
-        let busy = Busy::new(Rc::clone(&self.client));
-        let state = match begin(&self.worker, request.map(Incoming::Hyper), busy) {
-            Ok(forward) => State::Forwarded(Box::pin(forward.run())),
-            Err(answer) => State::Answered(Some(answer)),
-        };
-        Exchange { exchanges: self.clone(), state }
+        self.start(request.map(Incoming::Http2))
     }
 }
 
 /// A response to come.
-pub(super) struct Exchange {
-    exchanges: Exchanges,
-    state: State,
-}
-
-enum State {
+pub(super) enum Exchange {
     /// serin answers by itself.
     Answered(Option<Box<Response<RelayBody>>>),
     /// A version answers. Boxed, so that an idle connection does not carry the room for it.
@@ -86,18 +86,11 @@ impl Future for Exchange {
     type Output = Result<Response<RelayBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { exchanges: Exchanges { worker, client }, state } = self.get_mut();
-        let mut response = match state {
+        match self.get_mut() {
             // Invariant: a future is not polled again once it was ready.
-            State::Answered(answer) => *answer.take().expect("polled once"),
-            State::Forwarded(forwarded) => ready!(forwarded.as_mut().poll(cx)),
-        };
-        let ends = worker.draining_since().is_some() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-        if ends && !client.is_h2.get() {
-            // An answer that needs no waiting is written before the connection's loop gets to say so.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            Self::Answered(answer) => Poll::Ready(Ok(*answer.take().expect("polled once"))),
+            Self::Forwarded(forwarded) => forwarded.as_mut().poll(cx).map(Ok),
         }
-        Poll::Ready(Ok(response))
     }
 }
 
@@ -108,8 +101,7 @@ struct Busy(Rc<Client>);
 impl Busy {
     fn new(client: Rc<Client>) -> Self {
         client.in_flight.set(client.in_flight.get() + 1);
-        client.answer_due.set(true);
-        client.answering.set(false);
+        client.body_fault.set(None);
         Self(client)
     }
 }
@@ -134,7 +126,8 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
     let caller = Caller::of(&parts);
-    let arrival = Arrival { started, caller, log: LogLine::begin(worker, &busy.0, &parts), busy };
+    let log = LogLine::begin(worker, &busy.0, &parts, started);
+    let arrival = Arrival { started, caller, log, busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
     let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
@@ -171,7 +164,7 @@ fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arri
     worker.cell.refused(refusal);
     let problem = Problem::refused(refusal, detail);
     if let Some(log) = arrival.log {
-        log.unrouted(arrival.caller.status(&problem), problem.kind, arrival.started);
+        log.unrouted(arrival.caller.status(&problem), problem.kind);
     }
     answer::refused(&problem, &arrival.caller, &arrival.busy)
 }
@@ -196,7 +189,7 @@ fn redirect(
     match location {
         Some((status, location)) => {
             if let Some(log) = arrival.log {
-                log.unrouted(status, "redirect", arrival.started);
+                log.unrouted(status, "redirect");
             }
             answer::redirect(status, location, &arrival.busy)
         }

@@ -8,7 +8,7 @@ use http::{HeaderMap, Response};
 use http_body::Frame;
 
 use super::log::LogLine;
-use crate::plan::Rpc;
+use crate::plan::{Rpc, Service, Version};
 use crate::proxy::caller::{Caller, code_of_failure};
 use crate::proxy::client::Client;
 use crate::proxy::problem::Problem;
@@ -21,6 +21,7 @@ use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_va
 #[derive(Debug)]
 pub(in crate::proxy) struct Record {
     target: Rc<Target>,
+    /// When this try began; the access log counts from when the request came.
     started: Instant,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
@@ -44,8 +45,39 @@ impl Record {
     /// A version was picked for a request that came at `started`.
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
+        Self::new(target, started, log)
+    }
+
+    /// The request goes to `target` now, after another try. `why`: where that is another version.
+    pub(super) fn begin_again(target: &Rc<Target>, now: Instant, why: Option<Why>, log: Option<Box<LogLine>>) -> Self {
+        match why {
+            Some(why) => target.cell.begin(why),
+            None => target.cell.begin_again(),
+        }
+        Self::new(target, now, log)
+    }
+
+    fn new(target: &Rc<Target>, started: Instant, log: Option<Box<LogLine>>) -> Self {
         let outcome = Outcome::Failed(Failure::ClientGone);
         Self { target: Rc::clone(target), started, outcome, status_in: StatusIn::Head, written: false, log }
+    }
+
+    /// Its log line goes on with the next try.
+    pub(super) fn take_log(&mut self) -> Option<Box<LogLine>> {
+        self.log.take()
+    }
+
+    /// The next try begins now, after a wait perhaps.
+    pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
+        self.started = now;
+        if let Some(log) = &mut self.log {
+            log.sent_again(service, version);
+        }
+    }
+
+    /// This try is over, and the client gets another one's answer.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        self.write(self.outcome, now);
     }
 
     /// The response's head has come.
@@ -64,7 +96,7 @@ impl Record {
             Outcome::of_status(response.status().as_u16())
         };
         if let Some(log) = &mut self.log {
-            log.head(response.status(), nanos);
+            log.head(response.status(), now);
         }
     }
 
@@ -117,7 +149,7 @@ impl Record {
     /// serin answers in the version's place.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
         if let Some(log) = &mut self.log {
-            log.head(status, nanos_between(self.started, Instant::now()));
+            log.head(status, Instant::now());
         }
     }
 
@@ -145,7 +177,7 @@ impl Record {
         let nanos = nanos_between(self.started, now);
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
-            log.write(outcome.label(), nanos);
+            log.write(outcome.label(), now);
         }
     }
 }
@@ -161,6 +193,15 @@ impl Drop for Record {
             self.write(outcome, Instant::now());
         }
     }
+}
+
+/// gRPC's code for a service that cannot be reached.
+const UNAVAILABLE: Outcome = Outcome::Grpc(Code::Unavailable as u8);
+
+/// Whether an answer's head says that the call was not taken up: a trailers-only UNAVAILABLE
+/// (gRPC proposal A6, which lets such a call be sent again whatever it does).
+pub(super) fn is_grpc_unavailable(headers: &HeaderMap) -> bool {
+    Rpc::of(headers).is_some() && grpc_outcome(headers) == Some(UNAVAILABLE)
 }
 
 fn grpc_outcome(headers: &HeaderMap) -> Option<Outcome> {

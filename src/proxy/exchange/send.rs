@@ -2,11 +2,9 @@
 
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Mutex;
 use std::time::Instant;
 
-use http::{HeaderValue, Request, Response, StatusCode, Version as HttpVersion, header, request};
-use tokio::sync::oneshot;
+use http::{Request, Response, Version as HttpVersion, header, request};
 
 use super::TimeLimit;
 use super::glance::Glance;
@@ -15,8 +13,7 @@ use crate::proxy::caller::Caller;
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
-use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody};
-use crate::wire::Incoming;
+use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Wish};
 use crate::wire::grpc::{GRPC_TIMEOUT, format_timeout};
 
 /// Connections tried for one request that was never sent on any of them.
@@ -31,8 +28,12 @@ pub(super) fn speaks_h2(version: &Version, caller: &Caller, client_is_h2: bool, 
     }
 }
 
+/// What came of sending: the response's head and the connection its body comes on.
+pub(super) type Sent = Result<(Response<()>, Lease), Failure>;
+
 /// A request on its way to its version.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one request")]
 pub(super) struct Outgoing {
     /// Until it was sent.
     request: Option<Request<RequestBody>>,
@@ -40,40 +41,53 @@ pub(super) struct Outgoing {
     watch: Option<Rc<BodyWatch>>,
     /// It may be sent a second time.
     replayable: bool,
+    /// Some of it may have been sent.
+    sent: bool,
     h2: bool,
-    /// When its caller gives up, where it says so: the upstream is told how much of that is left.
-    deadline: Option<Instant>,
+    wish: Wish,
+    /// The address it went to last is noted, in case another one is to be tried.
+    notes_address: bool,
+    /// Its caller says in gRPC's words when it gives up, and the upstream is told how much of that is left.
+    tells_time: bool,
 }
 
 impl Outgoing {
     /// Joins head and body. A body the client holds back until it is asked for is held back until the upstream asks for
-    /// it.
+    /// it. `watch`: where there is a body. `notes_address`: the request may be sent again.
     pub(super) fn new(
-        mut parts: request::Parts,
-        body: Incoming,
+        parts: request::Parts,
+        body: RequestBody,
         watch: Option<Rc<BodyWatch>>,
-        body_limit: Option<u64>,
         glance: Glance,
+        wish: Wish,
+        notes_address: bool,
     ) -> Self {
         let h2 = parts.version == HttpVersion::HTTP_2;
         let replayable = watch.is_none() && parts.method.is_idempotent();
-        let request = match &watch {
-            None => Request::from_parts(parts, RequestBody::default()),
-            Some(watch) => {
-                if !h2 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-                    // Without being told, hyper takes a GET or HEAD of unknown length for one without a body, and drops it.
-                    parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                }
-                let body = RequestBody::streamed(body, body_limit, Rc::clone(watch));
-                if glance.expect && !h2 { held_back(parts, body) } else { Request::from_parts(parts, body) }
-            }
-        };
-        Self { request: Some(request), watch, replayable, h2, deadline: None }
+        let request = join(parts, body, watch.as_deref(), glance);
+        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address, tells_time: false }
     }
 
-    /// Whoever asks gives up at `deadline`, and said so in gRPC's words.
-    pub(super) fn until(self, deadline: Option<Instant>) -> Self {
-        Self { deadline, ..self }
+    /// Whether the upstream is told how much time is left, in gRPC's words.
+    pub(super) fn telling_time(self, tells_time: bool) -> Self {
+        Self { tells_time, ..self }
+    }
+
+    /// It is to be sent again, with this head and the body from its beginning.
+    pub(super) fn prepare_again(&mut self, parts: request::Parts, body: RequestBody, glance: Glance) {
+        self.h2 = parts.version == HttpVersion::HTTP_2;
+        self.request = Some(join(parts, body, self.watch.as_deref(), glance));
+        self.sent = false;
+    }
+
+    /// Not a byte of it was sent.
+    pub(super) fn is_unsent(&self) -> bool {
+        !self.sent
+    }
+
+    /// It goes to another version, where no address has failed it yet.
+    pub(super) fn forget_address(&mut self) {
+        self.wish.other_than = None;
     }
 
     /// It has a body of which nothing was taken from the client.
@@ -82,14 +96,9 @@ impl Outgoing {
     }
 
     /// Sends it; gives the response's head and the connection its body comes on.
-    pub(super) async fn send(
-        &mut self,
-        worker: &Worker,
-        target: &Target,
-        limit: &TimeLimit,
-    ) -> Result<(Response<()>, Lease), Failure> {
+    pub(super) async fn send(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
         let sent = {
-            let sending = pin!(self.try_connections(worker, target));
+            let sending = pin!(self.try_connections(worker, target, limit));
             limit.apply(sending).await
         };
         match sent {
@@ -103,13 +112,20 @@ impl Outgoing {
         }
     }
 
-    async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Result<(Response<()>, Lease), Failure> {
+    async fn try_connections(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
         let mut tried = 0;
         loop {
-            let mut lease = target.pool.lease(&worker.rng, self.h2).await?;
+            let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish).await?;
             tried += 1;
-            self.tell_time_left()?;
-            match lease.send(&mut self.request, self.replayable).await {
+            if self.notes_address {
+                self.wish.other_than = Some(Rc::clone(lease.endpoint()));
+            }
+            self.tell_time_left(limit)?;
+            // Until it is known to be otherwise: a time limit may end this right here.
+            self.sent = true;
+            let answered = lease.send(&mut self.request, self.replayable).await;
+            self.sent = answered.is_ok() || self.request.is_none();
+            match answered {
                 Ok(response) => return Ok((response, lease)),
                 Err(_) if self.request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(failure),
@@ -119,9 +135,9 @@ impl Outgoing {
 }
 
 impl Outgoing {
-    fn tell_time_left(&mut self) -> Result<(), Failure> {
-        let (Some(deadline), Some(request)) = (self.deadline, &mut self.request) else { return Ok(()) };
-        let left = deadline.saturating_duration_since(Instant::now());
+    fn tell_time_left(&mut self, limit: &TimeLimit) -> Result<(), Failure> {
+        let Some(request) = self.request.as_mut().filter(|_| self.tells_time) else { return Ok(()) };
+        let Some(left) = limit.left(Instant::now()) else { return Ok(()) };
         if left.is_zero() {
             return Err(Failure::Timeout);
         }
@@ -130,22 +146,17 @@ impl Outgoing {
     }
 }
 
+fn join(parts: request::Parts, body: RequestBody, watch: Option<&BodyWatch>, glance: Glance) -> Request<RequestBody> {
+    // What the client has begun to send cannot be held back any more.
+    let holds_back =
+        glance.expect && parts.version != HttpVersion::HTTP_2 && watch.is_some_and(|watch| !watch.has_started());
+    if holds_back { held_back(parts, body) } else { Request::from_parts(parts, body) }
+}
+
 fn held_back(parts: request::Parts, body: RequestBody) -> Request<RequestBody> {
     let expects = parts.headers.get(header::EXPECT).is_some_and(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     if !expects {
         return Request::from_parts(parts, body);
     }
-    let (ask, asked) = oneshot::channel();
-    let mut request = Request::from_parts(parts, body.after_continue(asked));
-    let ask = Mutex::new(Some(ask));
-    hyper::ext::on_informational(&mut request, move |response| {
-        if response.status() == StatusCode::CONTINUE
-            && let Ok(mut ask) = ask.lock()
-            && let Some(ask) = ask.take()
-        {
-            // The request may be over already.
-            let _ = ask.send(());
-        }
-    });
-    request
+    Request::from_parts(parts, body.after_continue())
 }
