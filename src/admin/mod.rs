@@ -3,6 +3,8 @@
 //! A change asked for here goes through `control` like every other. This room decides nothing by itself.
 
 mod api;
+mod grpc;
+mod health;
 mod observer;
 mod problem;
 mod serve;

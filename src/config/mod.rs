@@ -5,6 +5,7 @@
 //! Nothing here reads anything but the text it is given: no file, no clock, no socket.
 
 mod compile;
+mod method;
 mod node;
 mod problem;
 mod read;

@@ -74,7 +74,7 @@ fn the_reference_file_is_valid_and_warns_of_what_has_no_effect() {
     assert_eq!(checkout.sticky.len(), 4);
     assert_eq!(checkout.sticky[3], KeySource::ClientIp);
     assert_eq!(checkout.versions[1].upstream.addresses[1], Address::Name("checkout-new.internal".into(), 9002));
-    assert_eq!(loaded.plan.routes.routes().len(), 3);
+    assert_eq!(loaded.plan.routes.routes().len(), 4);
 }
 
 #[test]
@@ -110,6 +110,9 @@ fn keys_of_schema(schema: &Value, keys: &mut BTreeSet<String>) {
             keys_of_schema(inner, keys);
         }
     }
+    for alternative in schema["oneOf"].as_array().into_iter().flatten() {
+        keys_of_schema(alternative, keys);
+    }
 }
 
 #[test]
@@ -126,6 +129,9 @@ fn the_schema_describes_every_key_and_allows_no_other() {
             if inner.is_object() {
                 check(inner, path);
             }
+        }
+        for alternative in schema["oneOf"].as_array().into_iter().flatten() {
+            check(alternative, path);
         }
     }
     check(&schema(), "");

@@ -1,10 +1,11 @@
 //! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
 
+use super::method::MethodMatch;
 use super::read::{At, List, Named, written};
 use super::values::{
-    Bind, Cidr, Count, Factor, FallbackCause, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod,
-    LogFormat, MatchType, Name, PathMatchType, PathModifierType, Percent, Period, ProbeType, Protocol, RedirectStatus,
-    Scheme, Share, Size, Text, Timeout, Upstream, Yes,
+    Bind, Cidr, Count, Factor, FallbackCause, FieldName, FieldValue, FilePath, FilterType, Hostname, LogFormat,
+    MatchType, Name, PathMatchType, PathModifierType, Percent, Period, ProbeType, Protocol, RedirectStatus, Scheme,
+    Share, Size, Text, Timeout, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
@@ -287,9 +288,19 @@ written! {
         optional "headers" headers: List<HeaderMatch, 1, 64>,
         /// Query parameters that must be present with these values.
         optional "queryParams" query_params: List<QueryMatch, 1, 64>,
-        /// The method. Default: any.
-        optional "method" method: At<HttpMethod>,
+        /// The HTTP method; or, as a mapping, the gRPC service and method, as in Gateway API's `GRPCRoute`. Default: any.
+        optional "method" method: MethodMatch,
     }
+
+    /// A gRPC service, method or both. Holds for gRPC and gRPC-Web calls alone.
+    GrpcMethod {
+        /// Default: Exact.
+        optional "type" kind: At<MatchType>,
+        /// The service with its package, such as shop.Checkout, or a regular expression for the whole of that. Default: any.
+        optional "service" service: At<Text>,
+        /// The method, or a regular expression for the whole of it. Default: any.
+        optional "method" method: At<Text>,
+    } also { "anyOf": [{ "required": ["service"] }, { "required": ["method"] }] }
 
     /// How the path must look.
     PathMatch {

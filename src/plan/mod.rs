@@ -8,6 +8,7 @@ mod health;
 mod query;
 mod retry;
 mod route;
+mod rpc;
 mod service;
 mod split;
 mod sticky;
@@ -16,9 +17,10 @@ pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use route::{
-    HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
+    CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
 };
+pub use rpc::Rpc;
 pub use service::{
     Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride, VersionSet,
 };

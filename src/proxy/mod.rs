@@ -5,6 +5,7 @@
 //! anyone. It learns of a new plan by looking at one pointer, and it goes on with the last one whatever happens to the
 //! control plane. This room never parses configuration, never takes a lock on the request path and never logs there.
 
+mod caller;
 mod client;
 mod connection;
 mod deadlines;

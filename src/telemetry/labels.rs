@@ -108,6 +108,8 @@ labelled! {
         Unsupported => "unsupported",
         /// A method that no service here takes.
         MethodNotAllowed => "methodNotAllowed",
+        /// The caller's deadline had passed already.
+        DeadlinePassed => "deadlinePassed",
         /// Meant for another server.
         Misdirected => "misdirected",
         /// The client opened and reset streams faster than they could be dropped.

@@ -55,7 +55,6 @@ struct Stream {
     connection: H2,
     /// Once the response's head has come.
     body: Option<Incoming>,
-    #[expect(dead_code, reason = "counts the stream while it lives")]
     count: StreamCount,
 }
 
@@ -99,6 +98,7 @@ impl Lease {
             }
             Connection::H2(stream) => match stream.connection.send(request).await {
                 Ok(response) => {
+                    stream.count.heard();
                     let (head, body) = response.into_parts();
                     stream.body = Some(body);
                     Response::from_parts(head, ())
@@ -129,8 +129,12 @@ impl Lease {
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = match &mut self.connection {
             Some(Connection::H1(h1)) => h1.poll_frame(cx),
-            Some(Connection::H2(Stream { body: Some(body), .. })) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
+            Some(Connection::H2(Stream { body: Some(body), count, .. })) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                if frame.is_ready() {
+                    count.heard();
+                }
+                frame.map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
             }
             _ => Poll::Ready(None),
         };

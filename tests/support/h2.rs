@@ -76,7 +76,8 @@ pub async fn connect(address: SocketAddr) -> SendRequest<AnyBody> {
     let stream = tokio::net::TcpStream::connect(address).await.expect("connect");
     stream.set_nodelay(true).expect("nodelay");
     let io = PlainIo::new(Socket::Tcp(stream), Vec::new());
-    let (send, connection) = hyper::client::conn::http2::handshake(LocalExecutor, io).await.expect("a handshake");
+    let mut builder = hyper::client::conn::http2::Builder::new(LocalExecutor);
+    let (send, connection) = builder.max_header_list_size(1 << 20).handshake(io).await.expect("a handshake");
     tokio::task::spawn_local(async move {
         // How it ends is seen by the requests on it.
         let _ = connection.await;

@@ -8,12 +8,11 @@ use std::time::Instant;
 use http::{HeaderName, Method, request};
 
 use super::ask::Asked;
-use super::headers::is_grpc;
 use super::pick::Picked;
 use super::record::is_grpc_unavailable;
 use super::send::Sent;
 use super::time_limit;
-use crate::plan::{Fallback, Matched, Retry, VersionId};
+use crate::plan::{Fallback, Matched, Retry, Rpc, Timeouts, VersionId};
 use crate::proxy::retry::{Admit, Decision, Next, Resend, Situation, Trouble, next};
 use crate::proxy::view::Target;
 use crate::telemetry::{Failure, FallbackResult, RetryResult, Why};
@@ -74,7 +73,7 @@ impl Again {
         picked: &mut Picked,
         target: &Target,
         parts: &request::Parts,
-        (asked, started, draw): (&Asked, Instant, u64),
+        (asked, timeouts, started, draw): (&Asked, Timeouts, Instant, u64),
     ) -> Option<Box<Self>> {
         let retries = matched.route.retry.is_some();
         if retries {
@@ -102,9 +101,9 @@ impl Again {
                 repeatable,
                 // gRPC calls are POST, and sent again where they were not taken up.
                 keeps_body: repeatable
-                    || (fallback.is_some_and(|to| to.on.grpc_unavailable) && is_grpc(&parts.headers)),
+                    || (fallback.is_some_and(|to| to.on.grpc_unavailable) && Rpc::of_request(parts).is_some()),
                 upgrades: false,
-                whole: time_limit::whole(matched.route.timeouts, started),
+                whole: time_limit::whole(timeouts, started),
                 first: picked.version,
                 admitted,
                 fallback,

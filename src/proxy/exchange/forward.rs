@@ -11,6 +11,7 @@ use super::ask::Asked;
 use super::send::{self, Outgoing, Sent};
 use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, headers, pick, upgrade};
 use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
+use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
@@ -30,6 +31,7 @@ pub(super) struct Forward {
     /// The protocol the client may switch to.
     upgrade: Option<HeaderValue>,
     limit: TimeLimit,
+    caller: Caller,
     record: Record,
     busy: Busy,
     /// What it takes to send it again, where that may be.
@@ -47,19 +49,21 @@ impl Forward {
         asked: &Asked,
         mut parts: request::Parts,
         body: Incoming,
-        Arrival { started, mut log, busy }: Arrival,
+        Arrival { started, caller, mut log, busy }: Arrival,
     ) -> Self {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
         let (rng, up) = (&worker.rng, view.up(service));
         let mut picked = pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut());
+        let deadline = caller.timeout(&parts.headers);
+        let timeouts = route.timeouts.within(deadline);
         // Who cannot take requests can answer for nobody.
         let fallback = plan.service(service).fallback.filter(|fallback| up.contains(fallback.to));
         let mut again = None;
         if route.retry.is_some() || fallback.is_some() {
             let (resend, target) = (view.resend(service), Rc::clone(view.target(service, picked.version)));
-            let known = (asked, started, rng.borrow_mut().u64(..));
+            let known = (asked, timeouts, started, rng.borrow_mut().u64(..));
             again = Again::begin(matched, fallback, resend, &mut picked, &target, &parts, known);
         }
         let version = plan.service(service).version(picked.version);
@@ -74,7 +78,7 @@ impl Forward {
 
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
-        let to_h2 = send::speaks_h2(version, &parts, is_h2, upgrade.is_some());
+        let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
         headers::to_upstream(&mut parts, client, plan, asked, version, upgrade.as_ref());
         if let Some(again) = &mut again {
             again.keep_head(&parts, upgrade.is_some());
@@ -93,14 +97,16 @@ impl Forward {
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Self {
-            limit: TimeLimit::new(worker, route.timeouts, started, watch.clone()),
-            outgoing: Outgoing::new(parts, body, watch, asked.glance, wish, again.is_some()),
+            limit: TimeLimit::new(worker, timeouts, started, watch.clone()),
+            outgoing: Outgoing::new(parts, body, watch, asked.glance, wish, again.is_some())
+                .telling_time(deadline.is_some()),
             worker: Rc::clone(worker),
             view: Rc::clone(view),
             route: matched.position,
             service,
             version: picked.version,
             upgrade,
+            caller,
             record,
             busy,
             again,
@@ -153,7 +159,7 @@ impl Forward {
         let log = self.record.take_log();
         match sent {
             Ok((response, lease)) => {
-                self.record.head(&response, now);
+                self.record.head(&response, &self.caller, now);
                 lease.discard();
             }
             Err(failure) => self.record.fail(failure),
@@ -181,7 +187,7 @@ impl Forward {
         self.record.sent_again(service, version, now);
         self.limit.begin_try(again.whole(), route.timeouts.backend_request, now);
         let Some(mut parts) = again.head() else { return };
-        let to_h2 = send::speaks_h2(version, &parts, self.busy.0.is_h2.get(), self.upgrade.is_some());
+        let to_h2 = send::speaks_h2(version, &self.caller, self.busy.0.is_h2.get(), self.upgrade.is_some());
         headers::for_version(&mut parts, version, again.asked.names_host);
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, again.prefix());
@@ -195,7 +201,7 @@ impl Forward {
     fn relay(mut self, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {
         let now = Instant::now();
         self.limit.progressed(now);
-        self.record.head(&response, now);
+        self.record.head(&response, &self.caller, now);
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
@@ -220,7 +226,7 @@ impl Forward {
             Some(fault) if failure == Failure::ClientGone => Problem::unreadable(fault).1,
             _ => Problem::failed(failure),
         };
-        answer::failed(&problem, version, self.record, &self.busy)
+        answer::failed(&problem, &self.caller, version, self.record, &self.busy)
     }
 
     fn route(&self) -> &Route {

@@ -34,6 +34,7 @@ pub(super) use record::Record;
 pub(super) use relay::RelayBody;
 use time_limit::TimeLimit;
 
+use super::caller::Caller;
 use super::client::Client;
 use super::problem::Problem;
 use super::view::View;
@@ -114,6 +115,7 @@ impl Drop for Busy {
 /// A request that has come and is not answered yet.
 struct Arrival {
     started: Instant,
+    caller: Caller,
     log: Option<Box<LogLine>>,
     busy: Busy,
 }
@@ -123,7 +125,9 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let started = Instant::now();
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
-    let arrival = Arrival { started, log: LogLine::begin(worker, &busy.0, &parts, started), busy };
+    let caller = Caller::of(&parts);
+    let log = LogLine::begin(worker, &busy.0, &parts, started);
+    let arrival = Arrival { started, caller, log, busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
     let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
@@ -133,6 +137,10 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let Some(matched) = find_route(&view, &asked, &mut parts) else {
         return Err(refuse(worker, Refusal::NoRoute, "No route matches this request.", arrival).into());
     };
+    if arrival.caller.timeout(&parts.headers).is_some_and(|timeout| timeout.is_zero()) {
+        let detail = "The caller's deadline had passed when the request came.";
+        return Err(refuse(worker, Refusal::DeadlinePassed, detail, arrival).into());
+    }
     match matched.route.service {
         Some(service) => Ok(Forward::new(worker, &view, matched, service, &asked, parts, body, arrival)),
         None => Err(redirect(worker, matched, &asked, &parts, arrival).into()),
@@ -156,9 +164,9 @@ fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arri
     worker.cell.refused(refusal);
     let problem = Problem::refused(refusal, detail);
     if let Some(log) = arrival.log {
-        log.unrouted(problem.status, problem.kind);
+        log.unrouted(arrival.caller.status(&problem), problem.kind);
     }
-    answer::refused(&problem, &arrival.busy)
+    answer::refused(&problem, &arrival.caller, &arrival.busy)
 }
 
 /// Answers by the route's redirect filter.

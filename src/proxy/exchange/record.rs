@@ -3,16 +3,18 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::{HeaderMap, Response};
+use http_body::Frame;
 
-use super::headers::is_grpc;
 use super::log::LogLine;
-use crate::plan::{Service, Version};
+use crate::plan::{Rpc, Service, Version};
+use crate::proxy::caller::{Caller, code_of_failure};
 use crate::proxy::client::Client;
+use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
 use crate::telemetry::{Failure, Outcome, Why};
-
-const GRPC_STATUS: &str = "grpc-status";
+use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
 /// it became clear that it never will be.
@@ -23,9 +25,20 @@ pub(in crate::proxy) struct Record {
     started: Instant,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
-    is_grpc: bool,
+    status_in: StatusIn,
     written: bool,
     log: Option<Box<LogLine>>,
+}
+
+/// Where else than in a response's head its gRPC status may be.
+#[derive(Debug)]
+enum StatusIn {
+    /// Nowhere.
+    Head,
+    /// In its trailers.
+    Trailers,
+    /// In the last frame of its body. Boxed, as most requests have no use for it.
+    Body(Box<WebTrailers>),
 }
 
 impl Record {
@@ -46,7 +59,7 @@ impl Record {
 
     fn new(target: &Rc<Target>, started: Instant, log: Option<Box<LogLine>>) -> Self {
         let outcome = Outcome::Failed(Failure::ClientGone);
-        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log }
+        Self { target: Rc::clone(target), started, outcome, status_in: StatusIn::Head, written: false, log }
     }
 
     /// Its log line goes on with the next try.
@@ -68,15 +81,20 @@ impl Record {
     }
 
     /// The response's head has come.
-    pub(super) fn head<B>(&mut self, response: &Response<B>, now: Instant) {
+    pub(super) fn head<B>(&mut self, response: &Response<B>, caller: &Caller, now: Instant) {
         let nanos = nanos_between(self.started, now);
         self.target.cell.first_byte(nanos);
-        let class = (response.status().as_u16() / 100) as u8;
-        self.outcome = Outcome::Status(class);
-        self.is_grpc = is_grpc(response.headers());
-        if self.is_grpc {
-            self.outcome = grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(GRPC_UNKNOWN));
-        }
+        let rpc = Rpc::of(response.headers());
+        self.status_in = match rpc {
+            None => StatusIn::Head,
+            Some(Rpc::Grpc) => StatusIn::Trailers,
+            Some(web) => StatusIn::Body(Box::new(WebTrailers::new(web == Rpc::WebText))),
+        };
+        self.outcome = if rpc.is_some() || caller.rpc().is_some() {
+            grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(Code::of_http(response.status()) as u8))
+        } else {
+            Outcome::of_status(response.status().as_u16())
+        };
         if let Some(log) = &mut self.log {
             log.head(response.status(), now);
         }
@@ -84,17 +102,37 @@ impl Record {
 
     /// The response's trailers have come.
     pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
-        if self.is_grpc
+        if matches!(self.status_in, StatusIn::Trailers)
             && let Some(outcome) = grpc_outcome(trailers)
         {
             self.outcome = outcome;
         }
     }
 
-    /// So many bytes of the response's body were passed on.
-    pub(super) fn sent(&mut self, bytes: usize) {
+    /// A piece of the response's body is passed on.
+    pub(super) fn sent(&mut self, data: &[u8]) {
+        if let StatusIn::Body(trailers) = &mut self.status_in {
+            trailers.read(data);
+            if let Some(status) = trailers.status() {
+                self.outcome = Outcome::Grpc(status);
+            }
+        }
         if let Some(log) = &mut self.log {
-            log.sent(bytes);
+            log.sent(data.len());
+        }
+    }
+
+    /// What ends a response that broke off, where its protocol has words for that.
+    pub(super) fn last_words(&self, failure: Failure, client: &Client) -> Option<Frame<Bytes>> {
+        let detail = Problem::failed(failure).detail;
+        let code = code_of_failure(failure);
+        match &self.status_in {
+            StatusIn::Trailers if client.is_h2.get() => {
+                let fields = [(GRPC_STATUS, code.value()), (GRPC_MESSAGE, message_value(detail))];
+                Some(Frame::trailers(fields.into_iter().collect()))
+            }
+            StatusIn::Body(trailers) => trailers.closing(code, detail).map(Frame::data),
+            StatusIn::Head | StatusIn::Trailers => None,
         }
     }
 
@@ -157,21 +195,18 @@ impl Drop for Record {
     }
 }
 
-/// gRPC's code for an answer without a status.
-const GRPC_UNKNOWN: u8 = 2;
 /// gRPC's code for a service that cannot be reached.
-const GRPC_UNAVAILABLE: u8 = 14;
+const UNAVAILABLE: Outcome = Outcome::Grpc(Code::Unavailable as u8);
 
 /// Whether an answer's head says that the call was not taken up: a trailers-only UNAVAILABLE
 /// (gRPC proposal A6, which lets such a call be sent again whatever it does).
 pub(super) fn is_grpc_unavailable(headers: &HeaderMap) -> bool {
-    is_grpc(headers) && grpc_outcome(headers) == Some(Outcome::Grpc(GRPC_UNAVAILABLE))
+    Rpc::of(headers).is_some() && grpc_outcome(headers) == Some(UNAVAILABLE)
 }
 
 fn grpc_outcome(headers: &HeaderMap) -> Option<Outcome> {
     let status = headers.get(GRPC_STATUS)?;
-    let code = status.to_str().ok().and_then(|status| status.parse().ok()).unwrap_or(GRPC_UNKNOWN);
-    Some(Outcome::Grpc(code))
+    Some(Outcome::Grpc(Code::parse(status.as_bytes()).unwrap_or(Code::Unknown as u8)))
 }
 
 /// Nanoseconds from `start` to `end`; 0 where they are out of order.

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{Busy, Record, TimeLimit};
 use crate::telemetry::Failure;
-use crate::upstream::{Lease, clean_trailers};
+use crate::upstream::{BodyFault, Lease, clean_trailers};
 
 /// Why a response that had begun could not be finished. The client's connection is closed, or its stream reset, so that
 /// it cannot take what it got for the whole.
@@ -73,14 +73,19 @@ impl Relay {
         match ending.lease.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame)))),
             Poll::Ready(Some(Err(_))) => {
-                Poll::Ready(Some(Err(self.break_off(Failure::Truncated, BrokenOff::Truncated))))
+                let failure = match self.limit.body_fault() {
+                    Some(BodyFault::TooLarge) => Failure::BodyTooLarge,
+                    Some(BodyFault::Broken) => Failure::ClientGone,
+                    None => Failure::Truncated,
+                };
+                Poll::Ready(Some(self.break_off(failure, BrokenOff::Truncated)))
             }
             Poll::Ready(None) => {
                 self.complete();
                 Poll::Ready(None)
             }
             Poll::Pending if self.limit.poll_passed(cx) => {
-                Poll::Ready(Some(Err(self.break_off(Failure::Timeout, BrokenOff::TimedOut))))
+                Poll::Ready(Some(self.break_off(Failure::Timeout, BrokenOff::TimedOut)))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -90,7 +95,7 @@ impl Relay {
         let Some(ending) = &mut self.ending else { return frame };
         let frame = match frame.into_data() {
             Ok(data) => {
-                ending.record.sent(data.len());
+                ending.record.sent(&data);
                 Frame::data(data)
             }
             Err(other) => match other.into_trailers() {
@@ -117,13 +122,15 @@ impl Relay {
         }
     }
 
-    /// Dropping what is left closes the upstream connection and writes the record.
-    fn break_off(&mut self, failure: Failure, why: BrokenOff) -> BrokenOff {
-        if let Some(mut ending) = self.ending.take() {
-            ending.record.fail(failure);
-            ending.lease.failed(failure);
-        }
-        why
+    /// Dropping what is left closes the upstream connection and writes the record. A gRPC caller can be told how its call
+    /// ended, unless more bytes were promised than came.
+    fn break_off(&mut self, failure: Failure, why: BrokenOff) -> Result<Frame<Bytes>, BrokenOff> {
+        let Some(mut ending) = self.ending.take() else { return Err(why) };
+        ending.record.fail(failure);
+        let is_promised = ending.lease.size_hint().exact().is_some();
+        let last = if is_promised { None } else { ending.record.last_words(failure, &ending.busy.0) };
+        ending.lease.failed(failure);
+        last.ok_or(why)
     }
 }
 

@@ -2,27 +2,29 @@
 
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::{Request, Response, Version as HttpVersion, header, request};
 
 use super::TimeLimit;
 use super::glance::Glance;
-use super::headers::is_grpc;
-use crate::plan::{Protocol, Version};
+use crate::plan::{Protocol, Rpc, Version};
+use crate::proxy::caller::Caller;
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
 use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Trail, Wish};
+use crate::wire::grpc::{GRPC_TIMEOUT, format_timeout};
 
 /// Connections tried for one request that was never sent on any of them.
 const CONNECTIONS_TRIED: u32 = 3;
 
-/// Whether a request goes over HTTP/2 to its version.
-pub(super) fn speaks_h2(version: &Version, parts: &request::Parts, client_is_h2: bool, upgrades: bool) -> bool {
+/// Whether a request goes over HTTP/2 to its version. gRPC needs it; gRPC-Web is made to do without.
+pub(super) fn speaks_h2(version: &Version, caller: &Caller, client_is_h2: bool, upgrades: bool) -> bool {
     match version.upstream.protocol {
         Protocol::H2 => !upgrades,
         Protocol::Http1 => false,
-        Protocol::Auto => client_is_h2 && is_grpc(&parts.headers),
+        Protocol::Auto => client_is_h2 && caller.rpc() == Some(Rpc::Grpc),
     }
 }
 
@@ -46,6 +48,8 @@ pub(super) struct Outgoing {
     /// The address it went to last is noted, in case another one is to be tried.
     notes_address: bool,
     trail: Trail,
+    /// Its caller says in gRPC's words when it gives up, and the upstream is told how much of that is left.
+    tells_time: bool,
 }
 
 impl Outgoing {
@@ -62,8 +66,13 @@ impl Outgoing {
         let h2 = parts.version == HttpVersion::HTTP_2;
         let replayable = watch.is_none() && parts.method.is_idempotent();
         let request = join(parts, body, watch.as_deref(), glance);
-        let trail = Trail::default();
-        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address, trail }
+        let (trail, tells_time) = (Trail::default(), false);
+        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address, trail, tells_time }
+    }
+
+    /// Whether the upstream is told how much time is left, in gRPC's words.
+    pub(super) fn telling_time(self, tells_time: bool) -> Self {
+        Self { tells_time, ..self }
     }
 
     /// It is to be sent again, with this head and the body from its beginning.
@@ -91,7 +100,7 @@ impl Outgoing {
     /// Sends it; gives the response's head and the connection its body comes on.
     pub(super) async fn send(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
         let sent = {
-            let sending = pin!(self.try_connections(worker, target));
+            let sending = pin!(self.try_connections(worker, target, limit));
             limit.apply(sending).await
         };
         let failure = match sent {
@@ -110,7 +119,7 @@ impl Outgoing {
         Err(failure)
     }
 
-    async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Sent {
+    async fn try_connections(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
         let mut tried = 0;
         loop {
             let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish, &self.trail).await?;
@@ -118,6 +127,7 @@ impl Outgoing {
             if self.notes_address {
                 self.wish.other_than = Some(Rc::clone(lease.endpoint()));
             }
+            self.tell_time_left(limit)?;
             // Until it is known to be otherwise: a time limit may end this right here.
             self.sent = true;
             let answered = lease.send(&mut self.request, self.replayable).await;
@@ -128,6 +138,18 @@ impl Outgoing {
                 Err(failure) => return Err(failure),
             }
         }
+    }
+}
+
+impl Outgoing {
+    fn tell_time_left(&mut self, limit: &TimeLimit) -> Result<(), Failure> {
+        let Some(request) = self.request.as_mut().filter(|_| self.tells_time) else { return Ok(()) };
+        let Some(left) = limit.left(Instant::now()) else { return Ok(()) };
+        if left.is_zero() {
+            return Err(Failure::Timeout);
+        }
+        request.headers_mut().insert(GRPC_TIMEOUT, format_timeout(left));
+        Ok(())
     }
 }
 

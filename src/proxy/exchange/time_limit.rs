@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::plan::Timeouts;
 use crate::proxy::deadlines::Deadline;
 use crate::proxy::worker::Worker;
-use crate::upstream::BodyWatch;
+use crate::upstream::{BodyFault, BodyWatch};
 
 /// The time limits of one exchange.
 #[derive(Debug)]
@@ -40,6 +40,16 @@ impl TimeLimit {
     pub(super) fn begin_try(&mut self, whole: Option<Instant>, bound: Option<Duration>, now: Instant) {
         self.end = [whole, bound.map(|bound| now + bound)].into_iter().flatten().min();
         self.progressed(now);
+    }
+
+    /// How long until the end of the present try, where there is one.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(now))
+    }
+
+    /// What went wrong with the request's body, which an answer that broke off may owe its end to.
+    pub(super) fn body_fault(&self) -> Option<BodyFault> {
+        self.body.as_ref()?.fault()
     }
 
     /// The upstream has shown a sign of life.
