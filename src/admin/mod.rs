@@ -3,11 +3,13 @@
 //! A change asked for here goes through `control` like every other. This room decides nothing by itself.
 
 mod api;
+mod drills;
 mod observer;
 mod problem;
 mod serve;
 mod view;
 
+pub use drills::DrillView;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
 pub use view::{LatencyView, ServiceView, ServicesView, VersionView};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
-use crate::admin::{ServiceView, ServicesView, VersionView};
+use crate::admin::{DrillView, ServiceView, ServicesView, VersionView};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -87,6 +87,7 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         for version in &service.versions {
             text.push_str(&row(version));
         }
+        service.drills.iter().for_each(|drill| text.push_str(&alarm(drill)));
     }
     text
 }
@@ -103,6 +104,16 @@ fn row(version: &VersionView) -> String {
         duration(latency.p99),
         duration(latency.p999),
         version.failures_per_second,
+    )
+}
+
+/// A drill, loud enough that nobody takes it for an outage.
+fn alarm(drill: &DrillView) -> String {
+    let DrillView { name, version, share, effects, until, active, injected, .. } = drill;
+    let until = until.split_once('.').map_or(until.as_str(), |(seconds, _)| seconds);
+    format!(
+        "  !!! DRILL until {until} UTC: {share} of {version}: {} ({name}: {injected} so far, {active} now)\n",
+        effects.join(", ")
     )
 }
 

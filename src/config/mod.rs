@@ -33,7 +33,8 @@ use self::read::{Cursor, Read};
 use self::values::Period;
 use self::written::{Serin, WeightFile};
 
-/// Everything that `serin.yaml` and the weight file say, as one whole with a plan of generation 0.
+/// Everything that `serin.yaml` and the weight file say, as one whole with a plan of generation 0. What depends on the time
+/// at which that is read is said by [`Loaded::at`].
 ///
 /// # Errors
 /// Every error of both files.

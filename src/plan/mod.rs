@@ -3,19 +3,23 @@
 //! A [`Plan`] is immutable and complete: `config` builds one from the files, `control` publishes it, workers read it.
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
+mod fault;
 mod filter;
 mod query;
 mod route;
 mod service;
+mod share;
 mod split;
 mod sticky;
 
+pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use route::{
     HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
 };
 pub use service::{Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride};
+pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
 

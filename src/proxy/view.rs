@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::plan::{Plan, Service, ServiceId, Version, VersionId};
-use crate::telemetry::{Registry, VersionCell};
+use crate::telemetry::{FaultCell, Registry, VersionCell};
 use crate::upstream::{Pool, Resolver};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -14,6 +14,8 @@ pub(super) struct View {
     pub(super) plan: Arc<Plan>,
     /// By service, then by version, in the plan's order.
     services: Vec<Vec<Rc<Target>>>,
+    /// The figures of the faults, by service, then in the plan's order.
+    faults: Vec<Vec<Arc<FaultCell>>>,
 }
 
 /// One version, with this worker's connections to it and figures about it.
@@ -26,6 +28,11 @@ pub(super) struct Target {
 impl View {
     pub(super) fn target(&self, service: ServiceId, version: VersionId) -> &Rc<Target> {
         &self.services[service.index()][version.index()]
+    }
+
+    /// The figures of a service's faults; empty where it has none.
+    pub(super) fn faults(&self, service: ServiceId) -> &[Arc<FaultCell>] {
+        &self.faults[service.index()]
     }
 
     /// The view of `plan`. Connections of versions that answer where they did before are taken over from `old`; the rest
@@ -54,7 +61,13 @@ impl View {
                     .collect()
             })
             .collect();
-        let view = Self { plan, services };
+        let cells = |service: &Arc<Service>| {
+            let faults = service.faults.iter();
+            faults
+                .map(|fault| registry.fault(&service.name, &service.version(fault.version).name, &fault.name))
+                .collect()
+        };
+        let view = Self { faults: plan.services.iter().map(cells).collect(), plan, services };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

@@ -30,6 +30,19 @@ pub struct WeightShare {
     pub share: f64,
 }
 
+/// When a fault of a drill that is in force ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultEnd {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// The fault's name.
+    pub fault: Arc<str>,
+    /// When it stops by itself.
+    pub until: SystemTime,
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -41,6 +54,7 @@ pub(super) struct ControlState {
     pub(super) reloads: BTreeMap<String, [u64; ReloadResult::ALL.len()]>,
     pub(super) hashes: BTreeMap<String, String>,
     pub(super) effective: Option<SystemTime>,
+    pub(super) fault_ends: Vec<FaultEnd>,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -50,6 +64,11 @@ impl ControlFigures {
         let mut weights: Vec<_> = weights.into_iter().collect();
         weights.sort_by(|a, b| (&a.service, &a.version).cmp(&(&b.service, &b.version)));
         self.state().weights = weights;
+    }
+
+    /// The faults now in force; those not among them no longer are.
+    pub fn set_fault_ends(&self, ends: Vec<FaultEnd>) {
+        self.state().fault_ends = ends;
     }
 
     /// A file (by its role or path, as operators know it) was read again.

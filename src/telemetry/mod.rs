@@ -9,12 +9,15 @@ pub mod access_log;
 mod cell;
 mod control;
 pub mod exposition;
+mod faults;
 mod labels;
 mod registry;
 mod snapshot;
 
+pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, ReloadResult, WeightShare};
+pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
+pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use labels::{Failure, Outcome, Refusal, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};

@@ -6,9 +6,11 @@ use http::{HeaderName, HeaderValue};
 
 use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
 
+use super::faults::faults;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
+use crate::config::settings::Ending;
 use crate::config::values::{Name, Protocol};
 use crate::config::written::{MAX_SERVICES, Override, Service, Sticky, Version};
 
@@ -21,6 +23,7 @@ pub(super) struct Draft {
     versions: Vec<plan::Version>,
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
+    faults: Vec<plan::Fault>,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -62,9 +65,15 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override }))
+        let Draft { name, versions, sticky, version_override, faults, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, faults }))
     }))
+}
+
+/// When the faults of all services end.
+pub(super) fn endings(services: &Services, problems: &Problems<'_>) -> Vec<Ending> {
+    let services = services.entries.iter().filter_map(|(_, service)| service.as_ref());
+    services.flat_map(|service| super::faults::endings(service, problems)).collect()
 }
 
 /// All of them, or `None`; every one is made either way, so that every error is noted.
@@ -78,12 +87,14 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, problems)))
     });
     let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
+    let faults = faults(service, version_names(service).as_deref(), problems);
     Some(Draft {
         name: name.0.clone(),
         spot: name.spot.clone(),
         versions: versions?,
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
+        faults: faults?,
     })
 }
 

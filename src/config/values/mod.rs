@@ -4,8 +4,10 @@ mod address;
 mod choice;
 mod duration;
 mod field;
+mod moment;
 mod name;
 mod number;
+mod percent;
 
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
@@ -14,8 +16,10 @@ pub(super) use choice::{
 };
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
+pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Share, Size};
+pub(super) use percent::Percent;
 
 use serde_json::Value;
 

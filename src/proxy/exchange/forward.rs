@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::ask::Asked;
 use super::send::{self, Outgoing};
-use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, headers, pick, upgrade};
+use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, fault, headers, pick, upgrade};
 use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
 use crate::proxy::problem::Problem;
 use crate::proxy::view::View;
@@ -57,7 +57,13 @@ impl Forward {
                 log.body(Rc::clone(watch));
             }
         }
-        let record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        let mut record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        let cells = view.faults(service);
+        if !cells.is_empty() {
+            let rng = &mut worker.rng.borrow_mut();
+            let fault = fault::choose(plan.service(service), picked.version, &parts.headers, cells, rng);
+            fault.into_iter().for_each(|fault| record.struck(fault));
+        }
 
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
@@ -86,6 +92,11 @@ impl Forward {
 
     /// Sends the request and gives the response, its body still coming.
     pub(super) async fn run(mut self) -> Response<RelayBody> {
+        if let Some(fault) = self.record.fault()
+            && let Some(blow) = fault.fall(&self.limit).await
+        {
+            return self.struck_down(blow);
+        }
         let target = self.view.target(self.service, self.version);
         let sent = self.outgoing.send(&self.worker, target, &self.limit).await;
         let checked = sent.and_then(|(response, lease)| {
@@ -116,8 +127,21 @@ impl Forward {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return upgrade::accept(&response, lease, self.record, &self.busy);
         }
+        let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
         let Self { record, limit, busy, .. } = self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
+    }
+
+    /// A drill keeps the request from its version.
+    fn struck_down(self, blow: fault::Blow) -> Response<RelayBody> {
+        match blow {
+            fault::Blow::TimedOut => self.fail(Failure::Timeout),
+            fault::Blow::Reset => fault::reset(self.record),
+            fault::Blow::Abort(abort) => {
+                let closes = self.outgoing.is_body_unread() && !self.busy.0.is_h2.get();
+                fault::abort(abort, self.version().header.clone(), closes, self.record, &self.busy)
+            }
+        }
     }
 
     fn fail(mut self, failure: Failure) -> Response<RelayBody> {

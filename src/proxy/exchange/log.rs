@@ -47,6 +47,7 @@ impl LogLine {
             service: None,
             version: None,
             why: None,
+            fault: None,
             outcome: "",
             duration: Duration::ZERO,
             first_byte: None,
@@ -61,6 +62,11 @@ impl LogLine {
         self.entry.service = Some(Arc::clone(&service.name));
         self.entry.version = Some(Arc::clone(&version.name));
         self.entry.why = Some(why);
+    }
+
+    /// A drill strikes the request.
+    pub(super) fn fault(&mut self, name: &Arc<str>) {
+        self.entry.fault = Some(Arc::clone(name));
     }
 
     /// The request has a body.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod fault;
 mod forward;
 mod glance;
 mod headers;
@@ -16,7 +17,6 @@ mod send;
 mod time_limit;
 mod upgrade;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -29,7 +29,7 @@ use ask::Asked;
 use forward::Forward;
 use log::LogLine;
 pub(super) use record::Record;
-use relay::RelayBody;
+use relay::{BrokenOff, RelayBody};
 use time_limit::TimeLimit;
 
 use super::client::Client;
@@ -55,7 +55,7 @@ impl Exchanges {
 
 impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
     type Response = Response<RelayBody>;
-    type Error = Infallible;
+    type Error = BrokenOff;
     type Future = Exchange;
 
     fn call(&self, request: Request<hyper::body::Incoming>) -> Exchange {
@@ -82,7 +82,7 @@ enum State {
 }
 
 impl Future for Exchange {
-    type Output = Result<Response<RelayBody>, Infallible>;
+    type Output = Result<Response<RelayBody>, BrokenOff>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { exchanges: Exchanges { worker, client }, state } = self.get_mut();
@@ -91,6 +91,9 @@ impl Future for Exchange {
             State::Answered(answer) => *answer.take().expect("polled once"),
             State::Forwarded(forwarded) => ready!(forwarded.as_mut().poll(cx)),
         };
+        if matches!(response.body(), RelayBody::Reset) {
+            return Poll::Ready(Err(BrokenOff::Drill));
+        }
         let ends = worker.draining_since().is_some() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
         if ends && !client.is_h2.get() {
             // An answer that needs no waiting is written before the connection's loop gets to say so.

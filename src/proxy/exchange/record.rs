@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, Response};
 
+use super::fault::Struck;
 use super::headers::is_grpc;
 use super::log::LogLine;
 use crate::proxy::client::Client;
@@ -24,6 +25,8 @@ pub(in crate::proxy) struct Record {
     is_grpc: bool,
     written: bool,
     log: Option<Box<LogLine>>,
+    /// There where a drill strikes it.
+    fault: Option<Box<Struck>>,
 }
 
 impl Record {
@@ -31,7 +34,20 @@ impl Record {
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
         let outcome = Outcome::Failed(Failure::ClientGone);
-        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log }
+        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log, fault: None }
+    }
+
+    /// A drill strikes the request.
+    pub(super) fn struck(&mut self, fault: Box<Struck>) {
+        if let Some(log) = &mut self.log {
+            log.fault(&fault.name);
+        }
+        self.fault = Some(fault);
+    }
+
+    /// The fault of a drill it is under.
+    pub(super) fn fault(&self) -> Option<&Struck> {
+        self.fault.as_deref()
     }
 
     /// The response's head has come.

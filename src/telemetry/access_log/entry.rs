@@ -16,7 +16,7 @@ use super::time::Rfc3339;
 /// `null` for what is absent and durations in seconds. As text:
 ///
 /// `2026-11-21T11:09:00.123456Z 10.0.0.1:5123 "GET shop.example/cart HTTP/1.1" 200 2xx checkout/new key
-/// duration=1.234ms firstByte=0.900ms in=0 out=512`, with `-` for what is absent.
+/// duration=1.234ms firstByte=0.900ms in=0 out=512 fault=-`, with `-` for what is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When the request's head came in; written in RFC 3339, UTC, to the microsecond.
@@ -39,6 +39,8 @@ pub struct Entry {
     pub version: Option<Arc<str>>,
     /// Why that version.
     pub why: Option<Why>,
+    /// The fault of a drill that struck it.
+    pub fault: Option<Arc<str>>,
     /// The label of the outcome or of the refusal.
     pub outcome: &'static str,
     /// From the request's head to the response's last byte.
@@ -65,7 +67,7 @@ impl Entry {
     fn text(&self) -> String {
         format!(
             "{time} {client} \"{method} {host}{path} {protocol:?}\" {status} {outcome} {service}/{version} {why} \
-             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out}",
+             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out} fault={fault}",
             time = Rfc3339(self.time),
             client = OrDash(self.client),
             method = OrDash(self.method.as_ref().map(|method| Escaped(method.as_str()))),
@@ -81,6 +83,7 @@ impl Entry {
             first_byte = OrDash(self.first_byte.map(Milliseconds)),
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
+            fault = OrDash(self.fault.as_deref().map(Escaped)),
         )
     }
 }
@@ -137,6 +140,7 @@ struct Json<'a> {
     service: Option<&'a str>,
     version: Option<&'a str>,
     why: Option<&'static str>,
+    fault: Option<&'a str>,
     outcome: &'static str,
     duration: f64,
     first_byte: Option<f64>,
@@ -157,6 +161,7 @@ impl<'a> From<&'a Entry> for Json<'a> {
             service: entry.service.as_deref(),
             version: entry.version.as_deref(),
             why: entry.why.map(Why::label),
+            fault: entry.fault.as_deref(),
             outcome: entry.outcome,
             duration: entry.duration.as_secs_f64(),
             first_byte: entry.first_byte.map(|waited| waited.as_secs_f64()),

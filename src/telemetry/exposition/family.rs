@@ -41,6 +41,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let control = registry.control().read();
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
+    families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_control(control));
     families.extend(of_process(registry.started()));
@@ -216,13 +217,13 @@ fn of_process(started: SystemTime) -> [Family; 3] {
     ]
 }
 
-fn unix_seconds(time: SystemTime) -> f64 {
+pub(super) fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// The labels of a series on its way to a value.
 #[derive(Clone)]
-struct Labels(Vec<(&'static str, Arc<str>)>);
+pub(super) struct Labels(Vec<(&'static str, Arc<str>)>);
 
 /// The labels every figure of a version has.
 fn names(v: &VersionSnapshot) -> Labels {
@@ -234,20 +235,20 @@ fn labelled(v: &VersionSnapshot, name: &'static str, value: &'static str) -> Lab
 }
 
 impl Labels {
-    fn one(name: &'static str, value: impl Into<Arc<str>>) -> Self {
+    pub(super) fn one(name: &'static str, value: impl Into<Arc<str>>) -> Self {
         Self(vec![(name, value.into())])
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
         self.0.push((name, value.into()));
         self
     }
 
-    fn number(self, value: f64) -> Series {
+    pub(super) fn number(self, value: f64) -> Series {
         Series { labels: self.0, value: Value::Number(value) }
     }
 
-    fn count(self, value: u64) -> Series {
+    pub(super) fn count(self, value: u64) -> Series {
         self.number(value as f64)
     }
 

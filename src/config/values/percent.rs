@@ -1,0 +1,67 @@
+//! Percentages.
+
+use serde_json::{Value, json};
+
+use crate::plan;
+
+use super::{Scalar, Wrong};
+
+/// A percentage with at most three decimals, from `MIN` thousandths of a percent to 100 %.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Percent<const MIN: u32>(pub(in crate::config) plan::Share);
+
+impl<const MIN: u32> Scalar for Percent<MIN> {
+    fn expected() -> String {
+        let least = plan::Share::from_thousandths(MIN);
+        format!("a percentage such as `10%` or `0.5%`, from {least} to 100% with at most 3 decimals")
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3})?%$" })
+    }
+
+    fn from_text(text: &str) -> Result<Self, Wrong> {
+        let wrong = || Wrong::new("not a percentage");
+        let number = text.strip_suffix('%').ok_or_else(wrong)?;
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        let are_digits = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !are_digits(whole) || !are_digits(decimals) {
+            return Err(wrong());
+        }
+        let thousandths: u32 = format!("{whole}{decimals:0<3}").parse().map_err(|_| wrong())?;
+        if (MIN..=100_000).contains(&thousandths) {
+            Ok(Self(plan::Share::from_thousandths(thousandths)))
+        } else {
+            Err(Wrong::new("out of range"))
+        }
+    }
+
+    fn from_integer(number: i128) -> Result<Self, Wrong> {
+        Err(no_unit(number))
+    }
+
+    fn from_float(number: f64) -> Result<Self, Wrong> {
+        Err(no_unit(number))
+    }
+}
+
+fn no_unit(number: impl std::fmt::Display) -> Wrong {
+    Wrong::new("a percentage needs its sign").help(format!("write `{number}%`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_read_to_the_thousandth() {
+        let read = |text: &str| Percent::<1>::from_text(text).ok().map(|percent| percent.0.to_string());
+        for good in ["10%", "0.5%", "100%", "0.001%", "12.345%"] {
+            assert_eq!(read(good).as_deref(), Some(good));
+        }
+        for bad in ["", "%", "10", "0%", "100.001%", "0.0001%", "-1%", "+1%", "1e1%", "10 %", ".5%", "5.%", "1000%"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert!(Percent::<0>::from_text("0%").is_ok_and(|percent| percent.0 == plan::Share::NONE));
+    }
+}
