@@ -2,9 +2,9 @@
 
 use super::read::{At, List, Named, written};
 use super::values::{
-    Bind, Cidr, Count, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod, LogFormat, MatchType, Moment,
-    Name, PathMatchType, PathModifierType, Percent, Period, Protocol, RedirectStatus, Scheme, Share, Size, Text,
-    Timeout, Upstream, Yes,
+    Bind, Cidr, Count, FieldName, FieldValue, FilePath, FilterType, FollowSource, Hostname, HttpMethod, LogFormat,
+    MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, Protocol, RedirectStatus, Scheme, Share,
+    Size, Text, Timeout, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
@@ -139,6 +139,10 @@ written! {
         optional "weights" weights: Weights,
         /// Lets chosen clients pick a version by a header. Without it nobody can.
         optional "override" version_override: Override,
+        /// Follow the version that a trusted peer's W3C `baggage` names in `serin.<service>=<version>`, and announce the own version there. Default: baggage is left alone.
+        optional "follow" follow: At<FollowSource>,
+        /// Address ranges of peers whose `serin.` entries are followed; those of all others are removed. `[]` announces only. Default: `forwarded.trust`.
+        optional "followFrom" follow_from: List<At<Cidr>, 0, 256>,
         /// Faults put into requests of a version, for drills; of those that strike a request, the first counts. Default: none.
         optional "faults" faults: List<Fault, 0, 16>,
     }

@@ -3,6 +3,7 @@
 //! A [`Plan`] is immutable and complete: `config` builds one from the files, `control` publishes it, workers read it.
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
+mod baggage;
 mod fault;
 mod filter;
 mod query;
@@ -12,6 +13,7 @@ mod share;
 mod split;
 mod sticky;
 
+pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use route::{

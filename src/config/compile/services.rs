@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
+use crate::plan::{self, Follow, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
 
 use super::faults::faults;
 use super::weights::{version_names, weights_of_service, whole};
@@ -23,6 +23,7 @@ pub(super) struct Draft {
     versions: Vec<plan::Version>,
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
+    follow: Option<Follow>,
     faults: Vec<plan::Fault>,
 }
 
@@ -65,8 +66,8 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, faults, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, faults }))
+        let Draft { name, versions, sticky, version_override, follow, faults, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, follow, faults }))
     }))
 }
 
@@ -94,6 +95,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         versions: versions?,
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
+        follow: follow(service, problems)?,
         faults: faults?,
     })
 }
@@ -158,6 +160,24 @@ fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource
 }
 
 const SOURCES: &str = "exactly one of: header, cookie, query, clientIp";
+
+/// The outer `None` after noting why not.
+#[expect(clippy::option_option, reason = "noted as wrong, not asked for, or how")]
+fn follow(written: &Service, problems: &mut Problems<'_>) -> Option<Option<Follow>> {
+    let from = written.follow_from.as_ref().map(|ranges| ranges.iter().map(|range| range.value.0).collect());
+    match (&written.follow, &written.follow_from) {
+        (Some(_), _) => Some(Some(Follow { from })),
+        (None, None) => Some(None),
+        (None, Some(_)) if problems.noted(&written.spot, &["follow"]) => None,
+        (None, Some(ranges)) => {
+            let spot = ranges.first().map_or(&written.spot, |range| &range.spot);
+            problems
+                .error(spot, "`followFrom` says whom to follow, but nothing is followed")
+                .expected("`follow: baggage` beside it");
+            None
+        }
+    }
+}
 
 fn version_override(written: &Override) -> VersionOverride {
     let header = written.header.as_ref().map_or(HeaderName::from_static("x-serin-version"), |header| header.0.clone());

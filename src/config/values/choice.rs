@@ -57,6 +57,8 @@ choice! {
     PathModifierType { "ReplaceFullPath" => ReplaceFullPath, "ReplacePrefixMatch" => ReplacePrefixMatch, }
     /// The scheme of a redirect.
     Scheme { "http" => Http, "https" => Https, }
+    /// Where the version that is followed is named.
+    FollowSource { "baggage" => Baggage, }
     /// How an access log line is written.
     LogFormat { "json" => Json, "text" => Text, }
 }

@@ -12,7 +12,7 @@ mod percent;
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    FilterType, LogFormat, MatchType, PathMatchType, PathModifierType, Protocol, RedirectStatus, Scheme,
+    FilterType, FollowSource, LogFormat, MatchType, PathMatchType, PathModifierType, Protocol, RedirectStatus, Scheme,
 };
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};

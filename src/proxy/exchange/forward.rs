@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::ask::Asked;
 use super::send::{self, Outgoing};
-use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, fault, headers, pick, upgrade};
+use super::{Arrival, Busy, Record, RelayBody, TimeLimit, affinity, answer, fault, headers, pick, upgrade};
 use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
 use crate::proxy::problem::Problem;
 use crate::proxy::view::View;
@@ -69,6 +69,7 @@ impl Forward {
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &parts, is_h2, upgrade.is_some());
         headers::to_upstream(&mut parts, client, plan, asked, version, upgrade.as_ref());
+        affinity::tell(&mut parts.headers, plan.service(service), version, client, plan);
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }

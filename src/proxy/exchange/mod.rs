@@ -3,6 +3,7 @@
 //! Everything up to sending is plain functions; what then has to be waited for is one small future. (Moving a request
 //! from future to future costs more than looking at it.)
 
+mod affinity;
 mod answer;
 mod ask;
 mod fault;

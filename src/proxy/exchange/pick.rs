@@ -2,6 +2,7 @@
 
 use http::request;
 
+use super::affinity;
 use crate::plan::{Plan, Service, StickyKey, VersionId};
 use crate::proxy::client::{Client, contains};
 use crate::telemetry::Why;
@@ -13,7 +14,7 @@ pub(super) struct Picked {
     pub(super) why: Why,
 }
 
-/// Picks by hand where the client may, else by the sticky key, else by lot.
+/// Picks by hand where the client may, else as the request met the service before, else by the sticky key, else by lot.
 pub(super) fn pick(
     service: &Service,
     parts: &request::Parts,
@@ -23,6 +24,9 @@ pub(super) fn pick(
 ) -> Picked {
     if let Some(version) = chosen_by_hand(service, parts, client) {
         return Picked { version, why: Why::Override };
+    }
+    if let Some(version) = affinity::follow(service, &parts.headers, client, plan) {
+        return Picked { version, why: Why::Follow };
     }
     let address = client_address(parts, client, plan);
     match StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address) {

@@ -83,7 +83,7 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, or as fallback.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, baggage it follows, or as fallback.",
             kind: Kind::Counter,
             series: versions
                 .iter()
