@@ -16,7 +16,7 @@ mod written;
 
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
-pub use settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Loaded, Settings};
+pub use settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Loaded, Settings, TracingSettings};
 pub use values::Bind;
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::plan::{Plan, ServiceId, Weight};
+use crate::plan::{Plan, ServiceId, Share, Weight};
 
 use super::problem::{Errors, Problem};
 use super::values::Bind;
@@ -72,6 +72,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// One line for every request. `None`: none.
     pub access_log: Option<AccessLogSettings>,
+    /// Spans of requests. `None`: none.
+    pub tracing: Option<TracingSettings>,
     /// The weight file, as written: relative to the folder of `serin.yaml`.
     pub weights_file: Option<PathBuf>,
     /// The flag definitions, as written; no effect yet.
@@ -85,6 +87,21 @@ pub struct Listener {
     pub name: String,
     /// Where.
     pub address: Bind,
+}
+
+/// Where spans go, and which are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracingSettings {
+    /// Host of the collector: a name, or an address without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The path that spans are posted to.
+    pub path: String,
+    /// How many of the traces that begin here are recorded.
+    pub sample: Share,
+    /// `service.name` of the spans.
+    pub service_name: String,
 }
 
 /// Where access log lines go, and how they look.

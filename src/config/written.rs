@@ -2,9 +2,9 @@
 
 use super::read::{At, List, Named, written};
 use super::values::{
-    Bind, Cidr, Count, FieldName, FieldValue, FilePath, FilterType, FollowSource, Hostname, HttpMethod, LogFormat,
-    MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, Protocol, RedirectStatus, Scheme, Share,
-    Size, Text, Timeout, Upstream, Yes,
+    Bind, Cidr, Collector, Count, FieldName, FieldValue, FilePath, FilterType, FollowSource, Hostname, HttpMethod,
+    LogFormat, MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, Protocol, RedirectStatus,
+    Scheme, Share, Size, Text, Timeout, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
@@ -47,6 +47,8 @@ written! {
         optional "forwarded" forwarded: Forwarded,
         /// One line for every request. Without it there is none.
         optional "accessLog" access_log: AccessLog,
+        /// Spans of requests, exported by OTLP. Without it there are none, and `traceparent` passes as it came.
+        optional "tracing" tracing: Tracing,
         /// Services by name, each with its versions.
         required "services" services: Named<Service, 1, MAX_SERVICES>,
         /// Which requests go to which service; the most specific match wins, as in Gateway API's `HTTPRoute`.
@@ -127,6 +129,16 @@ written! {
         required "path" path: At<FilePath>,
         /// Default: json.
         optional "format" format: At<LogFormat>,
+    }
+
+    /// Spans of requests, exported by OTLP over HTTP.
+    Tracing {
+        /// The collector's base URL, such as `http://127.0.0.1:4318`; `/v1/traces` is put after it.
+        required "otlp" otlp: At<Collector>,
+        /// How many of the traces that begin here are recorded; of all others their `traceparent` says. Default: 1%.
+        optional "sample" sample: At<Percent<0>>,
+        /// `service.name` of the spans. Default: serin.
+        optional "serviceName" service_name: At<Text>,
     }
 
     /// One service: several versions of the same thing, and how requests are shared among them.

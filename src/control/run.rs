@@ -251,6 +251,7 @@ impl<D: DataPlane> Control<D> {
             ("workers", now.workers != next.workers),
             ("admin", now.admin != next.admin),
             ("accessLog", now.access_log != next.access_log),
+            ("tracing", now.tracing != next.tracing),
         ];
         for (key, _) in fixed.iter().filter(|(_, differs)| *differs) {
             tracing::warn!(key, "this key takes effect at the next start only");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::labels::labelled;
+use super::trace::SpanFigures;
 
 labelled! {
     /// How the reload of a file ended.
@@ -55,6 +56,7 @@ pub(super) struct ControlState {
     pub(super) hashes: BTreeMap<String, String>,
     pub(super) effective: Option<SystemTime>,
     pub(super) fault_ends: Vec<FaultEnd>,
+    spans: Option<Arc<SpanFigures>>,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -92,6 +94,11 @@ impl ControlFigures {
         self.state().access_log_lost = Some(lost);
     }
 
+    /// Exports what becomes of spans.
+    pub fn watch_spans(&self, spans: Arc<SpanFigures>) {
+        self.state().spans = Some(spans);
+    }
+
     pub(super) fn read(&self) -> ControlState {
         self.state().clone()
     }
@@ -103,6 +110,11 @@ impl ControlFigures {
 }
 
 impl ControlState {
+    /// Spans the collector has, and those lost on their way to it; `None` where there is no tracing.
+    pub(super) fn spans(&self) -> Option<(u64, u64)> {
+        self.spans.as_ref().map(|spans| (spans.exported.load(Relaxed), spans.lost.load(Relaxed)))
+    }
+
     /// Access-log lines lost on their way to the file.
     pub(super) fn access_log_lost(&self) -> u64 {
         self.access_log_lost.as_ref().map_or(0, |lost| lost.load(Relaxed))

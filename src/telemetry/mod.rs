@@ -2,7 +2,7 @@
 //!
 //! Each worker writes its own cells ([`VersionCell`], [`WorkerCell`]), alone, with plain loads and stores; the
 //! [`Registry`] hands them out and adds them up when somebody reads. [`exposition`] turns what was read into Prometheus'
-//! formats, [`access_log`] writes a line per request from a thread of its own. Nothing here can block a worker, and
+//! formats, [`access_log`] writes a line per request from a thread of its own, and `otlp` exports spans ([`trace`]) from another. Nothing here can block a worker, and
 //! nothing decides anything.
 
 pub mod access_log;
@@ -11,8 +11,11 @@ mod control;
 pub mod exposition;
 mod faults;
 mod labels;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod registry;
 mod snapshot;
+pub mod trace;
 
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};

@@ -60,6 +60,8 @@ pub struct WorkerSnapshot {
     pub refusals: [u64; Refusal::ALL.len()],
     /// Access-log lines that found the queue full.
     pub access_log_dropped: u64,
+    /// Spans that found the queue full.
+    pub spans_dropped: u64,
 }
 
 impl RegistrySnapshot {

@@ -2,6 +2,7 @@
 
 mod address;
 mod choice;
+mod collector;
 mod duration;
 mod field;
 mod moment;
@@ -14,6 +15,7 @@ pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
     FilterType, FollowSource, LogFormat, MatchType, PathMatchType, PathModifierType, Protocol, RedirectStatus, Scheme,
 };
+pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
 pub(super) use moment::Moment;

@@ -43,7 +43,7 @@ impl Forward {
         asked: &Asked,
         mut parts: request::Parts,
         body: Incoming,
-        Arrival { started, mut log, busy }: Arrival,
+        Arrival { started, mut log, trace, busy }: Arrival,
     ) -> Self {
         let plan = &*view.plan;
         let client = &*busy.0;
@@ -58,6 +58,10 @@ impl Forward {
             }
         }
         let mut record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        if let Some(mut span) = trace.and_then(|trace| trace.pass_on(&mut parts.headers)) {
+            span.picked(plan.service(service), version, picked.why);
+            record.traced(span);
+        }
         let cells = view.faults(service);
         if !cells.is_empty() {
             let rng = &mut worker.rng.borrow_mut();

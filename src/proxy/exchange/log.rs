@@ -11,6 +11,7 @@ use crate::plan::{Service, Version};
 use crate::proxy::client::Client;
 use crate::proxy::worker::Worker;
 use crate::telemetry::access_log::{AccessLogSender, Entry};
+use crate::telemetry::trace::{SpanId, TraceId};
 use crate::telemetry::{Why, WorkerCell};
 use crate::upstream::BodyWatch;
 use crate::wire::PeerAddr;
@@ -48,6 +49,8 @@ impl LogLine {
             version: None,
             why: None,
             fault: None,
+            trace_id: None,
+            span_id: None,
             outcome: "",
             duration: Duration::ZERO,
             first_byte: None,
@@ -67,6 +70,12 @@ impl LogLine {
     /// A drill strikes the request.
     pub(super) fn fault(&mut self, name: &Arc<str>) {
         self.entry.fault = Some(Arc::clone(name));
+    }
+
+    /// The request belongs to a trace; `span`: what the upstream is told.
+    pub(super) fn trace(&mut self, trace: TraceId, span: Option<SpanId>) {
+        self.entry.trace_id = Some(trace);
+        self.entry.span_id = span;
     }
 
     /// The request has a body.

@@ -16,6 +16,7 @@ mod record;
 mod relay;
 mod send;
 mod time_limit;
+mod trace;
 mod upgrade;
 
 use std::future::Future;
@@ -32,6 +33,7 @@ use log::LogLine;
 pub(super) use record::Record;
 use relay::{BrokenOff, RelayBody};
 use time_limit::TimeLimit;
+use trace::Trace;
 
 use super::client::Client;
 use super::problem::Problem;
@@ -127,6 +129,7 @@ impl Drop for Busy {
 struct Arrival {
     started: Instant,
     log: Option<Box<LogLine>>,
+    trace: Option<Trace>,
     busy: Busy,
 }
 
@@ -135,7 +138,9 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let started = Instant::now();
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
-    let arrival = Arrival { started, log: LogLine::begin(worker, &busy.0, &parts), busy };
+    let mut log = LogLine::begin(worker, &busy.0, &parts);
+    let trace = trace::begin(worker, &busy.0, &parts, log.as_deref_mut());
+    let arrival = Arrival { started, log, trace, busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
     let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
@@ -170,6 +175,9 @@ fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arri
     if let Some(log) = arrival.log {
         log.unrouted(problem.status, problem.kind, arrival.started);
     }
+    if let Some(trace) = arrival.trace {
+        trace.unrouted(problem.status, problem.kind, arrival.started);
+    }
     answer::refused(&problem, &arrival.busy)
 }
 
@@ -194,6 +202,9 @@ fn redirect(
         Some((status, location)) => {
             if let Some(log) = arrival.log {
                 log.unrouted(status, "redirect", arrival.started);
+            }
+            if let Some(trace) = arrival.trace {
+                trace.unrouted(status, "redirect", arrival.started);
             }
             answer::redirect(status, location, &arrival.busy)
         }

@@ -8,6 +8,7 @@ use http::{HeaderMap, Response};
 use super::fault::Struck;
 use super::headers::is_grpc;
 use super::log::LogLine;
+use super::trace::SpanLine;
 use crate::proxy::client::Client;
 use crate::proxy::view::Target;
 use crate::telemetry::{Failure, Outcome, Why};
@@ -27,6 +28,8 @@ pub(in crate::proxy) struct Record {
     log: Option<Box<LogLine>>,
     /// There where a drill strikes it.
     fault: Option<Box<Struck>>,
+    /// There where its trace is recorded.
+    span: Option<Box<SpanLine>>,
 }
 
 impl Record {
@@ -34,13 +37,30 @@ impl Record {
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
         let outcome = Outcome::Failed(Failure::ClientGone);
-        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log, fault: None }
+        Self {
+            target: Rc::clone(target),
+            started,
+            outcome,
+            is_grpc: false,
+            written: false,
+            log,
+            fault: None,
+            span: None,
+        }
+    }
+
+    /// Its trace is recorded.
+    pub(super) fn traced(&mut self, span: Box<SpanLine>) {
+        self.span = Some(span);
     }
 
     /// A drill strikes the request.
     pub(super) fn struck(&mut self, fault: Box<Struck>) {
         if let Some(log) = &mut self.log {
             log.fault(&fault.name);
+        }
+        if let Some(span) = &mut self.span {
+            span.fault(&fault.name);
         }
         self.fault = Some(fault);
     }
@@ -62,6 +82,9 @@ impl Record {
         }
         if let Some(log) = &mut self.log {
             log.head(response.status(), nanos);
+        }
+        if let Some(span) = &mut self.span {
+            span.head(response.status(), nanos);
         }
     }
 
@@ -93,8 +116,12 @@ impl Record {
 
     /// serin answers in the version's place.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
+        let nanos = nanos_between(self.started, Instant::now());
         if let Some(log) = &mut self.log {
-            log.head(status, nanos_between(self.started, Instant::now()));
+            log.head(status, nanos);
+        }
+        if let Some(span) = &mut self.span {
+            span.head(status, nanos);
         }
     }
 
@@ -123,6 +150,9 @@ impl Record {
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), nanos);
+        }
+        if let Some(span) = self.span.take() {
+            span.finish(outcome, nanos);
         }
     }
 }

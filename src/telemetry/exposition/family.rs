@@ -43,6 +43,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
     families.extend(of_workers(&snapshot, &control));
+    families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(of_control(control));
     families.extend(of_process(registry.started()));
     families.retain(|family| !family.series.is_empty());
@@ -223,7 +224,7 @@ pub(super) fn unix_seconds(time: SystemTime) -> f64 {
 
 /// The labels of a series on its way to a value.
 #[derive(Clone)]
-pub(super) struct Labels(Vec<(&'static str, Arc<str>)>);
+pub(super) struct Labels(pub(super) Vec<(&'static str, Arc<str>)>);
 
 /// The labels every figure of a version has.
 fn names(v: &VersionSnapshot) -> Labels {

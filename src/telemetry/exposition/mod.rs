@@ -7,6 +7,7 @@ mod faults;
 mod negotiate;
 mod process;
 mod protobuf;
+mod spans;
 mod text;
 
 pub use negotiate::{Format, negotiate};
