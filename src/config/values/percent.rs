@@ -37,16 +37,17 @@ impl<const MIN: u32> Scalar for Percent<MIN> {
     }
 
     fn from_integer(number: i128) -> Result<Self, Wrong> {
-        Err(no_unit(number))
+        Err(no_sign().help(format!("write `{number}%`")))
     }
 
-    fn from_float(number: f64) -> Result<Self, Wrong> {
-        Err(no_unit(number))
+    fn from_float(_number: f64) -> Result<Self, Wrong> {
+        // Whether this is a percentage or a fraction of one only its writer knows.
+        Err(no_sign().help("one in a hundred is `1%`"))
     }
 }
 
-fn no_unit(number: impl std::fmt::Display) -> Wrong {
-    Wrong::new("a percentage needs its sign").help(format!("write `{number}%`"))
+fn no_sign() -> Wrong {
+    Wrong::new("a percentage needs its sign")
 }
 
 #[cfg(test)]

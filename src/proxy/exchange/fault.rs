@@ -41,7 +41,7 @@ pub(super) struct Struck {
 }
 
 /// Why a request under a fault does not reach its version.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Blow {
     /// A time limit passed while it waited.
     TimedOut,
@@ -112,21 +112,19 @@ impl Struck {
     fn answer(&self, abort: Abort, version: HeaderValue) -> (Response<()>, String) {
         let mut response = Response::new(());
         let problem = Problem { status: abort.http(), kind: "fault", detail: DETAIL };
-        let body = match &self.grpc {
-            Some(kind) => {
-                *response.status_mut() = StatusCode::OK;
-                let headers = response.headers_mut();
-                headers.insert(header::CONTENT_TYPE, kind.clone());
-                headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(abort.grpc())));
-                headers.insert(GRPC_MESSAGE, HeaderValue::from_static(DETAIL));
-                String::new()
-            }
-            None => {
-                *response.status_mut() = problem.status;
-                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));
-                problem.body()
-            }
-        };
+        let mut body = String::new();
+        if let Some(kind) = &self.grpc {
+            *response.status_mut() = StatusCode::OK;
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, kind.clone());
+            headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(abort.grpc())));
+            headers.insert(GRPC_MESSAGE, HeaderValue::from_static(DETAIL));
+        } else {
+            *response.status_mut() = problem.status;
+            let kind = HeaderValue::from_static(Problem::CONTENT_TYPE);
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            body = problem.body();
+        }
         let headers = response.headers_mut();
         headers.insert(X_SERIN_ERROR, problem.kind_header());
         headers.insert(X_SERIN_FAULT, self.header.clone());

@@ -65,8 +65,9 @@ impl Forward {
         let cells = view.faults(service);
         if !cells.is_empty() {
             let rng = &mut worker.rng.borrow_mut();
-            let fault = fault::choose(plan.service(service), picked.version, &parts.headers, cells, rng);
-            fault.into_iter().for_each(|fault| record.struck(fault));
+            if let Some(fault) = fault::choose(plan.service(service), picked.version, &parts.headers, cells, rng) {
+                record.struck(fault);
+            }
         }
 
         let is_h2 = client.is_h2.get();

@@ -58,7 +58,9 @@ pub(super) fn begin(
     let parent = incoming(&parts.headers);
     let context = match parent {
         Some(parent) if !parent.is_sampled() => {
-            log.into_iter().for_each(|log| log.trace(parent.trace, None));
+            if let Some(log) = log {
+                log.trace(parent.trace, None);
+            }
             return None;
         }
         Some(parent) => parent.child(SpanId::from_random(worker.rng.borrow_mut().u64(..))),
@@ -68,7 +70,9 @@ pub(super) fn begin(
             TraceContext::root(trace, SpanId::from_random(rng.u64(..)), tracer.samples(trace))
         }
     };
-    log.into_iter().for_each(|log| log.trace(context.trace, Some(context.span)));
+    if let Some(log) = log {
+        log.trace(context.trace, Some(context.span));
+    }
     let span = context.is_sampled().then(|| {
         let span = span(context, parent, client, parts);
         Box::new(SpanLine { span, tracer: tracer.clone(), cell: Arc::clone(&worker.cell) })
