@@ -8,10 +8,8 @@ mod address;
 mod body;
 mod h1;
 mod h2;
-mod io;
 mod lease;
 mod pool;
-mod quiet;
 mod resolve;
 
 pub use address::Endpoint;

@@ -1,11 +1,9 @@
 //! The addresses of one version and this worker's connections to them.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::address::{Endpoint, Target};
@@ -132,7 +130,7 @@ impl Pool {
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
         } else {
-            if let Some(kept) = poll_fn(|cx| Poll::Ready(self.take_idle(endpoint, cx))).await {
+            if let Some(kept) = self.take_idle(endpoint) {
                 return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
             }
             H1::open(&endpoint.target, &self.settings)
@@ -150,11 +148,11 @@ impl Pool {
     }
 
     /// The connection used last that is still good; those that are not are closed on the way.
-    fn take_idle(&self, endpoint: &Endpoint, cx: &mut Context<'_>) -> Option<Box<H1>> {
+    fn take_idle(&self, endpoint: &Endpoint) -> Option<Box<H1>> {
         let mut idle = endpoint.idle.borrow_mut();
         while let Some(mut kept) = idle.pop() {
             self.cell.connection_idle(-1);
-            if kept.poll_usable(cx) {
+            if kept.is_usable() {
                 return Some(kept);
             }
             self.cell.connection_closed();
@@ -167,9 +165,7 @@ impl Pool {
     pub(super) fn put(&self, endpoint: &Endpoint, mut connection: Box<H1>) {
         let mut idle = endpoint.idle.borrow_mut();
         let wanted = !self.retired.get() && !endpoint.gone.get() && idle.len() < self.settings.idle_connections;
-        // hyper may need one more look to see that the exchange is over.
-        let mut no_one = Context::from_waker(Waker::noop());
-        if !wanted || !(connection.is_ready() || connection.poll_usable(&mut no_one)) {
+        if !wanted || !connection.put_away() {
             self.cell.connection_closed();
             return;
         }
@@ -181,10 +177,9 @@ impl Pool {
     /// Closes connections that were unused for too long or that the upstream has closed.
     pub fn reap(&self, now: Instant) {
         let limit = self.settings.idle_timeout;
-        let mut cx = Context::from_waker(Waker::noop());
         for endpoint in self.endpoints.borrow().iter() {
             endpoint.idle.borrow_mut().retain_mut(|kept| {
-                let keep = now.saturating_duration_since(kept.idle_since) < limit && kept.poll_usable(&mut cx);
+                let keep = now.saturating_duration_since(kept.idle_since) < limit && kept.is_usable();
                 if !keep {
                     self.cell.connection_idle(-1);
                     self.cell.connection_closed();
