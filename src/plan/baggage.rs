@@ -85,8 +85,9 @@ fn named_service(entry: &[u8]) -> Option<&[u8]> {
 
 /// Whether the value of an entry, its percent-encoding taken off, is `name`. Properties do not matter.
 fn names(entry: &[u8], name: &str) -> bool {
-    let Some(equals) = entry.iter().position(|byte| *byte == b'=') else { return false };
-    let value = entry[equals + 1..].split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let pair = entry.split(|byte| *byte == b';').next().unwrap_or_default();
+    let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { return false };
+    let value = pair[equals + 1..].trim_ascii();
     let (mut value, mut name) = (value, name.as_bytes());
     while let Some((expected, later)) = name.split_first() {
         let (byte, rest) = match value {

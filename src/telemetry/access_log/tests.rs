@@ -116,7 +116,7 @@ proptest! {
         let (json, text) = (line(&entry, Format::Json), line(&entry, Format::Text));
         prop_assert_eq!(json.find('\n'), Some(json.len() - 1));
         prop_assert_eq!(text.find(char::is_control), Some(text.len() - 1));
-        prop_assert_eq!(text.split(' ').count(), 13, "spaces only separate: {}", text);
+        prop_assert_eq!(text.split(' ').count(), 16, "spaces only separate: {}", text);
         let value: Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(value["path"].as_str(), Some(path.as_str()));
         prop_assert_eq!(value["host"].as_str(), Some(host.as_str()));
