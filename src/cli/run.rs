@@ -242,7 +242,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     };
     drop(access_log);
-    drop(spans);
+    if let Some(spans) = spans {
+        spans.finish();
+    }
     tracing::info!("stopped");
     Ok(ended)
 }

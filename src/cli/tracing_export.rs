@@ -7,7 +7,7 @@ use crate::config::TracingSettings;
 use crate::telemetry::otlp::{Exporter, Exporting};
 use crate::telemetry::trace::Tracer;
 
-/// A running exporter of spans. Dropping it sends what is queued.
+/// A running exporter of spans.
 #[derive(Debug)]
 pub(super) struct Spans(#[cfg(feature = "otlp")] Exporter, #[cfg(not(feature = "otlp"))] std::convert::Infallible);
 
@@ -21,6 +21,11 @@ impl Spans {
     pub(super) fn tracer(&self) -> Tracer {
         self.0.tracer()
     }
+
+    /// Sends what is queued.
+    pub(super) fn finish(self) {
+        drop(self.0);
+    }
 }
 
 #[cfg(not(feature = "otlp"))]
@@ -31,6 +36,10 @@ impl Spans {
     }
 
     pub(super) fn tracer(&self) -> Tracer {
+        match self.0 {}
+    }
+
+    pub(super) fn finish(self) {
         match self.0 {}
     }
 }
