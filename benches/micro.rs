@@ -89,6 +89,7 @@ fn route_for(host: Option<HostPattern>, matches: Vec<RouteMatch>) -> Route {
         filters: Vec::new(),
         service: None,
         timeouts: Timeouts::default(),
+        retry: None,
     }
 }
 

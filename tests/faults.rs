@@ -1,280 +1,165 @@
-//! Drills: what a fault does to the requests of its version, and that nobody can take it for an outage.
+//! What upstreams do in bad times, and that no client ever gets a wrong answer for it: with retries and without.
 
 #![allow(clippy::float_cmp, reason = "counts are whole numbers")]
 
 mod support;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::{HeaderValue, Request};
-use serde_json::Value;
-use serin::telemetry::Rfc3339;
-use support::client::{Raw, get};
-use support::load::{await_metric, said, shop};
-use support::serin::{Serin, command};
+use support::client::{self, Raw};
+use support::eventually;
+use support::faulty::{closing, half_head, in_turn, ok, silent};
+use support::load::{Load, ask, await_metric, shop};
+use support::serin::Serin;
+use support::sidecar;
 use support::upstream::Upstream;
-use support::{eventually, frames, h2};
 
-fn from_now(seconds: u64) -> String {
-    Rfc3339(SystemTime::now() + Duration::from_secs(seconds)).to_string()
-}
+const RETRY: &str = "    retry: { codes: [500, 502, 503], attempts: 2, backoff: 1ms }\n";
 
-/// A serin whose every request goes to `new`, with one fault named `drill`.
-fn start(upstreams: &[Upstream; 2], fault: &str) -> Serin {
-    start_until(upstreams, fault, &from_now(3600), "")
-}
-
-fn start_until(upstreams: &[Upstream; 2], fault: &str, until: &str, top: &str) -> Serin {
-    let service = format!(
-        "    weights: {{ new: 1 }}\n    override: {{ from: [ 127.0.0.0/8 ] }}\n    faults:\n      - {{ name: drill, version: \
-         new, {fault}, until: {until} }}\n"
-    );
-    Serin::new(&shop(&[("old", &upstreams[0]), ("new", &upstreams[1])], &service, top))
-}
-
-fn two() -> [Upstream; 2] {
-    [Upstream::named("old"), Upstream::named("new")]
+fn before(upstream: &Upstream, route: &str) -> Serin {
+    sidecar::before_with(&upstream.url(), "", route)
 }
 
 #[test]
-fn an_abort_answers_in_the_versions_place_and_counts_as_its_failure() {
-    let upstreams = two();
-    let log = "accessLog: { path: FOLDER/access.log }\n";
-    let serin = start_until(&upstreams, "share: 100%, abort: { status: 503 }", &from_now(3600), log);
-    let answer = get(serin.web(), "/", "");
-    assert_eq!(answer.status, 503);
-    assert_eq!(answer.header("x-serin-error"), Some("fault"));
-    assert_eq!(answer.header("x-serin-fault"), Some("drill"));
-    assert_eq!(answer.header("x-serin-version"), Some("new"));
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
-    assert_eq!(upstreams[1].accepted(), 0, "the version never sees it");
-    await_metric(&serin, "serin_requests_total", &["version=\"new\"", "code=\"5xx\""], 1.0);
-    let of_drill = ["service=\"shop\"", "version=\"new\"", "fault=\"drill\""];
-    assert_eq!(serin.metric("serin_faults_injected_total", &[&of_drill[..], &["kind=\"abort\""]].concat()), 1.0);
-    assert_eq!(serin.metric("serin_faults_injected_total", &["kind=\"delay\""]), 0.0);
-    await_metric(&serin, "serin_faults_active", &of_drill, 0.0);
-    assert!(serin.metric("serin_fault_end_timestamp_seconds", &of_drill) > 1.7e9);
-    let line = eventually("a line in the log", || {
-        std::fs::read_to_string(serin.path("access.log")).ok().filter(|text| text.ends_with('\n'))
-    });
-    let line: Value = serde_json::from_str(&line).expect("JSON");
-    assert_eq!((&line["fault"], &line["status"]), (&"drill".into(), &503.into()));
-}
-
-#[test]
-fn other_versions_are_left_alone() {
-    let upstreams = two();
-    let serin = start(&upstreams, "share: 100%, abort: { status: 500 }");
-    let answer = get(serin.web(), "/", "x-serin-version: old\r\n");
-    assert_eq!((answer.status, answer.header("x-serin-fault")), (200, None));
-    assert_eq!(get(serin.web(), "/", "").status, 500);
-}
-
-#[test]
-fn a_share_hurts_some_and_a_header_hurts_those_that_ask_for_it() {
-    let upstreams = two();
-    let serin = start(&upstreams, "header: { name: x-drill, value: \"1\" }, abort: { grpcStatus: 14 }");
-    assert_eq!(get(serin.web(), "/", "").status, 200);
-    assert_eq!(get(serin.web(), "/", "x-drill: 2\r\n").status, 200);
-    assert_eq!(get(serin.web(), "/", "x-drill: 1\r\n").status, 503, "a gRPC status in the words of HTTP");
-    let serin = start(&upstreams, "share: 50%, abort: { status: 502 }");
+fn an_upstream_that_accepts_and_never_answers_costs_its_time_and_no_more() {
+    let upstream = silent();
+    let serin = before(&upstream, "    timeouts: { backendRequest: 50ms }\n");
     let mut connection = Raw::connect(serin.web());
-    let mut hurt = 0;
-    for _ in 0..400 {
-        connection.send("GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n");
-        hurt += usize::from(connection.response(false).expect("an answer on a kept connection").status == 502);
+    for _ in 0..5 {
+        let got = ask(&mut connection, "");
+        assert_eq!((got.status, got.header("x-serin-error")), (504, Some("timeout")));
     }
-    // Six deviations of 10.
-    assert!((140..260).contains(&hurt), "{hurt} of 400");
+    await_metric(&serin, "serin_requests_total", &["code=\"timeout\""], 5.0);
+    eventually("the connections to it to be closed", || (upstream.open() == 0).then_some(()));
+    assert_eq!(serin.metric("serin_requests_in_flight", &[]), 0.0);
 }
 
 #[test]
-fn a_grpc_caller_is_aborted_in_its_own_words() {
-    let upstreams = two();
-    let serin = start(&upstreams, "share: 100%, abort: { status: 503 }");
-    let answer = h2::run(async {
-        let mut client = h2::connect(serin.web()).await;
-        let request = Request::post("http://shop.example/shop.Cart/Add")
-            .header("content-type", "application/grpc+proto")
-            .header("te", "trailers")
-            .body(h2::body("ignored", None))
-            .expect("a request");
-        h2::whole(client.send_request(request).await.expect("an answer")).await.expect("whole")
-    });
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers.get("grpc-status"), Some(&HeaderValue::from_static("14")));
-    assert_eq!(answer.headers.get("content-type"), Some(&HeaderValue::from_static("application/grpc+proto")));
-    assert_eq!(answer.headers.get("x-serin-fault"), Some(&HeaderValue::from_static("drill")));
-    assert!(answer.body.is_empty());
-    await_metric(&serin, "serin_requests_total", &["code=\"UNAVAILABLE\""], 1.0);
-}
-
-#[test]
-fn a_reset_breaks_the_connection_of_an_http1_client() {
-    let upstreams = two();
-    let serin = start(&upstreams, "share: 100%, reset: true");
-    let mut connection = Raw::connect(serin.web());
-    connection.send("GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n");
-    assert!(connection.broken_end(), "a reset, not a proper end");
-    assert_eq!(upstreams[1].accepted(), 0);
-    await_metric(&serin, "serin_requests_total", &["version=\"new\"", "code=\"reset\""], 1.0);
-    assert_eq!(serin.metric("serin_faults_injected_total", &["kind=\"reset\""]), 1.0);
-    await_metric(&serin, "serin_client_connections", &[], 0.0);
-}
-
-#[test]
-fn a_reset_ends_one_stream_of_an_http2_client_and_no_other() {
-    let upstreams = two();
-    let serin = start(&upstreams, "share: 100%, header: { name: x-drill, value: \"1\" }, reset: true");
-    let mut client = frames::Frames::connect(serin.web());
-    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "shop.example")];
-    let block = h2::block(&[&fields[..], &[("x-drill", "1")]].concat());
-    client.send(frames::HEADERS, frames::END_HEADERS | frames::END_STREAM, 1, &block);
-    let reset = client.next().expect("a frame");
-    assert_eq!((reset.kind, reset.stream), (frames::RESET, 1));
-    client.get(3);
-    let answer = client.await_kind(frames::HEADERS).expect("an answer");
-    assert_eq!((answer.stream, h2::indexed_status(&answer.payload)), (3, Some(200)));
-}
-
-#[test]
-fn a_delay_comes_before_the_version_and_before_what_follows_it() {
-    let upstreams = two();
-    let serin = start(&upstreams, "share: 100%, delay: { fixed: 50ms }");
-    let started = Instant::now();
-    assert_eq!(get(serin.web(), "/", "").text(), "new");
-    assert!(started.elapsed() >= Duration::from_millis(50));
-    assert_eq!(serin.metric("serin_faults_injected_total", &["kind=\"delay\""]), 1.0);
-    let serin = start(&upstreams, "share: 100%, delay: { uniform: [50ms, 60ms] }, abort: { status: 500 }");
-    let started = Instant::now();
-    assert_eq!(get(serin.web(), "/", "").status, 500);
-    assert!(started.elapsed() >= Duration::from_millis(50));
-    for kind in ["delay", "abort"] {
-        assert_eq!(serin.metric("serin_faults_injected_total", &[&format!("kind=\"{kind}\"")]), 1.0);
+fn a_response_that_breaks_off_is_never_whole_and_never_begun_anew() {
+    for framing in ["content-length: 10\r\n\r\nhalf ", "transfer-encoding: chunked\r\n\r\n5\r\nhalf \r\n"] {
+        let upstream = Upstream::scripted(move |connection| {
+            connection.request();
+            connection.send(format!("HTTP/1.1 200 OK\r\n{framing}"));
+            connection.await_arrival();
+        });
+        let serin = before(&upstream, RETRY);
+        let mut client = Raw::connect(serin.web());
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        assert!(client.response(false).is_none(), "it ends before it is whole");
+        assert_eq!(upstream.requests().len(), 1, "the client had some of it already");
+        await_metric(&serin, "serin_requests_total", &["code=\"truncated\""], 1.0);
+        assert_eq!(serin.metric("serin_retries_total", &[]), 0.0);
     }
 }
 
 #[test]
-fn a_delay_past_the_routes_time_limit_is_a_timeout_like_any_other() {
-    let upstreams = two();
-    let config = shop(
-        &[("old", &upstreams[0]), ("new", &upstreams[1])],
-        &format!(
-            "    weights: {{ new: 1 }}\n    faults: [ {{ name: drill, version: new, share: 100%, delay: {{ fixed: 5m }}, \
-             until: {} }} ]\n",
-            from_now(3600)
-        ),
-        "",
-    );
-    let serin = Serin::new(&format!("{config}    timeouts: {{ request: 50ms }}\n"));
-    let answer = get(serin.web(), "/", "");
-    assert_eq!((answer.status, answer.header("x-serin-error")), (504, Some("timeout")));
-    assert_eq!(upstreams[1].accepted(), 0);
-    await_metric(&serin, "serin_requests_total", &["version=\"new\"", "code=\"timeout\""], 1.0);
+fn a_reset_in_the_middle_of_a_response_is_passed_on_as_one() {
+    let upstream = Upstream::scripted(|connection| {
+        connection.request();
+        connection.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ");
+        connection.await_arrival();
+        let _ = socket2::SockRef::from(&connection.stream).set_linger(Some(std::time::Duration::ZERO));
+    });
+    let serin = before(&upstream, RETRY);
+    let mut client = Raw::connect(serin.web());
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert!(client.response(false).is_none(), "it ends before it is whole");
+    assert_eq!(upstream.requests().len(), 1);
 }
 
 #[test]
-fn a_slow_body_arrives_whole_at_its_rate() {
-    let text = "0123456789".repeat(300);
-    let chunked =
-        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{text}\r\n0\r\n\r\n", text.len());
-    for upstream in [Upstream::named(&text), Upstream::answering(chunked)] {
-        let upstreams = [Upstream::named("old"), upstream];
-        let serin = start(&upstreams, "share: 100%, slowBody: { bytesPerSecond: 10000 }");
-        let mut connection = Raw::connect(serin.web());
-        for round in 1..=2 {
-            let started = Instant::now();
-            connection.send("GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n");
-            let answer = connection.response(false).expect("an answer");
-            assert_eq!(answer.text(), text);
-            assert!(started.elapsed() >= Duration::from_millis(299), "{:?}", started.elapsed());
-            await_metric(&serin, "serin_faults_injected_total", &["kind=\"slowBody\""], f64::from(round));
+fn half_a_head_is_no_answer_and_may_be_asked_for_again() {
+    let upstream = half_head();
+    let serin = before(&upstream, "");
+    let got = client::get(serin.web(), "/", "");
+    assert_eq!((got.status, got.header("x-serin-error")), (502, Some("protocol")));
+    let upstream = Upstream::scripted({
+        let asked = AtomicUsize::new(0);
+        move |connection| {
+            connection.request();
+            if asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                connection.send("HTTP/1.1 200 OK\r\ncontent-le");
+                return;
+            }
+            connection.send(ok("whole"));
+            connection.await_close();
         }
-        await_metric(&serin, "serin_requests_total", &["code=\"2xx\""], 2.0);
-        await_metric(&serin, "serin_faults_active", &[], 0.0);
-        assert_eq!(upstreams[1].accepted(), 1, "the upstream's connection is kept");
+    });
+    let serin = before(&upstream, RETRY);
+    assert_eq!(client::get(serin.web(), "/", "").text(), "whole");
+    await_metric(&serin, "serin_requests_total", &["code=\"protocol\""], 1.0);
+}
+
+#[test]
+fn the_second_of_two_responses_reaches_nobody() {
+    let upstream = Upstream::scripted(|connection| {
+        while connection.request().is_some() {
+            connection.send(format!("{}{}", ok("first"), ok("second")));
+        }
+    });
+    let serin = before(&upstream, RETRY);
+    let mut connection = Raw::connect(serin.web());
+    for _ in 0..50 {
+        assert_eq!(ask(&mut connection, "").text(), "first");
+    }
+    assert_eq!(upstream.requests().len(), 50);
+    // Also where the first is one that nobody wanted.
+    let upstream = Upstream::scripted(|connection| {
+        while connection.request().is_some() {
+            connection.send(format!("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n{}", ok("second")));
+        }
+    });
+    let serin = before(&upstream, RETRY);
+    let mut connection = Raw::connect(serin.web());
+    for _ in 0..10 {
+        assert_eq!(ask(&mut connection, "").status, 503);
+    }
+    assert_eq!(upstream.requests().len(), 30);
+}
+
+#[test]
+fn an_upstream_may_close_as_the_next_request_comes() {
+    // It reads the request that it closes on: only the client of a POST may see that.
+    let upstream = Upstream::scripted(|connection| {
+        for _ in 0..3 {
+            if connection.request().is_none() {
+                return;
+            }
+            connection.send(ok("only"));
+        }
+        connection.request();
+    });
+    let serin = Serin::new(&(shop(&[("only", &upstream)], "", "retryBudget: { percent: 100 }\n") + RETRY));
+    let load = Load::start(serin.web(), 4);
+    load.await_more(1000);
+    let tally = load.stop();
+    assert_eq!((tally.failed(), tally.broken), (0, 0), "{tally:?}");
+}
+
+#[test]
+fn every_kind_of_trouble_ends_well_where_the_next_try_does() {
+    for trouble in ["", "HTTP/1.1 200 OK\r\nbro ken: 1\r\n\r\n", "junk\r\n\r\n", "HTTP/1.1 502 Bad\r\n\r\n"] {
+        let upstream = in_turn(vec![trouble.to_owned(), ok("well")]);
+        let serin = before(&upstream, RETRY);
+        assert_eq!(client::get(serin.web(), "/", "").text(), "well", "{trouble:?}");
+        assert_eq!(upstream.requests().len(), 2, "{trouble:?}");
     }
 }
 
 #[test]
-fn no_more_requests_than_allowed_are_under_a_fault_at_one_time() {
-    let upstreams = two();
-    let serin = start(&upstreams, "share: 100%, delay: { fixed: 5m }, maxConcurrent: 1");
-    let mut held = Raw::connect(serin.web());
-    held.send("GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n");
-    await_metric(&serin, "serin_faults_active", &[], 1.0);
-    for _ in 0..3 {
-        assert_eq!(get(serin.web(), "/", "").text(), "new");
-    }
-    assert_eq!(serin.metric("serin_faults_capped_total", &["fault=\"drill\""]), 3.0);
-    drop(held);
-    eventually("the place to be free", || (serin.metric("serin_faults_active", &[]) == 0.0).then_some(()));
-    assert_eq!(serin.metric("serin_faults_injected_total", &[]), 1.0);
-}
-
-#[test]
-fn a_drill_is_seen_in_status_and_api_and_said_aloud() {
-    let upstreams = two();
-    let until = "2 hours from now";
-    let end = from_now(7200);
-    let serin = start_until(&upstreams, "share: 12.5%, delay: { fixed: 100ms }, abort: { status: 503 }", &end, "");
-    said(&serin, "a drill is on");
-    let body = serin.ask("GET", "/api/v1/services/shop", "").text();
-    let view: Value = serde_json::from_str(&body).expect("JSON");
-    let drill = &view["drills"][0];
-    assert_eq!((&drill["name"], &drill["version"], &drill["share"]), (&"drill".into(), &"new".into(), &"12.5%".into()));
-    assert_eq!(drill["effects"], serde_json::json!(["delay 100ms", "abort 503"]));
-    let second = end.split_once('.').expect("a fraction").0;
-    assert_eq!(drill["until"], format!("{second}.000000Z"), "{until}");
-    let status = command(&["--admin", &serin.admin_url(), "status"]);
-    let shown = String::from_utf8(status.stdout).expect("text");
-    let line = format!("!!! DRILL until {second} UTC: 12.5% of new: delay 100ms, abort 503 (drill: 0 so far, 0 now)");
-    assert!(shown.contains(&line), "{shown}");
-}
-
-#[test]
-fn a_drill_ends_by_itself_without_a_reload() {
-    let upstreams = two();
-    // The time is cut to the second: two are one at least.
-    let serin = start_until(&upstreams, "share: 100%, abort: { status: 503 }", &from_now(3), "");
-    assert_eq!(get(serin.web(), "/", "").status, 503);
-    eventually("the drill to end", || (get(serin.web(), "/", "").status == 200).then_some(()));
-    said(&serin, "a drill is over");
-    assert_eq!(serin.metric("serin_config_reload_total", &[]), 0.0);
-    let metrics = serin.ask("GET", "/metrics", "").text();
-    assert!(!metrics.contains("serin_fault_end_timestamp_seconds"), "{metrics}");
-    let body = serin.ask("GET", "/api/v1/services/shop", "").text();
-    assert!(!body.contains("drills"), "{body}");
-}
-
-#[test]
-fn a_drill_whose_end_has_passed_is_warned_of_and_does_nothing() {
-    let upstreams = two();
-    let serin = start_until(&upstreams, "share: 100%, abort: { status: 503 }", "2020-01-01T00:00:00Z", "");
-    assert_eq!(get(serin.web(), "/", "").text(), "new");
-    said(&serin, "this time has passed: the fault does nothing");
-    assert!(!serin.stderr().contains("a drill is on"), "{}", serin.stderr());
-}
-
-#[test]
-fn a_drill_that_would_last_longer_than_a_day_is_refused() {
-    let upstreams = two();
-    let config = |until: &str| {
-        shop(
-            &[("new", &upstreams[1])],
-            &format!("    faults: [ {{ name: drill, version: new, share: 1%, reset: true, until: {until} }} ]\n"),
-            "",
-        )
-    };
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("serin.yaml");
-    std::fs::write(&path, config("9999-01-01T00:00:00Z")).expect("a file");
-    let path = path.display().to_string();
-    for command_line in [["check", "--config", &path], ["run", "--config", &path]] {
-        let refused = command(&command_line);
-        assert_eq!(refused.status.code(), Some(2));
-        let said = String::from_utf8(refused.stderr).expect("text");
-        assert!(said.contains("services.shop.faults[0].until: more than 24 hours ahead"), "{said}");
-        assert!(said.contains("expected: a time within 24 hours"), "{said}");
-    }
+fn a_client_that_leaves_between_two_tries_ends_the_request() {
+    let upstream = closing();
+    let route = "    retry: { attempts: 10, backoff: 1m }\n";
+    let serin = sidecar::before_with(&upstream.url(), "accessLog: { path: FOLDER/access.log }", route);
+    let mut client = Raw::connect(serin.web());
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    await_metric(&serin, "serin_requests_total", &["code=\"reset\""], 1.0);
+    drop(client);
+    await_metric(&serin, "serin_requests_total", &["code=\"clientGone\""], 1.0);
+    assert_eq!((upstream.requests().len(), serin.metric("serin_requests_in_flight", &[])), (1, 0.0));
+    let line = eventually("a line", || {
+        let text = std::fs::read_to_string(serin.path("access.log")).ok()?;
+        serde_json::from_str::<serde_json::Value>(text.lines().next()?).ok()
+    });
+    assert_eq!((&line["outcome"], &line["tries"]), (&"clientGone".into(), &1.into()));
 }

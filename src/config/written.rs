@@ -2,9 +2,9 @@
 
 use super::read::{At, List, Named, written};
 use super::values::{
-    Bind, Cidr, Collector, Count, FieldName, FieldValue, FilePath, FilterType, FollowSource, Hostname, HttpMethod,
-    LogFormat, MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, Protocol, RedirectStatus,
-    Scheme, Share, Size, Text, Timeout, Upstream, Yes,
+    Bind, Cidr, Collector, Count, FallbackCause, FieldName, FieldValue, FilePath, FilterType, FollowSource, Hostname,
+    HttpMethod, LogFormat, MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, Protocol,
+    RedirectStatus, Scheme, Share, Size, Text, Timeout, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
@@ -43,6 +43,8 @@ written! {
         optional "limits" limits: Limits,
         /// How connections to upstreams are opened and kept.
         optional "upstreams" upstreams: Upstreams,
+        /// How many tries may be added to those that clients ask for, for each service and worker.
+        optional "retryBudget" retry_budget: RetryBudget,
         /// What is believed of `X-Forwarded-*` headers that come in.
         optional "forwarded" forwarded: Forwarded,
         /// One line for every request. Without it there is none.
@@ -117,6 +119,14 @@ written! {
         optional "resolveInterval" resolve_interval: At<Period>,
     }
 
+    /// How many tries may be added to those that clients ask for, for each service and worker.
+    RetryBudget {
+        /// Most retries for a hundred requests of the last ten seconds. Default: 20.
+        optional "percent" percent: At<Count<0, 100>>,
+        /// So many a second are allowed however few requests there are; it holds for fallbacks as well. Default: 3.
+        optional "minPerSecond" min_per_second: At<Count<0, 10_000>>,
+    }
+
     /// What is believed of `X-Forwarded-*` headers that come in.
     Forwarded {
         /// Address ranges of peers whose `X-Forwarded-*` headers are kept and appended to; from all others they are replaced.
@@ -151,6 +161,8 @@ written! {
         optional "weights" weights: Weights,
         /// Lets chosen clients pick a version by a header. Without it nobody can.
         optional "override" version_override: Override,
+        /// Which version answers what the others fail, where a request may be sent again. Without it none does.
+        optional "fallback" fallback: Fallback,
         /// Follow the version that a trusted peer's W3C `baggage` names in `serin.<service>=<version>`, and announce the own version there. Default: baggage is left alone.
         optional "follow" follow: At<FollowSource>,
         /// Address ranges of peers whose `serin.` entries are followed; those of all others are removed. `[]` announces only. Default: `forwarded.trust`.
@@ -237,6 +249,18 @@ written! {
         required "from" from: List<At<Cidr>, 1, 256>,
     }
 
+    /// Which version answers what the others fail: requests with an idempotent method or an `Idempotency-Key`, and those of which nothing was sent.
+    Fallback {
+        /// The version that answers.
+        required "to" to: At<Name>,
+        /// The ways to fail that it answers for. Default: all of them.
+        optional "on" on: List<At<FallbackCause>, 1, 8>,
+        /// Share of a version's requests that may fail so before all but a trickle of its requests go to `to` at once, until it recovers. Default: 20%.
+        optional "budget" budget: At<Percent<0>>,
+        /// Most bytes of a request's body that are kept for sending it again. Default: 64KiB.
+        optional "bodyBytes" body_bytes: At<Size<0, { 1 << 24 }>>,
+    }
+
     /// Which requests, what is done to them, where they go.
     Route {
         /// A name for messages, unique among routes.
@@ -251,6 +275,20 @@ written! {
         optional "service" service: At<Name>,
         /// Bounds on the exchange.
         optional "timeouts" timeouts: Timeouts,
+        /// When a request is sent to its version again: one with an idempotent method or an `Idempotency-Key`, or of which nothing was sent. Without it never.
+        optional "retry" retry: Retry,
+    }
+
+    /// When a request is sent to its version again. Failures to connect, resets and timeouts of a try are always reasons.
+    Retry {
+        /// Statuses that are reasons as well. Default: none.
+        optional "codes" codes: List<At<Count<400, 599>>, 0, 64>,
+        /// Most tries after the first. Default: 1.
+        optional "attempts" attempts: At<Count<0, 10>>,
+        /// Shortest wait before the next try; it grows up to ten times this. Default: 25ms.
+        optional "backoff" backoff: At<Period>,
+        /// Most bytes of a request's body that are kept for sending it again. Default: 64KiB.
+        optional "bodyBytes" body_bytes: At<Size<0, { 1 << 24 }>>,
     }
 
     /// One alternative: everything in it must hold.
@@ -363,5 +401,9 @@ written! {
         optional "request" request: At<Timeout>,
         /// One try at one upstream. Default: no bound.
         optional "backendRequest" backend_request: At<Timeout>,
+        /// Longest silence of the upstream, before its response or within it. Default: `responseIdleTimeout` of `upstreams`.
+        optional "idle" idle: At<Timeout>,
+        /// Longest time to open a connection; always bounded. Default: `connectTimeout` of `upstreams`.
+        optional "connect" connect: At<Period>,
     }
 }

@@ -146,7 +146,7 @@ mod tests {
             name: "drill".into(),
             header: HeaderValue::from_static("drill"),
             version: VersionId::from_index(0),
-            share: Share::from_thousandths(percent * 1000),
+            share: Share::from_hundredths(percent * 100),
             only: only.map(pair),
             delay: None,
             strike: Some(Strike::Reset),

@@ -7,6 +7,7 @@ mod baggage;
 mod fault;
 mod filter;
 mod query;
+mod retry;
 mod route;
 mod service;
 mod share;
@@ -16,6 +17,7 @@ mod sticky;
 pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
+pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use route::{
     HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
@@ -44,6 +46,8 @@ pub struct Plan {
     pub trusted: Vec<IpNet>,
     /// How upstream connections are opened and kept.
     pub upstream: UpstreamSettings,
+    /// How many tries may be added to those that clients ask for.
+    pub retry_budget: RetryBudget,
 }
 
 impl Plan {

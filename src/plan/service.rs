@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fault, Follow, KeySource, Split};
+use super::{Fallback, Fault, Follow, KeySource, Split};
 
 /// Position of a service in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +69,8 @@ pub struct Service {
     pub split: Split,
     /// Who may choose a version by hand, and how. `None`: nobody.
     pub version_override: Option<VersionOverride>,
+    /// Which version answers what the others fail. `None`: none.
+    pub fallback: Option<Fallback>,
     /// Follows versions named in baggage, and announces its own. `None`: baggage is nothing to it.
     pub follow: Option<Follow>,
     /// Faults put into requests for drills; of those that strike a request, the first counts. Nearly always empty.

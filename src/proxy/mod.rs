@@ -11,6 +11,7 @@ mod deadlines;
 mod exchange;
 mod listener;
 mod problem;
+mod retry;
 mod tunnel;
 mod view;
 mod worker;

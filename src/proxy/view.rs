@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::retry::{self, Resend};
 use crate::plan::{Plan, Service, ServiceId, Version, VersionId};
 use crate::telemetry::{FaultCell, Registry, VersionCell};
 use crate::upstream::{Pool, Resolver};
@@ -16,6 +17,8 @@ pub(super) struct View {
     services: Vec<Vec<Rc<Target>>>,
     /// The figures of the faults, by service, then in the plan's order.
     faults: Vec<Vec<Arc<FaultCell>>>,
+    /// By service, in the plan's order.
+    resends: Vec<Rc<Resend>>,
 }
 
 /// One version, with this worker's connections to it and figures about it.
@@ -33,6 +36,11 @@ impl View {
     /// The figures of a service's faults; empty where it has none.
     pub(super) fn faults(&self, service: ServiceId) -> &[Arc<FaultCell>] {
         &self.faults[service.index()]
+    }
+
+    /// What is remembered for sending a service's requests again.
+    pub(super) fn resend(&self, service: ServiceId) -> &Rc<Resend> {
+        &self.resends[service.index()]
     }
 
     /// The view of `plan`. Connections of versions that answer where they did before are taken over from `old`; the rest
@@ -60,14 +68,17 @@ impl View {
                     })
                     .collect()
             })
-            .collect();
+            .collect::<Vec<Vec<Rc<Target>>>>();
+        let known = old.map_or(&[][..], |old| &old.resends);
+        let resends = retry::of_services(&plan, known, |service, version| Arc::clone(&services[service][version].cell));
         let cells = |service: &Arc<Service>| {
             let faults = service.faults.iter();
             faults
                 .map(|fault| registry.fault(&service.name, &service.version(fault.version).name, &fault.name))
                 .collect()
         };
-        let view = Self { faults: plan.services.iter().map(cells).collect(), plan, services };
+        let faults = plan.services.iter().map(cells).collect();
+        let view = Self { plan, services, faults, resends };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

@@ -21,6 +21,6 @@ pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
-pub use labels::{Failure, Outcome, Refusal, Why};
+pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::address::{Endpoint, Target};
 use super::h1::H1;
@@ -24,6 +24,15 @@ pub struct Pool {
     names: Vec<Name>,
     /// No plan names this pool any more: connections are closed instead of kept.
     retired: Cell<bool>,
+}
+
+/// What one request wants of its connection.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// Longest time to open one; `None`: as for every request.
+    pub connect_timeout: Option<Duration>,
+    /// An address that failed the request before: another one is taken where there is one.
+    pub other_than: Option<Rc<Endpoint>>,
 }
 
 /// A DNS name and the addresses in use for it.
@@ -86,13 +95,23 @@ impl Pool {
     ///
     /// # Errors
     /// The failure of the last address tried.
-    pub async fn lease(self: &Rc<Self>, rng: &RefCell<fastrand::Rng>, h2: bool) -> Result<Lease, Failure> {
+    pub async fn lease(self: &Rc<Self>, rng: &RefCell<fastrand::Rng>, h2: bool, wish: &Wish) -> Result<Lease, Failure> {
         self.await_names().await;
         let mut tried = Vec::new();
+        let mut avoided = wish.other_than.as_ref();
+        tried.extend(avoided.cloned());
         let mut last = Failure::NoAddress;
         loop {
-            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else { return Err(last) };
-            match self.connection(&endpoint, h2).await {
+            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else {
+                // Better the address that failed before than none.
+                let Some(at) = avoided.take().and_then(|avoided| tried.iter().position(|e| Rc::ptr_eq(e, avoided)))
+                else {
+                    return Err(last);
+                };
+                tried.swap_remove(at);
+                continue;
+            };
+            match self.connection(&endpoint, h2, wish.connect_timeout).await {
                 Ok(lease) => return Ok(lease),
                 Err(failure) => {
                     self.cell.upstream_failure(failure);
@@ -119,13 +138,22 @@ impl Pool {
         }
     }
 
-    async fn connection(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Lease, Failure> {
+    /// `limit`: longest time to open one, where that is not as for every request.
+    async fn connection(
+        self: &Rc<Self>,
+        endpoint: &Rc<Endpoint>,
+        h2: bool,
+        limit: Option<Duration>,
+    ) -> Result<Lease, Failure> {
+        // Boxed, since this is kept while the connection opens.
+        let own = limit.map(|connect_timeout| Box::new(UpstreamSettings { connect_timeout, ..self.settings.clone() }));
+        let settings = own.as_deref().unwrap_or(&self.settings);
         let opened = if h2 {
             if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
                 return Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self)));
             }
             let cell = Arc::clone(&self.cell);
-            H2::open(&endpoint.target, &self.settings, move || cell.connection_closed()).await.map(|open| {
+            H2::open(&endpoint.target, settings, move || cell.connection_closed()).await.map(|open| {
                 endpoint.h2.borrow_mut().push(open.clone());
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
@@ -133,7 +161,7 @@ impl Pool {
             if let Some(kept) = self.take_idle(endpoint) {
                 return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
             }
-            H1::open(&endpoint.target, &self.settings)
+            H1::open(&endpoint.target, settings)
                 .await
                 .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
         };

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use crate::plan::{self, Follow, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
 
 use super::faults::faults;
+use super::retry::fallback;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
@@ -23,6 +24,7 @@ pub(super) struct Draft {
     versions: Vec<plan::Version>,
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
+    fallback: Option<plan::Fallback>,
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
 }
@@ -66,8 +68,8 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, follow, faults, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, follow, faults }))
+        let Draft { name, versions, sticky, version_override, fallback, follow, faults, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, fallback, follow, faults }))
     }))
 }
 
@@ -88,6 +90,8 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, problems)))
     });
     let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
+    // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
+    let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     let faults = faults(service, version_names(service).as_deref(), problems);
     Some(Draft {
         name: name.0.clone(),
@@ -95,6 +99,10 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         versions: versions?,
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
+        fallback: match fallback {
+            Some(fallback) => Some(fallback?),
+            None => None,
+        },
         follow: follow(service, problems)?,
         faults: faults?,
     })

@@ -100,7 +100,7 @@ fn access_log(written: &AccessLog) -> Option<AccessLogSettings> {
 }
 
 /// Of the traces that begin here, where nothing else is said.
-const SAMPLE: u32 = 1_000;
+const SAMPLE: u32 = 100;
 
 fn tracing(written: &Tracing, problems: &mut Problems<'_>) -> Option<TracingSettings> {
     if !cfg!(feature = "otlp") {
@@ -108,7 +108,7 @@ fn tracing(written: &Tracing, problems: &mut Problems<'_>) -> Option<TracingSett
         return None;
     }
     let Collector { host, port, path } = written.otlp.as_ref()?.value.clone();
-    let sample = written.sample.as_ref().map_or(plan::Share::from_thousandths(SAMPLE), |sample| sample.value.0);
+    let sample = written.sample.as_ref().map_or(plan::Share::from_hundredths(SAMPLE), |sample| sample.value.0);
     let service_name = written.service_name.as_ref().map_or_else(|| "serin".to_owned(), |name| name.0.clone());
     Some(TracingSettings { host, port, path, sample, service_name })
 }

@@ -13,7 +13,8 @@ mod percent;
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    FilterType, FollowSource, LogFormat, MatchType, PathMatchType, PathModifierType, Protocol, RedirectStatus, Scheme,
+    FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType, PathModifierType, Protocol,
+    RedirectStatus, Scheme,
 };
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};

@@ -12,7 +12,7 @@ fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
             None => HostPattern::Exact((*host).to_owned()),
         })
         .collect();
-    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts: Timeouts::default() }
+    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts: Timeouts::default(), retry: None }
 }
 
 fn whole(pattern: &str) -> regex::Regex {

@@ -16,9 +16,12 @@ use http_body::Frame;
 
 use super::headers::{X_SERIN_ERROR, X_SERIN_VERSION, is_grpc};
 use super::{Busy, Record, RelayBody, TimeLimit};
-use crate::plan::{Abort, Service, Strike, VersionId};
+use crate::plan::{Abort, Service, ServiceId, Strike, VersionId};
 use crate::proxy::deadlines::{Deadline, Deadlines};
 use crate::proxy::problem::Problem;
+use crate::proxy::retry::Trouble;
+use crate::proxy::view::View;
+use crate::proxy::worker::Worker;
 use crate::telemetry::{ActiveFault, Failure, FaultCell, FaultKind};
 use crate::upstream::Lease;
 use crate::wire::Broken;
@@ -26,6 +29,8 @@ use crate::wire::Broken;
 const X_SERIN_FAULT: HeaderName = HeaderName::from_static("x-serin-fault");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// gRPC's code for a service that cannot be reached.
+const GRPC_UNAVAILABLE: u8 = 14;
 const DETAIL: &str = "A drill answers in the version's place.";
 
 /// A fault that strikes one request, for as long as that takes.
@@ -51,9 +56,25 @@ pub(super) enum Blow {
     Reset,
 }
 
-/// The fault that strikes a request for `version` with these headers, if any does. `cells` are those of the service's
-/// faults, in their order.
-pub(super) fn choose(
+/// Puts a try of a request with these headers under the fault that strikes it, if any does.
+pub(super) fn strike(
+    record: &mut Record,
+    view: &View,
+    service: ServiceId,
+    version: VersionId,
+    headers: &HeaderMap,
+    worker: &Worker,
+) {
+    let cells = view.faults(service);
+    if !cells.is_empty()
+        && let Some(fault) = choose(view.plan.service(service), version, headers, cells, &mut worker.rng.borrow_mut())
+    {
+        record.struck(fault);
+    }
+}
+
+/// `cells` are those of the service's faults, in their order.
+fn choose(
     service: &Service,
     version: VersionId,
     headers: &HeaderMap,
@@ -100,6 +121,19 @@ impl Struck {
         }
     }
 
+    /// What its blow is to whoever decides whether the request is sent again.
+    pub(super) fn trouble(&self, blow: Blow) -> Trouble {
+        match blow {
+            Blow::TimedOut => Trouble::Failed(Failure::Timeout),
+            Blow::Reset => Trouble::Failed(Failure::Reset),
+            Blow::Abort(abort) if self.grpc.is_some() => Trouble::Answered {
+                status: StatusCode::OK.as_u16(),
+                grpc_unavailable: abort.grpc() == GRPC_UNAVAILABLE,
+            },
+            Blow::Abort(abort) => Trouble::Answered { status: abort.http().as_u16(), grpc_unavailable: false },
+        }
+    }
+
     /// What slows the response's body down, if it is to be slow.
     pub(super) fn slow_body(&self, deadlines: &Rc<Deadlines>) -> Option<Box<SlowBody>> {
         match self.strike? {
@@ -130,6 +164,19 @@ impl Struck {
         headers.insert(X_SERIN_FAULT, self.header.clone());
         headers.insert(X_SERIN_VERSION, version);
         (response, body)
+    }
+}
+
+/// Counts a blow of which the client gets nothing, because another try follows.
+pub(super) fn count(blow: Blow, record: &mut Record, version: HeaderValue, now: Instant) {
+    match blow {
+        Blow::TimedOut => record.fail(Failure::Timeout),
+        Blow::Reset => record.fail(Failure::Reset),
+        Blow::Abort(abort) => {
+            if let Some((head, _)) = record.fault().map(|fault| fault.answer(abort, version)) {
+                record.head(&head, now);
+            }
+        }
     }
 }
 

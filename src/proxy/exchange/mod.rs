@@ -4,6 +4,7 @@
 //! from future to future costs more than looking at it.)
 
 mod affinity;
+mod again;
 mod answer;
 mod ask;
 mod fault;
@@ -131,8 +132,8 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let started = Instant::now();
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
-    let mut log = LogLine::begin(worker, &busy.0, &parts);
-    let trace = trace::begin(worker, &busy.0, &parts, log.as_deref_mut());
+    let mut log = LogLine::begin(worker, &busy.0, &parts, started);
+    let trace = trace::begin(worker, &busy.0, &parts, started, log.as_deref_mut());
     let arrival = Arrival { started, log, trace, busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
@@ -166,10 +167,10 @@ fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arri
     worker.cell.refused(refusal);
     let problem = Problem::refused(refusal, detail);
     if let Some(log) = arrival.log {
-        log.unrouted(problem.status, problem.kind, arrival.started);
+        log.unrouted(problem.status, problem.kind);
     }
     if let Some(trace) = arrival.trace {
-        trace.unrouted(problem.status, problem.kind, arrival.started);
+        trace.unrouted(problem.status, problem.kind);
     }
     answer::refused(&problem, &arrival.busy)
 }
@@ -194,10 +195,10 @@ fn redirect(
     match location {
         Some((status, location)) => {
             if let Some(log) = arrival.log {
-                log.unrouted(status, "redirect", arrival.started);
+                log.unrouted(status, "redirect");
             }
             if let Some(trace) = arrival.trace {
-                trace.unrouted(status, "redirect", arrival.started);
+                trace.unrouted(status, "redirect");
             }
             answer::redirect(status, location, &arrival.busy)
         }

@@ -9,6 +9,7 @@ use super::fault::Struck;
 use super::headers::is_grpc;
 use super::log::LogLine;
 use super::trace::SpanLine;
+use crate::plan::{Service, Version};
 use crate::proxy::client::Client;
 use crate::proxy::view::Target;
 use crate::telemetry::{Failure, Outcome, Why};
@@ -20,6 +21,7 @@ const GRPC_STATUS: &str = "grpc-status";
 #[derive(Debug)]
 pub(in crate::proxy) struct Record {
     target: Rc<Target>,
+    /// When this try began; the access log counts from when the request came.
     started: Instant,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
@@ -36,6 +38,19 @@ impl Record {
     /// A version was picked for a request that came at `started`.
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
+        Self::new(target, started, log)
+    }
+
+    /// The request goes to `target` now, after another try. `why`: where that is another version.
+    pub(super) fn begin_again(target: &Rc<Target>, now: Instant, why: Option<Why>, log: Option<Box<LogLine>>) -> Self {
+        match why {
+            Some(why) => target.cell.begin(why),
+            None => target.cell.begin_again(),
+        }
+        Self::new(target, now, log)
+    }
+
+    fn new(target: &Rc<Target>, started: Instant, log: Option<Box<LogLine>>) -> Self {
         let outcome = Outcome::Failed(Failure::ClientGone);
         Self {
             target: Rc::clone(target),
@@ -49,9 +64,9 @@ impl Record {
         }
     }
 
-    /// Its trace is recorded.
-    pub(super) fn traced(&mut self, span: Box<SpanLine>) {
-        self.span = Some(span);
+    /// Its trace is recorded, if there is a span for that.
+    pub(super) fn traced(&mut self, span: Option<Box<SpanLine>>) {
+        self.span = span;
     }
 
     /// A drill strikes the request.
@@ -70,6 +85,32 @@ impl Record {
         self.fault.as_deref()
     }
 
+    /// Its log line goes on with the next try.
+    pub(super) fn take_log(&mut self) -> Option<Box<LogLine>> {
+        self.log.take()
+    }
+
+    /// Its span goes on with the next try.
+    pub(super) fn take_span(&mut self) -> Option<Box<SpanLine>> {
+        self.span.take()
+    }
+
+    /// The next try begins now, after a wait perhaps.
+    pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
+        self.started = now;
+        if let Some(log) = &mut self.log {
+            log.sent_again(service, version);
+        }
+        if let Some(span) = &mut self.span {
+            span.sent_again(service, version);
+        }
+    }
+
+    /// This try is over, and the client gets another one's answer.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        self.write(self.outcome, now);
+    }
+
     /// The response's head has come.
     pub(super) fn head<B>(&mut self, response: &Response<B>, now: Instant) {
         let nanos = nanos_between(self.started, now);
@@ -81,10 +122,10 @@ impl Record {
             self.outcome = grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(GRPC_UNKNOWN));
         }
         if let Some(log) = &mut self.log {
-            log.head(response.status(), nanos);
+            log.head(response.status(), now);
         }
         if let Some(span) = &mut self.span {
-            span.head(response.status(), nanos);
+            span.head(response.status(), now);
         }
     }
 
@@ -116,12 +157,12 @@ impl Record {
 
     /// serin answers in the version's place.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
-        let nanos = nanos_between(self.started, Instant::now());
+        let now = Instant::now();
         if let Some(log) = &mut self.log {
-            log.head(status, nanos);
+            log.head(status, now);
         }
         if let Some(span) = &mut self.span {
-            span.head(status, nanos);
+            span.head(status, now);
         }
     }
 
@@ -149,10 +190,10 @@ impl Record {
         let nanos = nanos_between(self.started, now);
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
-            log.write(outcome.label(), nanos);
+            log.write(outcome.label(), now);
         }
         if let Some(span) = self.span.take() {
-            span.finish(outcome, nanos);
+            span.finish(outcome, now);
         }
     }
 }
@@ -172,6 +213,14 @@ impl Drop for Record {
 
 /// gRPC's code for an answer without a status.
 const GRPC_UNKNOWN: u8 = 2;
+/// gRPC's code for a service that cannot be reached.
+const GRPC_UNAVAILABLE: u8 = 14;
+
+/// Whether an answer's head says that the call was not taken up: a trailers-only UNAVAILABLE
+/// (gRPC proposal A6, which lets such a call be sent again whatever it does).
+pub(super) fn is_grpc_unavailable(headers: &HeaderMap) -> bool {
+    is_grpc(headers) && grpc_outcome(headers) == Some(Outcome::Grpc(GRPC_UNAVAILABLE))
+}
 
 fn grpc_outcome(headers: &HeaderMap) -> Option<Outcome> {
     let status = headers.get(GRPC_STATUS)?;

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 
 use super::log::LogLine;
-use super::record::nanos_between;
 use crate::plan::{Service, Version};
 use crate::proxy::client::Client;
 use crate::proxy::worker::Worker;
@@ -35,6 +34,8 @@ pub(super) struct Trace {
 #[derive(Debug)]
 pub(super) struct SpanLine {
     span: Span,
+    /// When the request came.
+    started: Instant,
     tracer: Tracer,
     cell: Arc<WorkerCell>,
 }
@@ -45,6 +46,7 @@ pub(super) fn begin(
     worker: &Worker,
     client: &Client,
     parts: &request::Parts,
+    started: Instant,
     log: Option<&mut LogLine>,
 ) -> Option<Trace> {
     let Some(tracer) = &worker.shared.tracer else {
@@ -75,7 +77,7 @@ pub(super) fn begin(
     }
     let span = context.is_sampled().then(|| {
         let span = span(context, parent, client, parts);
-        Box::new(SpanLine { span, tracer: tracer.clone(), cell: Arc::clone(&worker.cell) })
+        Box::new(SpanLine { span, started, tracer: tracer.clone(), cell: Arc::clone(&worker.cell) })
     });
     // Invariant: a context's text is hexadecimal digits and dashes.
     let traceparent = HeaderValue::try_from(context.to_string()).ok()?;
@@ -113,6 +115,7 @@ fn span(context: TraceContext, parent: Option<TraceContext>, client: &Client, pa
         user_agent: headers.get(header::USER_AGENT).cloned(),
         status: None,
         picked: None,
+        tries: 0,
         fault: None,
         end: SpanEnd::Unrouted(""),
     }
@@ -129,19 +132,29 @@ impl Trace {
     }
 
     /// serin has answered a request that reached no version.
-    pub(super) fn unrouted(self, status: StatusCode, kind: &'static str, started: Instant) {
+    pub(super) fn unrouted(self, status: StatusCode, kind: &'static str) {
         if let Some(mut line) = self.span {
-            let nanos = nanos_between(started, Instant::now());
-            line.head(status, nanos);
-            line.send(SpanEnd::Unrouted(kind), nanos);
+            let now = Instant::now();
+            line.head(status, now);
+            line.send(SpanEnd::Unrouted(kind), now);
         }
     }
 }
 
 impl SpanLine {
-    /// A version was picked.
+    /// The request goes to a version: the one that was picked, or the next one tried.
     pub(super) fn picked(&mut self, service: &Service, version: &Version, why: Why) {
         self.span.picked = Some((Arc::clone(&service.name), Arc::clone(&version.name), why));
+        self.span.tries += 1;
+    }
+
+    /// The request is sent again, to this version.
+    pub(super) fn sent_again(&mut self, service: &Service, version: &Version) {
+        let why = match &self.span.picked {
+            Some((_, before, why)) if *before == version.name => *why,
+            _ => Why::Fallback,
+        };
+        self.picked(service, version, why);
     }
 
     /// A drill strikes the request.
@@ -150,19 +163,19 @@ impl SpanLine {
     }
 
     /// The response's head goes to the client.
-    pub(super) fn head(&mut self, status: StatusCode, nanos: u64) {
+    pub(super) fn head(&mut self, status: StatusCode, now: Instant) {
         self.span.status = Some(status.as_u16());
-        self.span.first_byte = Some(Duration::from_nanos(nanos));
+        self.span.first_byte = Some(now.saturating_duration_since(self.started));
     }
 
     /// The exchange is over.
-    pub(super) fn finish(self, outcome: Outcome, nanos: u64) {
-        self.send(SpanEnd::Outcome(outcome), nanos);
+    pub(super) fn finish(self, outcome: Outcome, now: Instant) {
+        self.send(SpanEnd::Outcome(outcome), now);
     }
 
-    fn send(mut self, end: SpanEnd, nanos: u64) {
+    fn send(mut self, end: SpanEnd, now: Instant) {
         self.span.end = end;
-        self.span.duration = Duration::from_nanos(nanos);
+        self.span.duration = now.saturating_duration_since(self.started);
         if !self.tracer.send(self.span) {
             self.cell.span_dropped();
         }

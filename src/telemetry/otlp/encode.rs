@@ -74,6 +74,9 @@ fn attributes(span: &Span) -> Vec<KeyValue> {
     if let Some((service, version, why)) = &span.picked {
         all.extend([text("serin.service", service), text("serin.version", version), text("serin.why", why.label())]);
     }
+    if span.tries > 1 {
+        all.push(number("serin.tries", span.tries.into()));
+    }
     all.extend(span.fault.as_deref().map(|fault| text("serin.fault", fault)));
     match (span.end, span.status) {
         // A status says of itself which error it is.

@@ -51,6 +51,8 @@ pub struct Span {
     pub status: Option<u16>,
     /// What was picked: service, version and why. None where no route matched.
     pub picked: Option<(Arc<str>, Arc<str>, Why)>,
+    /// How often it was sent, or would have been but for a drill.
+    pub tries: u32,
     /// The fault of a drill that struck it.
     pub fault: Option<Arc<str>>,
     /// How it ended.
