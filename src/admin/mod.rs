@@ -3,6 +3,7 @@
 //! A change asked for here goes through `control` like every other. This room decides nothing by itself.
 
 mod api;
+mod drills;
 mod grpc;
 mod health;
 mod observer;
@@ -10,6 +11,7 @@ mod problem;
 mod serve;
 mod view;
 
+pub use drills::DrillView;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
 pub use view::{AddressStateView, AddressView, LatencyView, ServiceView, ServicesView, VersionView};

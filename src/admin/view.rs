@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::drills::{DrillView, drills};
 use super::observer::Recent;
 use crate::plan::{Plan, Service, Version, VersionId};
 use crate::stats::Snapshot;
@@ -29,6 +30,9 @@ pub struct ServiceView {
     pub window_seconds: f64,
     /// In order of age: the last is the newest.
     pub versions: Vec<VersionView>,
+    /// Drills in force: faults put into requests on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<DrillView>,
 }
 
 /// One version.
@@ -134,7 +138,12 @@ impl ServiceView {
                 }
             })
             .collect();
-        Self { name: service.name.to_string(), window_seconds: recent.seconds, versions }
+        Self {
+            name: service.name.to_string(),
+            window_seconds: recent.seconds,
+            versions,
+            drills: drills(service, recent),
+        }
     }
 }
 

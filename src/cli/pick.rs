@@ -144,6 +144,8 @@ mod tests {
                 version_override: None,
                 fallback: None,
                 outliers: Outliers::default(),
+                follow: None,
+                faults: Vec::new(),
             })
         };
         Plan {

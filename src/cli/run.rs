@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::BAD_USAGE;
+use super::tracing_export::Spans;
 use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
 use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener};
 use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
@@ -70,6 +71,7 @@ pub(super) struct Prepared {
     shared: Arc<Shared>,
     running: Running,
     access_log: Option<AccessLog>,
+    spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
 }
 
@@ -103,7 +105,11 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         .collect::<Result<Vec<_>, ListenError>>()?;
     let admin = settings.admin.as_ref().map(bind_admin).transpose()?;
     let access_log = settings.access_log.as_ref().map(|log| open_access_log(config, log)).transpose()?;
+    let spans = settings.tracing.as_ref().map(Spans::start).transpose().map_err(system("cannot export spans"))?;
     let registry = Arc::new(Registry::new(workers));
+    if let Some(spans) = &spans {
+        registry.control().watch_spans(Arc::clone(spans.tracer().figures()));
+    }
     if let Some(log) = &access_log {
         registry.control().watch_access_log(log.lost());
     }
@@ -114,6 +120,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         plan: ArcSwap::new(Arc::clone(in_force.plan())),
         registry: Arc::clone(&registry),
         access_log: access_log.as_ref().map(AccessLog::sender),
+        tracer: spans.as_ref().map(Spans::tracer),
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
@@ -122,7 +129,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         listening.add(&listener, bound);
     }
     let start = Start { config: config.to_owned(), files, in_force, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, admin })
+    Ok(Prepared { start, shared, running, access_log, spans, admin })
 }
 
 fn granted_cores() -> usize {
@@ -159,7 +166,7 @@ pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) 
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, admin } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -246,6 +253,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     };
     drop(access_log);
+    if let Some(spans) = spans {
+        spans.finish();
+    }
     tracing::info!("stopped");
     Ok(ended)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
-use crate::admin::{AddressStateView, AddressView, ServiceView, ServicesView, VersionView};
+use crate::admin::{AddressStateView, AddressView, DrillView, ServiceView, ServicesView, VersionView};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -88,6 +88,7 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
             text.push_str(&row(version));
             text.push_str(&health(version));
         }
+        service.drills.iter().for_each(|drill| text.push_str(&alarm(drill)));
     }
     text
 }
@@ -131,6 +132,16 @@ fn address_state(address: &AddressView) -> String {
         (AddressStateView::Ejected, _, Some(left)) => format!("ejected, {left:.0}s left"),
         (AddressStateView::Ejected, _, None) => "ejected".to_owned(),
     }
+}
+
+/// A drill, loud enough that nobody takes it for an outage.
+fn alarm(drill: &DrillView) -> String {
+    let DrillView { name, version, share, effects, until, active, injected, .. } = drill;
+    let until = until.split_once('.').map_or(until.as_str(), |(seconds, _)| seconds);
+    format!(
+        "  !!! DRILL until {until} UTC: {share} of {version}: {} ({name}: {injected} so far, {active} now)\n",
+        effects.join(", ")
+    )
 }
 
 fn clip(name: &str, width: usize) -> String {

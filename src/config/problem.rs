@@ -95,6 +95,11 @@ impl<'a> Problems<'a> {
         self.warnings.push(self.problem(spot, message.into(), snippet));
     }
 
+    /// A problem that is none yet: whether it is depends on what this text does not say.
+    pub(super) fn aside(&self, spot: &Spot, message: impl Into<String>) -> Problem {
+        self.problem(spot, message.into(), self.snippet(spot))
+    }
+
     /// Whether one of `keys` of the mapping at `spot` is noted as wrong, or may be what a misspelt key was meant to be:
     /// then it is not missing.
     pub(super) fn noted(&self, spot: &Spot, keys: &[&str]) -> bool {

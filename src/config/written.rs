@@ -3,9 +3,9 @@
 use super::method::MethodMatch;
 use super::read::{At, List, Named, written};
 use super::values::{
-    Bind, Cidr, Count, Factor, FallbackCause, FieldName, FieldValue, FilePath, FilterType, Hostname, LogFormat,
-    MatchType, Name, PathMatchType, PathModifierType, Percent, Period, ProbeType, Protocol, RedirectStatus, Scheme,
-    Share, Size, Text, Timeout, Upstream, Yes,
+    Bind, Cidr, Collector, Count, Factor, FallbackCause, FieldName, FieldValue, FilePath, FilterType, FollowSource,
+    Hostname, LogFormat, MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, ProbeType,
+    Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
@@ -50,6 +50,8 @@ written! {
         optional "forwarded" forwarded: Forwarded,
         /// One line for every request. Without it there is none.
         optional "accessLog" access_log: AccessLog,
+        /// Spans of requests, exported by OTLP. Without it there are none, and `traceparent` passes as it came.
+        optional "tracing" tracing: Tracing,
         /// Services by name, each with its versions.
         required "services" services: Named<Service, 1, MAX_SERVICES>,
         /// Which requests go to which service; the most specific match wins, as in Gateway API's `HTTPRoute`.
@@ -142,6 +144,16 @@ written! {
         optional "format" format: At<LogFormat>,
     }
 
+    /// Spans of requests, exported by OTLP over HTTP.
+    Tracing {
+        /// The collector's base URL, such as `http://127.0.0.1:4318`; `/v1/traces` is put after it.
+        required "otlp" otlp: At<Collector>,
+        /// How many of the traces that begin here are recorded; of all others their `traceparent` says. Default: 1%.
+        optional "sample" sample: At<Percent<0>>,
+        /// `service.name` of the spans. Default: serin.
+        optional "serviceName" service_name: At<Text>,
+    }
+
     /// One service: several versions of the same thing, and how requests are shared among them.
     Service {
         /// Versions by name, in order of age: the last is the newest.
@@ -158,6 +170,60 @@ written! {
         optional "outliers" outliers: Outliers,
         /// Which version answers what the others fail, where a request may be sent again. Without it none does.
         optional "fallback" fallback: Fallback,
+        /// Follow the version that a trusted peer's W3C `baggage` names in `serin.<service>=<version>`, and announce the own version there. Default: baggage is left alone.
+        optional "follow" follow: At<FollowSource>,
+        /// Address ranges of peers whose `serin.` entries are followed; those of all others are removed. `[]` announces only. Default: `forwarded.trust`.
+        optional "followFrom" follow_from: List<At<Cidr>, 0, 256>,
+        /// Faults put into requests of a version, for drills; of those that strike a request, the first counts. Default: none.
+        optional "faults" faults: List<Fault, 0, 16>,
+    }
+
+    /// A fault put into requests of one version: a delay, and at most one of abort, reset and slowBody.
+    Fault {
+        /// A name for figures and answers, unique within the service.
+        required "name" name: At<Name>,
+        /// The version whose requests are hurt, and which the fault counts against.
+        required "version" version: At<Name>,
+        /// How many of its requests, such as `10%`. Default: all of those with the header.
+        optional "share" share: At<Percent<1>>,
+        /// Only requests with this header. Default: all of the share.
+        optional "header" header: Header,
+        /// The request waits before it is sent on.
+        optional "delay" delay: FaultDelay,
+        /// serin answers with an error in the version's place.
+        optional "abort" abort: FaultAbort,
+        /// The client's connection (HTTP/1) or stream (HTTP/2) is reset.
+        optional "reset" reset: At<Yes>,
+        /// The response's body comes slowly.
+        optional "slowBody" slow_body: SlowBody,
+        /// Most requests under this fault at one time; further ones are left alone. Default: 100.
+        optional "maxConcurrent" max_concurrent: At<Count<1, 100_000>>,
+        /// When it stops by itself, as RFC 3339 writes it; at most 24 hours after the file is read.
+        required "until" until: At<Moment>,
+    }
+
+    /// How long a request waits: exactly one of these keys, each at most 5 minutes.
+    FaultDelay {
+        /// Always as long.
+        optional "fixed" fixed: At<Period>,
+        /// Evenly distributed between two durations.
+        optional "uniform" uniform: List<At<Period>, 2, 2>,
+        /// Exponentially distributed with this mean, cut at ten times the mean.
+        optional "exponential" exponential: At<Period>,
+    } also { "minProperties": 1, "maxProperties": 1 }
+
+    /// The error of an abort: exactly one of these keys. Every caller is answered in its own protocol.
+    FaultAbort {
+        /// An HTTP status.
+        optional "status" status: At<Count<400, 599>>,
+        /// A gRPC status.
+        optional "grpcStatus" grpc_status: At<Count<1, 16>>,
+    } also { "minProperties": 1, "maxProperties": 1 }
+
+    /// How slowly a response's body comes.
+    SlowBody {
+        /// Bytes a second.
+        required "bytesPerSecond" bytes_per_second: At<Size<1, { 1 << 30 }>>,
     }
 
     /// One version of a service.
@@ -245,7 +311,7 @@ written! {
         /// The ways to fail that it answers for. Default: all of them.
         optional "on" on: List<At<FallbackCause>, 1, 8>,
         /// Share of a version's requests that may fail so before all but a trickle of its requests go to `to` at once, until it recovers. Default: 20%.
-        optional "budget" budget: At<Percent>,
+        optional "budget" budget: At<Percent<0>>,
         /// Most bytes of a request's body that are kept for sending it again. Default: 64KiB.
         optional "bodyBytes" body_bytes: At<Size<0, { 1 << 24 }>>,
     }

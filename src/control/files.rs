@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -124,7 +125,7 @@ impl Files {
             Some(file) => Some(Source { name: &weights_name, text: file.text()? }),
             None => None,
         };
-        let loaded = config::load(source, weights_source)?;
+        let loaded = config::load(source, weights_source)?.at(SystemTime::now())?;
         Ok((Self { serin, weights }, loaded))
     }
 

@@ -4,6 +4,7 @@
 //! reason. It is checked against what is in force, and only then published; nothing else publishes. The last change
 //! wins, wherever it came from. This room never touches a request.
 
+mod drills;
 mod files;
 mod force;
 mod run;

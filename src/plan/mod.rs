@@ -3,6 +3,8 @@
 //! A [`Plan`] is immutable and complete: `config` builds one from the files, `control` publishes it, workers read it.
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
+mod baggage;
+mod fault;
 mod filter;
 mod health;
 mod query;
@@ -10,9 +12,12 @@ mod retry;
 mod route;
 mod rpc;
 mod service;
+mod share;
 mod split;
 mod sticky;
 
+pub use baggage::{Follow, announce, followed};
+pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
@@ -24,6 +29,7 @@ pub use rpc::Rpc;
 pub use service::{
     Address, Protocol, Service, ServiceId, UpstreamSpec, Version, VersionId, VersionOverride, VersionSet,
 };
+pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fallback, HealthCheck, KeySource, Outliers, Split};
+use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Split};
 
 /// Position of a service in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,6 +94,10 @@ pub struct Service {
     pub fallback: Option<Fallback>,
     /// When an address of a version is ejected for how it treats requests.
     pub outliers: Outliers,
+    /// Follows versions named in baggage, and announces its own. `None`: baggage is nothing to it.
+    pub follow: Option<Follow>,
+    /// Faults put into requests for drills; of those that strike a request, the first counts. Nearly always empty.
+    pub faults: Vec<Fault>,
 }
 
 impl Service {

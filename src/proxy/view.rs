@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::retry::{self, Resend};
 use super::worker::Shared;
 use crate::plan::{Plan, Service, ServiceId, Version, VersionId, VersionSet};
-use crate::telemetry::VersionCell;
+use crate::telemetry::{FaultCell, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -16,6 +16,8 @@ pub(super) struct View {
     pub(super) plan: Arc<Plan>,
     /// In the plan's order.
     services: Vec<Targets>,
+    /// The figures of the faults, by service, then in the plan's order.
+    faults: Vec<Vec<Arc<FaultCell>>>,
     /// By service, in the plan's order.
     resends: Vec<Rc<Resend>>,
 }
@@ -53,6 +55,11 @@ impl View {
         down.fold(VersionSet::ALL, |up, (position, _)| up.without(VersionId::from_index(position)))
     }
 
+    /// The figures of a service's faults; empty where it has none.
+    pub(super) fn faults(&self, service: ServiceId) -> &[Arc<FaultCell>] {
+        &self.faults[service.index()]
+    }
+
     /// What is remembered for sending a service's requests again.
     pub(super) fn resend(&self, service: ServiceId) -> &Rc<Resend> {
         &self.resends[service.index()]
@@ -84,7 +91,14 @@ impl View {
         let known = old.map_or(&[][..], |old| &old.resends);
         let resends =
             retry::of_services(&plan, known, |service, version| Arc::clone(&services[service].versions[version].cell));
-        let view = Self { plan, services, resends };
+        let cells = |service: &Arc<Service>| {
+            let faults = service.faults.iter();
+            faults
+                .map(|fault| registry.fault(&service.name, &service.version(fault.version).name, &fault.name))
+                .collect()
+        };
+        let faults = plan.services.iter().map(cells).collect();
+        let view = Self { plan, services, faults, resends };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

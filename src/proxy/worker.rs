@@ -20,6 +20,7 @@ use super::listener::{Bound, Listener, StdListener};
 use super::view::View;
 use crate::plan::Plan;
 use crate::telemetry::access_log::AccessLogSender;
+use crate::telemetry::trace::Tracer;
 use crate::telemetry::{Refusal, Registry, WorkerCell};
 use crate::upstream::{Health, Resolver};
 use crate::wire::{PeerAddr, Socket};
@@ -37,6 +38,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Where access-log lines go, where that is on.
     pub access_log: Option<AccessLogSender>,
+    /// Where spans go, where there is tracing.
+    pub tracer: Option<Tracer>,
     /// Client connections open in the whole process.
     pub connections: AtomicUsize,
 }

@@ -138,6 +138,7 @@ pub struct WorkerCell {
     accepted: Counter,
     refusals: [Counter; Refusal::ALL.len()],
     access_log_dropped: Counter,
+    spans_dropped: Counter,
 }
 
 impl WorkerCell {
@@ -147,6 +148,7 @@ impl WorkerCell {
             accepted: Counter::zero(),
             refusals: [const { Counter::zero() }; _],
             access_log_dropped: Counter::zero(),
+            spans_dropped: Counter::zero(),
         }
     }
 
@@ -171,12 +173,18 @@ impl WorkerCell {
         self.access_log_dropped.increase();
     }
 
+    /// The queue of spans was full for one.
+    pub fn span_dropped(&self) {
+        self.spans_dropped.increase();
+    }
+
     pub(super) fn snapshot(&self) -> WorkerSnapshot {
         WorkerSnapshot {
             connections: self.connections.value(),
             accepted: self.accepted.value(),
             refusals: Refusal::ALL.map(|kind| self.refusals[kind as usize].value()),
             access_log_dropped: self.access_log_dropped.value(),
+            spans_dropped: self.spans_dropped.value(),
         }
     }
 }

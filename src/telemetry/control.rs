@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::labels::labelled;
+use super::trace::SpanFigures;
 
 labelled! {
     /// How the reload of a file ended.
@@ -30,6 +31,19 @@ pub struct WeightShare {
     pub share: f64,
 }
 
+/// When a fault of a drill that is in force ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultEnd {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// The fault's name.
+    pub fault: Arc<str>,
+    /// When it stops by itself.
+    pub until: SystemTime,
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -41,6 +55,8 @@ pub(super) struct ControlState {
     pub(super) reloads: BTreeMap<String, [u64; ReloadResult::ALL.len()]>,
     pub(super) hashes: BTreeMap<String, String>,
     pub(super) effective: Option<SystemTime>,
+    pub(super) fault_ends: Vec<FaultEnd>,
+    spans: Option<Arc<SpanFigures>>,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -50,6 +66,11 @@ impl ControlFigures {
         let mut weights: Vec<_> = weights.into_iter().collect();
         weights.sort_by(|a, b| (&a.service, &a.version).cmp(&(&b.service, &b.version)));
         self.state().weights = weights;
+    }
+
+    /// The faults now in force; those not among them no longer are.
+    pub fn set_fault_ends(&self, ends: Vec<FaultEnd>) {
+        self.state().fault_ends = ends;
     }
 
     /// A file (by its role or path, as operators know it) was read again.
@@ -73,6 +94,11 @@ impl ControlFigures {
         self.state().access_log_lost = Some(lost);
     }
 
+    /// Exports what becomes of spans.
+    pub fn watch_spans(&self, spans: Arc<SpanFigures>) {
+        self.state().spans = Some(spans);
+    }
+
     pub(super) fn read(&self) -> ControlState {
         self.state().clone()
     }
@@ -84,6 +110,11 @@ impl ControlFigures {
 }
 
 impl ControlState {
+    /// Spans the collector has, and those lost on their way to it; `None` where there is no tracing.
+    pub(super) fn spans(&self) -> Option<(u64, u64)> {
+        self.spans.as_ref().map(|spans| (spans.exported.load(Relaxed), spans.lost.load(Relaxed)))
+    }
+
     /// Access-log lines lost on their way to the file.
     pub(super) fn access_log_lost(&self) -> u64 {
         self.access_log_lost.as_ref().map_or(0, |lost| lost.load(Relaxed))

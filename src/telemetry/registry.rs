@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{ControlFigures, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
+use super::{ControlFigures, FaultCell, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
 ///
@@ -13,6 +13,7 @@ use super::{ControlFigures, HealthFigures, RegistrySnapshot, VersionCell, Versio
 #[derive(Debug)]
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
+    faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
     workers: Box<[Arc<WorkerCell>]>,
     control: ControlFigures,
     health: HealthFigures,
@@ -21,6 +22,9 @@ pub struct Registry {
 
 /// Service and version.
 type VersionName = (Arc<str>, Arc<str>);
+
+/// Service, version and fault.
+type FaultName = (Arc<str>, Arc<str>, Arc<str>);
 
 /// One version's cells, by worker.
 type WorkerCells = Box<[Arc<VersionCell>]>;
@@ -31,6 +35,7 @@ impl Registry {
     pub fn new(workers: usize) -> Self {
         Self {
             versions: Mutex::default(),
+            faults: Mutex::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
@@ -51,6 +56,14 @@ impl Registry {
             .entry((service.into(), version.into()))
             .or_insert_with(|| self.workers.iter().map(|_| Arc::new(VersionCell::new())).collect());
         Arc::clone(&cells[worker])
+    }
+
+    /// The cell of all workers for one fault: the same one for the same names. Takes a lock: ask when a plan comes in
+    /// force, not in a request.
+    #[must_use]
+    pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
     }
 
     /// The cell of one worker for what belongs to no version.
@@ -89,8 +102,11 @@ impl Registry {
             cells.iter().for_each(|cell| cell.add_to(&mut total));
             total
         });
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_faults = faults.iter().map(|((service, version, fault), cell)| cell.snapshot(service, version, fault));
         RegistrySnapshot {
             versions: merged.collect(),
+            faults: of_faults.collect(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

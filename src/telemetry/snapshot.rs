@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::stats::Snapshot;
 
-use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Why};
+use super::{Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Why};
 
 /// All figures of the data plane at one time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RegistrySnapshot {
     /// By service, then version, in the order of their names.
     pub versions: Vec<VersionSnapshot>,
+    /// Faults put in for drills, by service, version and name.
+    pub faults: Vec<FaultSnapshot>,
     /// By worker.
     pub workers: Vec<WorkerSnapshot>,
 }
@@ -64,6 +66,8 @@ pub struct WorkerSnapshot {
     pub refusals: [u64; Refusal::ALL.len()],
     /// Access-log lines that found the queue full.
     pub access_log_dropped: u64,
+    /// Spans that found the queue full.
+    pub spans_dropped: u64,
 }
 
 impl RegistrySnapshot {
@@ -71,6 +75,12 @@ impl RegistrySnapshot {
     #[must_use]
     pub fn version(&self, service: &str, version: &str) -> Option<&VersionSnapshot> {
         self.versions.iter().find(|v| &*v.service == service && &*v.version == version)
+    }
+
+    /// The figures of one fault; `None` before its first cell was asked for.
+    #[must_use]
+    pub fn fault(&self, service: &str, version: &str, fault: &str) -> Option<&FaultSnapshot> {
+        self.faults.iter().find(|f| &*f.service == service && &*f.version == version && &*f.fault == fault)
     }
 
     /// Requests and connections of this kind refused by all workers.

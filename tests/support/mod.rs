@@ -10,6 +10,7 @@ pub mod fuzz;
 pub mod h2;
 pub mod load;
 pub mod net;
+pub mod protobuf;
 pub mod serin;
 pub mod sidecar;
 pub mod strict;

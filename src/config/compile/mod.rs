@@ -1,5 +1,6 @@
 //! From values that are right by themselves to a whole that is right: names that exist, no clashes, rules among keys.
 
+mod faults;
 mod filters;
 mod health;
 mod matches;
@@ -30,6 +31,7 @@ pub(super) fn serin(
     let drafts = services.and_then(|services| services::drafts(services, problems));
     let own_weights = services.and_then(|services| services::own_weights(services, problems));
     let routes = routes::routes(written, problems);
+    let endings = services.map(|services| services::endings(services, problems)).unwrap_or_default();
     let own_weights = own_weights?;
     let plan = Plan {
         generation: 0,
@@ -41,5 +43,5 @@ pub(super) fn serin(
         retry_budget: retry::budget(written.retry_budget.as_ref()),
     };
     let warnings = std::mem::take(&mut problems.warnings);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings })
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings })
 }

@@ -71,7 +71,7 @@ pub(super) fn fallback(
                 grpc_unavailable: has(FallbackCause::GrpcUnavailable),
             }
         }),
-        budget: written.budget.as_ref().map_or(FALLBACK_BUDGET, |share| share.0),
+        budget: written.budget.as_ref().map_or(FALLBACK_BUDGET, |share| share.value.0.hundredths()),
         body_bytes: body_bytes(written.body_bytes.as_ref()),
     })
 }

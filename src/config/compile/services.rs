@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::plan::{self, HealthCheck, KeySource, Outliers, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
+use crate::plan::{
+    self, Follow, HealthCheck, KeySource, Outliers, ServiceId, Split, UpstreamSpec, VersionOverride, Weight,
+};
 
+use super::faults::faults;
 use super::health::{health_check, outliers};
 use super::retry::fallback;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
+use crate::config::settings::Ending;
 use crate::config::values::{Name, Protocol};
 use crate::config::written::{MAX_SERVICES, Override, Service, Sticky, Version};
 
@@ -25,6 +29,8 @@ pub(super) struct Draft {
     version_override: Option<VersionOverride>,
     outliers: Outliers,
     fallback: Option<plan::Fallback>,
+    follow: Option<Follow>,
+    faults: Vec<plan::Fault>,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -66,9 +72,25 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, fallback, outliers, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, fallback, outliers }))
+        let Draft { name, versions, sticky, version_override, fallback, outliers, follow, faults, .. } = draft;
+        Some(Arc::new(plan::Service {
+            name,
+            versions,
+            sticky,
+            split,
+            version_override,
+            fallback,
+            outliers,
+            follow,
+            faults,
+        }))
     }))
+}
+
+/// When the faults of all services end.
+pub(super) fn endings(services: &Services, problems: &Problems<'_>) -> Vec<Ending> {
+    let services = services.entries.iter().filter_map(|(_, service)| service.as_ref());
+    services.flat_map(|service| super::faults::endings(service, problems)).collect()
 }
 
 /// All of them, or `None`; every one is made either way, so that every error is noted.
@@ -87,6 +109,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
     let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
     // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
     let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
+    let faults = faults(service, version_names(service).as_deref(), problems);
     health?;
     Some(Draft {
         name: name.0.clone(),
@@ -99,6 +122,8 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
             None => None,
         },
         outliers: outliers?.unwrap_or_default(),
+        follow: follow(service, problems)?,
+        faults: faults?,
     })
 }
 
@@ -180,6 +205,24 @@ fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource
 }
 
 const SOURCES: &str = "exactly one of: header, cookie, query, clientIp";
+
+/// The outer `None` after noting why not.
+#[expect(clippy::option_option, reason = "noted as wrong, not asked for, or how")]
+fn follow(written: &Service, problems: &mut Problems<'_>) -> Option<Option<Follow>> {
+    let from = written.follow_from.as_ref().map(|ranges| ranges.iter().map(|range| range.value.0).collect());
+    match (&written.follow, &written.follow_from) {
+        (Some(_), _) => Some(Some(Follow { from })),
+        (None, None) => Some(None),
+        (None, Some(_)) if problems.noted(&written.spot, &["follow"]) => None,
+        (None, Some(ranges)) => {
+            let spot = ranges.first().map_or(&written.spot, |range| &range.spot);
+            problems
+                .error(spot, "`followFrom` says whom to follow, but nothing is followed")
+                .expected("`follow: baggage` beside it");
+            None
+        }
+    }
+}
 
 fn version_override(written: &Override) -> VersionOverride {
     let header = written.header.as_ref().map_or(HeaderName::from_static("x-serin-version"), |header| header.0.clone());

@@ -9,9 +9,11 @@ use crate::plan;
 
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
-use crate::config::settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Settings};
-use crate::config::values::{Bind, FilePath, LogFormat, Period};
-use crate::config::written::{AccessLog, Endpoint, Forwarded, Limits, Serin, Upstreams};
+use crate::config::settings::{
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Settings, TracingSettings,
+};
+use crate::config::values::{Bind, Collector, FilePath, LogFormat, Period};
+use crate::config::written::{AccessLog, Endpoint, Forwarded, Limits, Serin, Tracing, Upstreams};
 
 /// How long requests in flight may take at the end, where nothing else is said.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,6 +41,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
         state_dir: written.state_dir.as_ref().map(path),
         drain_timeout: period(written.drain_timeout.as_ref(), DRAIN_TIMEOUT),
         access_log: written.access_log.as_ref().and_then(access_log),
+        tracing: written.tracing.as_ref().and_then(|written| tracing(written, problems)),
         weights_file: files.and_then(|files| files.weights.as_ref()).map(path),
         flags_file: flags.map(path),
     })
@@ -94,6 +97,20 @@ fn access_log(written: &AccessLog) -> Option<AccessLogSettings> {
             Some(LogFormat::Text) => AccessLogFormat::Text,
         },
     })
+}
+
+/// Of the traces that begin here, where nothing else is said.
+const SAMPLE: u32 = 100;
+
+fn tracing(written: &Tracing, problems: &mut Problems<'_>) -> Option<TracingSettings> {
+    if !cfg!(feature = "otlp") {
+        problems.warning(&written.spot, "without effect: this serin was built without the feature `otlp`");
+        return None;
+    }
+    let Collector { host, port, path } = written.otlp.as_ref()?.value.clone();
+    let sample = written.sample.as_ref().map_or(plan::Share::from_hundredths(SAMPLE), |sample| sample.value.0);
+    let service_name = written.service_name.as_ref().map_or_else(|| "serin".to_owned(), |name| name.0.clone());
+    Some(TracingSettings { host, port, path, sample, service_name })
 }
 
 /// Bounds on clients; what is not written has its default.

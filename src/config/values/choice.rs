@@ -67,6 +67,8 @@ choice! {
     }
     /// The scheme of a redirect.
     Scheme { "http" => Http, "https" => Https, }
+    /// Where the version that is followed is named.
+    FollowSource { "baggage" => Baggage, }
     /// How an access log line is written.
     LogFormat { "json" => Json, "text" => Text, }
 }

@@ -2,8 +2,10 @@
 
 mod address;
 mod choice;
+mod collector;
 mod duration;
 mod field;
+mod moment;
 mod name;
 mod number;
 mod percent;
@@ -11,11 +13,13 @@ mod percent;
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    FallbackCause, FilterType, LogFormat, MatchType, PathMatchType, PathModifierType, ProbeType, Protocol,
-    RedirectStatus, Scheme,
+    FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType, PathModifierType, ProbeType,
+    Protocol, RedirectStatus, Scheme,
 };
+pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
+pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use percent::Percent;

@@ -132,16 +132,15 @@ impl Again {
         self.body.insert(RequestBody::replayable(body, limit, Rc::clone(watch), most)).body()
     }
 
-    /// What comes after a try; says in the figures what became of it. `target`: of the first version.
+    /// What comes after a try that met this trouble; says in the figures what became of it. `target`: of the first version.
     pub(super) fn settle(
         &mut self,
-        sent: &Sent,
+        trouble: Option<Trouble>,
         retry: Option<&Retry>,
         unsent: bool,
         target: &Target,
         draw: f64,
     ) -> Next {
-        let trouble = trouble(sent);
         let now = Instant::now();
         let retry = retry.filter(|_| self.stage != Stage::FellBack);
         let fallback = self.fallback.filter(|_| self.stage != Stage::FellBack);
@@ -251,7 +250,8 @@ fn is_repeatable(method: &Method, parts: &request::Parts) -> bool {
     method.is_idempotent() || parts.headers.get(IDEMPOTENCY_KEY).is_some_and(|key| !key.is_empty())
 }
 
-fn trouble(sent: &Sent) -> Option<Trouble> {
+/// What went wrong with a try that was sent.
+pub(super) fn trouble(sent: &Sent) -> Option<Trouble> {
     match sent {
         Err(failure) => Some(Trouble::Failed(*failure)),
         Ok((response, _)) => {

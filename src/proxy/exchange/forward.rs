@@ -8,8 +8,9 @@ use http_body::Body;
 
 use super::again::Again;
 use super::ask::Asked;
+use super::fault::Blow;
 use super::send::{self, Outgoing, Sent};
-use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, headers, pick, upgrade};
+use super::{Arrival, Busy, Record, RelayBody, TimeLimit, affinity, again, answer, fault, headers, pick, upgrade};
 use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
@@ -38,6 +39,14 @@ pub(super) struct Forward {
     again: Option<Box<Again>>,
 }
 
+/// What came of one try.
+#[expect(clippy::large_enum_variant, reason = "that it was sent is the rule, and a box would cost each an allocation")]
+enum Tried {
+    Sent(Sent),
+    /// A drill kept it from its version.
+    Struck(Blow),
+}
+
 impl Forward {
     /// Picks the version and prepares the request for it.
     #[expect(clippy::too_many_arguments, reason = "all that is known of a request, at the one place it comes together")]
@@ -49,7 +58,7 @@ impl Forward {
         asked: &Asked,
         mut parts: request::Parts,
         body: Incoming,
-        Arrival { started, caller, mut log, busy }: Arrival,
+        Arrival { started, caller, mut log, trace, busy }: Arrival,
     ) -> Self {
         let plan = &*view.plan;
         let client = &*busy.0;
@@ -74,12 +83,18 @@ impl Forward {
                 log.body(Rc::clone(watch));
             }
         }
-        let record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        let mut record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        if let Some(mut span) = trace.and_then(|trace| trace.pass_on(&mut parts.headers)) {
+            span.picked(plan.service(service), version, picked.why);
+            record.traced(Some(span));
+        }
+        fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
         headers::to_upstream(&mut parts, client, plan, asked, version, upgrade.as_ref());
+        affinity::tell(&mut parts.headers, plan.service(service), version, client, plan);
         if let Some(again) = &mut again {
             again.keep_head(&parts, upgrade.is_some());
         }
@@ -116,27 +131,37 @@ impl Forward {
     /// Sends the request, again where it must and may be, and gives the response, its body still coming.
     pub(super) async fn run(mut self) -> Response<RelayBody> {
         loop {
-            let target = self.view.target(self.service, self.version);
-            let sent = self.outgoing.send(&self.worker, target, &self.limit).await;
-            let checked = sent.and_then(|(response, lease)| {
-                upgrade::check(&response, self.upgrade.as_ref())?;
-                Ok((response, lease))
-            });
-            match self.settle(&checked) {
+            let blow = match self.record.fault() {
+                // Boxed, so that what nearly never happens takes no room.
+                Some(fault) => Box::pin(fault.fall(&self.limit)).await,
+                None => None,
+            };
+            let tried = if let Some(blow) = blow {
+                Tried::Struck(blow)
+            } else {
+                let target = self.view.target(self.service, self.version);
+                let sent = self.outgoing.send(&self.worker, target, &self.limit).await;
+                Tried::Sent(sent.and_then(|(response, lease)| {
+                    upgrade::check(&response, self.upgrade.as_ref())?;
+                    Ok((response, lease))
+                }))
+            };
+            match self.settle(&tried) {
                 Next::Answer => {
-                    return match checked {
-                        Ok((response, lease)) => self.relay(response, lease),
-                        Err(failure) => self.fail(failure),
+                    return match tried {
+                        Tried::Sent(Ok((response, lease))) => self.relay(response, lease),
+                        Tried::Sent(Err(failure)) => self.fail(failure),
+                        Tried::Struck(blow) => self.struck_down(blow),
                     };
                 }
                 Next::Retry { after } => {
-                    self.give_up(checked, None);
+                    self.give_up(tried, None);
                     // Boxed, so that what is rarely waited for takes no room where nothing is.
                     Box::pin(tokio::time::sleep(after)).await;
                     self.next_try();
                 }
                 Next::FallBack => {
-                    self.give_up(checked, Some(Why::Fallback));
+                    self.give_up(tried, Some(Why::Fallback));
                     self.next_try();
                 }
             }
@@ -144,25 +169,33 @@ impl Forward {
     }
 
     /// What comes after a try.
-    fn settle(&mut self, sent: &Sent) -> Next {
+    fn settle(&mut self, tried: &Tried) -> Next {
         let Some(again) = &mut self.again else { return Next::Answer };
+        let trouble = match tried {
+            Tried::Sent(sent) => again::trouble(sent),
+            Tried::Struck(blow) => Some(fault::trouble(*blow, &self.caller)),
+        };
         let retry = self.view.plan.routes.routes()[self.route].retry.as_ref();
         let first = self.view.target(self.service, again.first());
         let draw = self.worker.rng.borrow_mut().f64();
-        again.settle(sent, retry, self.outgoing.is_unsent(), first, draw)
+        again.settle(trouble, retry, self.outgoing.is_unsent(), first, draw)
     }
 
     /// Counts a try that the client gets nothing of. From here on the request is the next one's; `why`: where that is
     /// another version's.
-    fn give_up(&mut self, sent: Sent, why: Option<Why>) {
+    fn give_up(&mut self, tried: Tried, why: Option<Why>) {
         let now = Instant::now();
-        let log = self.record.take_log();
-        match sent {
-            Ok((response, lease)) => {
+        let (log, span) = (self.record.take_log(), self.record.take_span());
+        match tried {
+            Tried::Sent(Ok((response, lease))) => {
                 self.record.head(&response, &self.caller, now);
                 lease.discard();
             }
-            Err(failure) => self.record.fail(failure),
+            Tried::Sent(Err(failure)) => self.record.fail(failure),
+            Tried::Struck(blow) => {
+                let version = self.version().header.clone();
+                fault::count(blow, &mut self.record, &self.caller, version, now);
+            }
         }
         self.record.give_up(now);
         let Some(again) = &self.again else { return };
@@ -174,6 +207,7 @@ impl Forward {
         }
         let target = self.view.target(self.service, self.version);
         self.record = Record::begin_again(target, now, why, log);
+        self.record.traced(span);
     }
 
     /// Makes everything ready for the next try.
@@ -189,6 +223,8 @@ impl Forward {
         let Some(mut parts) = again.head() else { return };
         let to_h2 = send::speaks_h2(version, &self.caller, self.busy.0.is_h2.get(), self.upgrade.is_some());
         headers::for_version(&mut parts, version, again.asked.names_host);
+        affinity::tell(&mut parts.headers, service, version, &self.busy.0, plan);
+        fault::strike(&mut self.record, &self.view, self.service, self.version, &parts.headers, &self.worker);
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, again.prefix());
         }
@@ -215,8 +251,21 @@ impl Forward {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return upgrade::accept(&response, lease, self.record, &self.busy);
         }
+        let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
         let Self { record, limit, busy, .. } = self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
+    }
+
+    /// A drill keeps the request from its version.
+    fn struck_down(self, blow: Blow) -> Response<RelayBody> {
+        match blow {
+            Blow::TimedOut => self.fail(Failure::Timeout),
+            Blow::Reset => fault::reset(self.record),
+            Blow::Abort(abort) => {
+                let closes = self.outgoing.is_body_unread() && !self.busy.0.is_h2.get();
+                fault::abort(abort, &self.caller, self.version().header.clone(), closes, self.record, &self.busy)
+            }
+        }
     }
 
     fn fail(mut self, failure: Failure) -> Response<RelayBody> {

@@ -10,6 +10,7 @@ use crate::plan::{Service, Version};
 use crate::proxy::client::Client;
 use crate::proxy::worker::Worker;
 use crate::telemetry::access_log::{AccessLogSender, Entry};
+use crate::telemetry::trace::{SpanId, TraceId};
 use crate::telemetry::{Why, WorkerCell};
 use crate::upstream::BodyWatch;
 use crate::wire::PeerAddr;
@@ -53,6 +54,9 @@ impl LogLine {
             service: None,
             version: None,
             why: None,
+            fault: None,
+            trace_id: None,
+            span_id: None,
             outcome: "",
             duration: Duration::ZERO,
             first_byte: None,
@@ -75,6 +79,17 @@ impl LogLine {
     pub(super) fn sent_again(&mut self, service: &Service, version: &Version) {
         let same = self.entry.version.as_ref().is_some_and(|name| *name == version.name);
         self.picked(service, version, self.entry.why.filter(|_| same).unwrap_or(Why::Fallback));
+    }
+
+    /// A drill strikes the request.
+    pub(super) fn fault(&mut self, name: &Arc<str>) {
+        self.entry.fault = Some(Arc::clone(name));
+    }
+
+    /// The request belongs to a trace; `span`: what the upstream is told.
+    pub(super) fn trace(&mut self, trace: TraceId, span: Option<SpanId>) {
+        self.entry.trace_id = Some(trace);
+        self.entry.span_id = span;
     }
 
     /// The request has a body.

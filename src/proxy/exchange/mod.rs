@@ -3,9 +3,11 @@
 //! Everything up to sending is plain functions; what then has to be waited for is one small future. (Moving a request
 //! from future to future costs more than looking at it.)
 
+mod affinity;
 mod again;
 mod answer;
 mod ask;
+mod fault;
 mod forward;
 mod glance;
 mod headers;
@@ -15,13 +17,13 @@ mod record;
 mod relay;
 mod send;
 mod time_limit;
+mod trace;
 mod upgrade;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{Request, Response, Uri, request, uri};
@@ -31,8 +33,10 @@ use forward::Forward;
 pub(super) use headers::tokens;
 use log::LogLine;
 pub(super) use record::Record;
+use relay::BrokenOff;
 pub(super) use relay::RelayBody;
 use time_limit::TimeLimit;
+use trace::Trace;
 
 use super::caller::Caller;
 use super::client::Client;
@@ -66,7 +70,7 @@ impl Exchanges {
 
 impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
     type Response = Response<RelayBody>;
-    type Error = Infallible;
+    type Error = BrokenOff;
     type Future = Exchange;
 
     fn call(&self, request: Request<hyper::body::Incoming>) -> Exchange {
@@ -83,13 +87,17 @@ pub(super) enum Exchange {
 }
 
 impl Future for Exchange {
-    type Output = Result<Response<RelayBody>, Infallible>;
+    type Output = Result<Response<RelayBody>, BrokenOff>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             // Invariant: a future is not polled again once it was ready.
             Self::Answered(answer) => Poll::Ready(Ok(*answer.take().expect("polled once"))),
-            Self::Forwarded(forwarded) => forwarded.as_mut().poll(cx).map(Ok),
+            Self::Forwarded(forwarded) => {
+                let response = ready!(forwarded.as_mut().poll(cx));
+                let is_cut_off = matches!(response.body(), RelayBody::Reset);
+                Poll::Ready(if is_cut_off { Err(BrokenOff::Drill) } else { Ok(response) })
+            }
         }
     }
 }
@@ -117,6 +125,7 @@ struct Arrival {
     started: Instant,
     caller: Caller,
     log: Option<Box<LogLine>>,
+    trace: Option<Trace>,
     busy: Busy,
 }
 
@@ -126,8 +135,9 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
     let caller = Caller::of(&parts);
-    let log = LogLine::begin(worker, &busy.0, &parts, started);
-    let arrival = Arrival { started, caller, log, busy };
+    let mut log = LogLine::begin(worker, &busy.0, &parts, started);
+    let trace = trace::begin(worker, &busy.0, &parts, started, log.as_deref_mut());
+    let arrival = Arrival { started, caller, log, trace, busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
     let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
@@ -166,6 +176,9 @@ fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arri
     if let Some(log) = arrival.log {
         log.unrouted(arrival.caller.status(&problem), problem.kind);
     }
+    if let Some(trace) = arrival.trace {
+        trace.unrouted(arrival.caller.status(&problem), problem.kind);
+    }
     answer::refused(&problem, &arrival.caller, &arrival.busy)
 }
 
@@ -190,6 +203,9 @@ fn redirect(
         Some((status, location)) => {
             if let Some(log) = arrival.log {
                 log.unrouted(status, "redirect");
+            }
+            if let Some(trace) = arrival.trace {
+                trace.unrouted(status, "redirect");
             }
             answer::redirect(status, location, &arrival.busy)
         }

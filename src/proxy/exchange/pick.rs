@@ -2,6 +2,7 @@
 
 use http::request;
 
+use super::affinity;
 use crate::plan::{Plan, Service, StickyKey, VersionId, VersionSet};
 use crate::proxy::client::{Client, contains};
 use crate::telemetry::Why;
@@ -13,8 +14,8 @@ pub(super) struct Picked {
     pub(super) why: Why,
 }
 
-/// Picks by hand where the client may, else by the sticky key, else by lot, from the versions that are `up`. Who picks by
-/// hand gets what was picked.
+/// Picks by hand where the client may, else as the request met the service before, else by the sticky key, else by lot. Key
+/// and lot choose from the versions that are `up`.
 pub(super) fn pick(
     service: &Service,
     up: VersionSet,
@@ -25,6 +26,9 @@ pub(super) fn pick(
 ) -> Picked {
     if let Some(version) = chosen_by_hand(service, parts, client) {
         return Picked { version, why: Why::Override };
+    }
+    if let Some(version) = affinity::follow(service, &parts.headers, client, plan) {
+        return Picked { version, why: Why::Follow };
     }
     let address = client_address(parts, client, plan);
     let (split, all) = (&service.split, up == VersionSet::ALL);

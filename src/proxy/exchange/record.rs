@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::Frame;
 
+use super::fault::Struck;
 use super::log::LogLine;
+use super::trace::SpanLine;
 use crate::plan::{Rpc, Service, Version};
 use crate::proxy::caller::{Caller, code_of_failure};
 use crate::proxy::client::Client;
@@ -28,6 +30,10 @@ pub(in crate::proxy) struct Record {
     status_in: StatusIn,
     written: bool,
     log: Option<Box<LogLine>>,
+    /// There where a drill strikes it.
+    fault: Option<Box<Struck>>,
+    /// There where its trace is recorded.
+    span: Option<Box<SpanLine>>,
 }
 
 /// Where else than in a response's head its gRPC status may be.
@@ -59,7 +65,37 @@ impl Record {
 
     fn new(target: &Rc<Target>, started: Instant, log: Option<Box<LogLine>>) -> Self {
         let outcome = Outcome::Failed(Failure::ClientGone);
-        Self { target: Rc::clone(target), started, outcome, status_in: StatusIn::Head, written: false, log }
+        Self {
+            target: Rc::clone(target),
+            started,
+            outcome,
+            status_in: StatusIn::Head,
+            written: false,
+            log,
+            fault: None,
+            span: None,
+        }
+    }
+
+    /// Its trace is recorded, if there is a span for that.
+    pub(super) fn traced(&mut self, span: Option<Box<SpanLine>>) {
+        self.span = span;
+    }
+
+    /// A drill strikes the request.
+    pub(super) fn struck(&mut self, fault: Box<Struck>) {
+        if let Some(log) = &mut self.log {
+            log.fault(&fault.name);
+        }
+        if let Some(span) = &mut self.span {
+            span.fault(&fault.name);
+        }
+        self.fault = Some(fault);
+    }
+
+    /// The fault of a drill it is under.
+    pub(super) fn fault(&self) -> Option<&Struck> {
+        self.fault.as_deref()
     }
 
     /// Its log line goes on with the next try.
@@ -67,11 +103,19 @@ impl Record {
         self.log.take()
     }
 
+    /// Its span goes on with the next try.
+    pub(super) fn take_span(&mut self) -> Option<Box<SpanLine>> {
+        self.span.take()
+    }
+
     /// The next try begins now, after a wait perhaps.
     pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
         self.started = now;
         if let Some(log) = &mut self.log {
             log.sent_again(service, version);
+        }
+        if let Some(span) = &mut self.span {
+            span.sent_again(service, version);
         }
     }
 
@@ -97,6 +141,9 @@ impl Record {
         };
         if let Some(log) = &mut self.log {
             log.head(response.status(), now);
+        }
+        if let Some(span) = &mut self.span {
+            span.head(response.status(), now);
         }
     }
 
@@ -148,8 +195,12 @@ impl Record {
 
     /// serin answers in the version's place.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
+        let now = Instant::now();
         if let Some(log) = &mut self.log {
-            log.head(status, Instant::now());
+            log.head(status, now);
+        }
+        if let Some(span) = &mut self.span {
+            span.head(status, now);
         }
     }
 
@@ -178,6 +229,9 @@ impl Record {
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), now);
+        }
+        if let Some(span) = self.span.take() {
+            span.finish(outcome, now);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::telemetry::Why;
+use crate::telemetry::trace::{SpanId, TraceId};
 
 use super::Format;
 use super::time::Rfc3339;
@@ -16,7 +17,7 @@ use super::time::Rfc3339;
 /// `null` for what is absent and durations in seconds. As text:
 ///
 /// `2026-11-21T11:09:00.123456Z 10.0.0.1:5123 "GET shop.example/cart HTTP/1.1" 200 2xx checkout/new key
-/// duration=1.234ms firstByte=0.900ms in=0 out=512 tries=1`, with `-` for what is absent.
+/// duration=1.234ms firstByte=0.900ms in=0 out=512 tries=1 fault=- trace=- span=-`, with `-` for what is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When the request's head came in; written in RFC 3339, UTC, to the microsecond.
@@ -39,6 +40,12 @@ pub struct Entry {
     pub version: Option<Arc<str>>,
     /// Why that version.
     pub why: Option<Why>,
+    /// The fault of a drill that struck it.
+    pub fault: Option<Arc<str>>,
+    /// The trace it belongs to.
+    pub trace_id: Option<TraceId>,
+    /// The span that the upstream was told; none where serin passes on the one that came.
+    pub span_id: Option<SpanId>,
     /// The label of the outcome or of the refusal.
     pub outcome: &'static str,
     /// From the request's head to the response's last byte.
@@ -67,7 +74,8 @@ impl Entry {
     fn text(&self) -> String {
         format!(
             "{time} {client} \"{method} {host}{path} {protocol:?}\" {status} {outcome} {service}/{version} {why} \
-             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out} tries={tries}",
+             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out} tries={tries} fault={fault} trace={trace} \
+             span={span}",
             time = Rfc3339(self.time),
             client = OrDash(self.client),
             method = OrDash(self.method.as_ref().map(|method| Escaped(method.as_str()))),
@@ -84,6 +92,9 @@ impl Entry {
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
             tries = self.tries,
+            fault = OrDash(self.fault.as_deref().map(Escaped)),
+            trace = OrDash(self.trace_id),
+            span = OrDash(self.span_id),
         )
     }
 }
@@ -140,6 +151,9 @@ struct Json<'a> {
     service: Option<&'a str>,
     version: Option<&'a str>,
     why: Option<&'static str>,
+    fault: Option<&'a str>,
+    trace_id: Option<String>,
+    span_id: Option<String>,
     outcome: &'static str,
     duration: f64,
     first_byte: Option<f64>,
@@ -161,6 +175,9 @@ impl<'a> From<&'a Entry> for Json<'a> {
             service: entry.service.as_deref(),
             version: entry.version.as_deref(),
             why: entry.why.map(Why::label),
+            fault: entry.fault.as_deref(),
+            trace_id: entry.trace_id.map(|id| id.to_string()),
+            span_id: entry.span_id.map(|id| id.to_string()),
             outcome: entry.outcome,
             duration: entry.duration.as_secs_f64(),
             first_byte: entry.first_byte.map(|waited| waited.as_secs_f64()),

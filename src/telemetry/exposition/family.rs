@@ -44,7 +44,9 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let control = registry.control().read();
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
+    families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
     families.extend(of_workers(&snapshot, &control));
+    families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(of_control(control));
     families.extend(health::families(registry.health().read()));
     families.extend(of_process(registry.started()));
@@ -88,8 +90,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, or as fallback, which is a \
-                   second pick unless another version's requests go there at once.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, baggage it follows, or as \
+                   fallback, which is a second pick unless another version's requests go there at once.",
             kind: Kind::Counter,
             series: versions
                 .iter()
@@ -259,13 +261,13 @@ fn of_process(started: SystemTime) -> [Family; 3] {
     ]
 }
 
-fn unix_seconds(time: SystemTime) -> f64 {
+pub(super) fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// The labels of a series on its way to a value.
 #[derive(Clone)]
-pub(super) struct Labels(Vec<(&'static str, Arc<str>)>);
+pub(super) struct Labels(pub(super) Vec<(&'static str, Arc<str>)>);
 
 /// The labels every figure of a version has.
 fn names(v: &VersionSnapshot) -> Labels {
