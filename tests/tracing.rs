@@ -6,7 +6,7 @@ use serde_json::Value;
 use support::client::get;
 use support::eventually;
 use support::serin::Serin;
-use support::sidecar::{before_with, config};
+use support::sidecar::before_with;
 use support::upstream::Upstream;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -61,6 +61,7 @@ mod exported {
 
     use super::support::load::{await_metric, said};
     use super::support::protobuf::Message;
+    use super::support::sidecar::config;
     use super::*;
 
     /// A span as the collector got it.
