@@ -138,6 +138,7 @@ mod tests {
                 sticky: Vec::new(),
                 split: Split::new(name, 0, &names, weights).unwrap(),
                 version_override: None,
+                overload: None,
             })
         };
         Plan {

@@ -3,14 +3,16 @@
 use super::read::{At, List, Named, written};
 use super::values::{
     Bind, Cidr, Count, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod, LogFormat, MatchType, Name,
-    PathMatchType, PathModifierType, Period, Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout, Upstream,
-    Yes,
+    PathMatchType, PathModifierType, Period, Priority, Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout,
+    Tolerance, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
 pub(super) const MAX_SERVICES: usize = 1_000;
 /// Most versions of one service, which also bounds `plan::VersionId`.
 pub(super) const MAX_VERSIONS: usize = 64;
+/// Most requests of one version at a time.
+pub(super) const MAX_CONCURRENCY: u32 = 100_000;
 /// Most routes of one file.
 const MAX_ROUTES: usize = 2_000;
 
@@ -111,6 +113,8 @@ written! {
         optional "responseIdleTimeout" response_idle_timeout: At<Period>,
         /// Most unused connections kept for each address and worker. Default: 256.
         optional "idleConnections" idle_connections: At<Count<0, 100_000>>,
+        /// Most connections, used or not, to each address from each worker; whoever needs one more waits for at most `connectTimeout`. Default: no bound.
+        optional "connections" connections: At<Count<1, 100_000>>,
         /// How often a DNS name is resolved again. Default: 5s.
         optional "resolveInterval" resolve_interval: At<Period>,
     }
@@ -139,6 +143,8 @@ written! {
         optional "weights" weights: Weights,
         /// Lets chosen clients pick a version by a header. Without it nobody can.
         optional "override" version_override: Override,
+        /// Bounds on the requests each version is given at a time; `{}` for all defaults. Without it there are none.
+        optional "overload" overload: Overload,
     }
 
     /// One version of a service.
@@ -171,6 +177,32 @@ written! {
         required "from" from: List<At<Cidr>, 1, 256>,
     }
 
+    /// Bounds on the requests each version is given at a time, for the whole process: workers share them out evenly.
+    Overload {
+        /// The limit on requests in flight to begin with; from there it follows the latency. Default: 100.
+        optional "initial" initial: At<Count<1, MAX_CONCURRENCY>>,
+        /// It never gets lower. Default: 10.
+        optional "min" min: At<Count<1, MAX_CONCURRENCY>>,
+        /// It never gets higher; the same as `min` for a fixed limit. Default: 1000.
+        optional "max" max: At<Count<1, MAX_CONCURRENCY>>,
+        /// Most requests that wait for room; one more is answered 503 at once. Default: 100.
+        optional "queue" queue: At<Count<0, 100_000>>,
+        /// How long a request waits before it is answered 503. Default: 500ms.
+        optional "queueTimeout" queue_timeout: At<Period>,
+        /// How many times the unloaded latency is not yet an overload. Default: 1.5.
+        optional "tolerance" tolerance: At<Tolerance>,
+        /// A header that says how much a request matters: high, normal or low. It wins over the route's `priority`. Without it there is none.
+        optional "priorityHeader" priority_header: PriorityHeader,
+    }
+
+    /// A header that says how much a request matters: high, normal or low.
+    PriorityHeader {
+        /// The header's name. Default: x-priority.
+        optional "name" name: At<FieldName>,
+        /// Address ranges of clients that are believed.
+        required "from" from: List<At<Cidr>, 1, 256>,
+    }
+
     /// Which requests, what is done to them, where they go.
     Route {
         /// A name for messages, unique among routes.
@@ -185,6 +217,8 @@ written! {
         optional "service" service: At<Name>,
         /// Bounds on the exchange.
         optional "timeouts" timeouts: Timeouts,
+        /// How much these requests matter when the service is overloaded. high: never shed before others. low: shed first. Default: normal.
+        optional "priority" priority: At<Priority>,
     }
 
     /// One alternative: everything in it must hold.

@@ -4,6 +4,7 @@
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
 mod filter;
+mod overload;
 mod query;
 mod route;
 mod service;
@@ -11,6 +12,7 @@ mod split;
 mod sticky;
 
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
+pub use overload::{Overload, Priority, PriorityHeader};
 pub use route::{
     HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
@@ -102,6 +104,8 @@ pub struct UpstreamSettings {
     pub response_idle_timeout: std::time::Duration,
     /// Most unused connections kept per address and worker.
     pub idle_connections: usize,
+    /// Most connections per address and worker, used or not. `None`: no bound.
+    pub connections: Option<u32>,
     /// How often a DNS name is resolved again.
     pub resolve_interval: std::time::Duration,
 }
@@ -114,6 +118,7 @@ impl Default for UpstreamSettings {
             idle_timeout: Duration::from_secs(30),
             response_idle_timeout: Duration::from_mins(1),
             idle_connections: 256,
+            connections: None,
             resolve_interval: Duration::from_secs(5),
         }
     }

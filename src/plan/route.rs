@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, request};
 
-use super::{Filter, ServiceId};
+use super::{Filter, Priority, ServiceId};
 
 /// A host name a route answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +117,8 @@ pub struct Route {
     pub service: Option<ServiceId>,
     /// Bounds on the exchange.
     pub timeouts: Timeouts,
+    /// How much its requests matter when not all of them can be served.
+    pub priority: Priority,
 }
 
 /// All routes, indexed so that finding one hardly depends on how many there are.

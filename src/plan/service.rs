@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{KeySource, Split};
+use super::{KeySource, Overload, Split};
 
 /// Position of a service in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +69,8 @@ pub struct Service {
     pub split: Split,
     /// Who may choose a version by hand, and how. `None`: nobody.
     pub version_override: Option<VersionOverride>,
+    /// Bounds on the requests each version is given at a time. `None`: no bound.
+    pub overload: Option<Overload>,
 }
 
 impl Service {

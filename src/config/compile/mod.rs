@@ -2,6 +2,7 @@
 
 mod filters;
 mod matches;
+mod overload;
 mod routes;
 mod services;
 mod settings;

@@ -7,6 +7,7 @@ use crate::plan::{Route, ServiceId, Timeouts};
 
 use super::filters::{filters, is_redirect};
 use super::matches::{all_prefixes, route_match};
+use super::overload::priority;
 use super::services::all;
 use super::weights::listed;
 use crate::config::node::quote;
@@ -83,7 +84,8 @@ fn route(
         }
     };
     let hostnames = written.hostnames.iter().flat_map(|names| names.iter()).map(|name| name.0.clone()).collect();
-    Some(Route { hostnames, matches: matches?, filters: filters?, service, timeouts })
+    let priority = priority(written.priority.as_ref());
+    Some(Route { hostnames, matches: matches?, filters: filters?, service, timeouts, priority })
 }
 
 /// One try cannot take longer than the whole, as Gateway API has it.

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
 
+use super::overload::overload;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
@@ -21,6 +22,7 @@ pub(super) struct Draft {
     versions: Vec<plan::Version>,
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
+    overload: Option<plan::Overload>,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -62,8 +64,8 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override }))
+        let Draft { name, versions, sticky, version_override, overload, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, overload }))
     }))
 }
 
@@ -84,6 +86,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         versions: versions?,
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
+        overload: service.overload.as_ref().map(|written| overload(written, problems)),
     })
 }
 

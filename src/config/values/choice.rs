@@ -57,6 +57,8 @@ choice! {
     PathModifierType { "ReplaceFullPath" => ReplaceFullPath, "ReplacePrefixMatch" => ReplacePrefixMatch, }
     /// The scheme of a redirect.
     Scheme { "http" => Http, "https" => Https, }
+    /// How much a request matters.
+    Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.
     LogFormat { "json" => Json, "text" => Text, }
 }

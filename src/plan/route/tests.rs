@@ -12,7 +12,8 @@ fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
             None => HostPattern::Exact((*host).to_owned()),
         })
         .collect();
-    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts: Timeouts::default() }
+    let (timeouts, priority) = (Timeouts::default(), Priority::default());
+    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts, priority }
 }
 
 fn whole(pattern: &str) -> regex::Regex {
