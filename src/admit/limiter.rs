@@ -19,19 +19,19 @@
 //! - The baseline is measured by going down to a part of the limit that is below the service's capacity if the limit is
 //!   about right (`0.6 / tolerance`; where it is too high, each probe brings it nearer), not to a fixed low number: that
 //!   costs little of the throughput. With few requests in flight it is measured by the way.
-//! - Once the limit has come down to half of what it was at the last measurement, it is measured at once: a service that
-//!   became slower by itself is not throttled further.
-//! - Probes happen at times that are multiples of their interval, so that the limiters of all workers, which share one
+//! - Probes begin at times that are multiples of their interval, so that the limiters of all workers, which share one
 //!   clock and one upstream, probe together: one that probed alone would measure the others' load.
+//! - Before the first measurement the limit is not raised.
 
 use std::time::Duration;
 
 use super::window::{Seen, Window};
 
 /// How often the baseline is measured again while the limit is in use.
-const PROBE_EVERY: Duration = Duration::from_secs(30);
-/// The interval is at least so many baselines long: probing a slow service takes longer.
-const PROBE_BASELINES: u32 = 100;
+const PROBE_EVERY: Duration = Duration::from_secs(8);
+/// The same for slow services, where it takes longer: those whose baseline is above [`SLOW`].
+const PROBE_SLOW_EVERY: Duration = Duration::from_secs(64);
+const SLOW: Duration = Duration::from_millis(250);
 /// How many latencies the requests in flight have to come down to the probe's limit.
 const SETTLE_LATENCIES: u32 = 4;
 /// The least time for that.
@@ -70,12 +70,12 @@ pub struct Limiter {
     baseline: Option<Duration>,
     /// The last window's median.
     latency: Duration,
-    /// The limit when the baseline was last measured; infinite before that.
-    measured_at: f64,
-    /// The limit was used since then.
+    /// Not merely the first latency that was seen.
+    is_measured: bool,
+    /// The limit was used since the last measurement.
     used: bool,
-    /// Multiple of the probe interval that was last seen.
-    turn: u128,
+    /// When it was last seen whether a probe is due.
+    looked: Duration,
     probe: Option<Probe>,
 }
 
@@ -83,6 +83,8 @@ pub struct Limiter {
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     limit: u32,
+    /// Those that were in flight when it began are over, for the most part, those of the other workers too.
+    settles: Duration,
     until: Duration,
     /// As few requests are in flight as should be.
     settled: bool,
@@ -99,9 +101,9 @@ impl Limiter {
             window: Window::new(now),
             baseline: None,
             latency: Duration::ZERO,
-            measured_at: f64::INFINITY,
+            is_measured: false,
             used: false,
-            turn: 0,
+            looked: now,
             probe: None,
         }
     }
@@ -176,14 +178,15 @@ impl Limiter {
         let Seen { median, peak } = seen;
         self.latency = median;
         let Some(baseline) = self.baseline else {
-            // Whatever it is, it is all there is to compare with. If requests were many, a probe follows at once.
+            // Whatever it is, it is all there is to compare with until the first probe.
             self.baseline = Some(median);
-            self.used = f64::from(peak) >= self.limit / 2.0;
+            self.is_measured = peak <= self.bounds.min;
+            self.used = !self.is_measured;
             return;
         };
         if peak <= self.bounds.min {
             self.baseline = Some(baseline.mul_f64(1.0 - CALM_WEIGHT) + median.mul_f64(CALM_WEIGHT));
-            self.measured_at = self.limit;
+            self.is_measured = true;
         }
         if f64::from(peak) < self.limit / 2.0 {
             return;
@@ -192,32 +195,30 @@ impl Limiter {
         let allowed = baseline.as_secs_f64() * self.bounds.tolerance;
         let gradient = (allowed / median.as_secs_f64().max(1e-6)).clamp(0.5, 1.0);
         let limit = self.limit * gradient + self.limit.sqrt();
-        self.limit = limit.clamp(f64::from(self.bounds.min), f64::from(self.bounds.max));
+        let max = if self.is_measured { self.bounds.max } else { self.bounds.initial };
+        self.limit = limit.clamp(f64::from(self.bounds.min), f64::from(max));
     }
 
     /// Whether the baseline should be measured now.
     fn is_probe_due(&mut self, now: Duration) -> bool {
         let Some(baseline) = self.baseline else { return false };
-        let mut interval = PROBE_EVERY;
-        while interval < PROBE_BASELINES * baseline {
-            interval *= 2;
-        }
-        let turn = now.as_nanos() / interval.as_nanos();
-        let is_turn = turn != std::mem::replace(&mut self.turn, turn);
-        let has_fallen = self.limit <= self.measured_at / 2.0;
-        self.used && (is_turn || has_fallen)
+        let interval = if self.is_measured && baseline > SLOW { PROBE_SLOW_EVERY } else { PROBE_EVERY };
+        let looked = std::mem::replace(&mut self.looked, now);
+        let turn = |at: Duration| at.as_nanos() / interval.as_nanos();
+        self.used && turn(looked) != turn(now)
     }
 
     fn begin_probe(&mut self, now: Duration) {
         let limit = (self.limit * PROBE_PART / self.bounds.tolerance) as u32;
         let limit = limit.max(self.bounds.min);
-        self.probe = Some(Probe { limit, until: now + SETTLE.max(SETTLE_LATENCIES * self.latency), settled: false });
+        let (settles, until) = (now + self.latency, now + SETTLE.max(SETTLE_LATENCIES * self.latency));
+        self.probe = Some(Probe { limit, settles, until, settled: false });
     }
 
     /// Notices that a probe's requests have become few, or that its time is over.
     fn watch_probe(&mut self, in_flight: u32, now: Duration) {
         let Some(probe) = &mut self.probe else { return };
-        if !probe.settled && in_flight <= probe.limit {
+        if !probe.settled && in_flight <= probe.limit && now >= probe.settles {
             probe.settled = true;
             probe.until = now + MEASURE.max(MEASURE_LATENCIES * self.latency);
             self.window.restart(now);
@@ -231,8 +232,8 @@ impl Limiter {
     fn measured(&mut self, seen: Option<Seen>, now: Duration) {
         if let Some(Seen { median, .. }) = seen {
             self.baseline = Some(median);
+            self.is_measured = true;
         }
-        self.measured_at = self.limit;
         self.used = false;
         self.probe = None;
         self.window.restart(now);

@@ -55,7 +55,9 @@ enum Event {
     Arrival,
     /// The upstream has answered this request.
     Answer(usize),
-    /// This client leaves, or has waited as long as it may.
+    /// This request has waited at the gate as long as it may.
+    Timeout(usize),
+    /// This client leaves.
     Leave(usize),
 }
 
@@ -164,16 +166,20 @@ impl World {
                 self.arrive();
             }
             Event::Answer(id) => self.answer(id),
+            Event::Timeout(id) => self.give_up(id),
             Event::Leave(id) => {
-                let worker = self.requests[id].worker;
-                if let Some(place) = self.places.remove(&id) {
-                    assert_eq!(self.gates[worker].give_up(place), Some(id));
-                }
+                self.give_up(id);
                 self.requests[id].left = true;
             }
         }
         let waiting: usize = self.gates.iter().map(Gate::waiting).sum();
         assert!(waiting <= 100 && waiting == self.places.len());
+    }
+
+    fn give_up(&mut self, id: usize) {
+        if let Some(place) = self.places.remove(&id) {
+            assert_eq!(self.gates[self.requests[id].worker].give_up(place), Some(id));
+        }
     }
 
     fn arrive(&mut self) {
@@ -185,7 +191,8 @@ impl World {
             Entry::Waits(place, sent_away) => {
                 assert_eq!(sent_away, None, "all matter as much");
                 self.places.insert(id, place);
-                self.at(self.now + QUEUE_TIMEOUT.min(self.patience), Event::Leave(id));
+                self.at(self.now + QUEUE_TIMEOUT, Event::Timeout(id));
+                self.at(self.now + self.patience, Event::Leave(id));
             }
             Entry::Full => {}
         }
@@ -249,12 +256,11 @@ fn figures() {
         ("tailed", Work::Tailed(20 * MS, 20, 10)),
         ("slow", Work::Exponential(SECOND)),
     ] {
-        for slots in [20, 100, 400] {
-            for workers in [1, 2, 5] {
-                let mut world = World::new(1, workers, QUEUE_TIMEOUT / 2, slots, work);
-                print!("{name} {slots} slots {workers} workers cap {:.0}: ", world.capacity());
-                for load in [0.5, 1.0, 5.0, 5.0, 5.0, 0.9] {
-                    let mut r = world.run(60, load);
+        for workers in [1, 4] {
+                let mut world = World::new(1, workers, QUEUE_TIMEOUT / 4, 20, work);
+                print!("{name} slots {workers} workers cap {:.0}: ", world.capacity());
+                for load in [1.0, 3.0, 3.0, 3.0, 0.9] {
+                    let mut r = world.run(20, load);
                     print!(
                         " x{load}: {:.2}/{:.0}ms L{}/{:.0}ms",
                         r.goodput() / world.capacity(),
@@ -264,16 +270,15 @@ fn figures() {
                     );
                 }
                 println!();
-            }
         }
     }
-    for old in [Duration::MAX, QUEUE_TIMEOUT / 2, QUEUE_TIMEOUT / 4, Duration::ZERO] {
+    for old in [Duration::MAX, QUEUE_TIMEOUT / 4] {
         for patience in [60 * MS, 100 * MS, 200 * MS, 300 * MS, 600 * MS, 2000 * MS] {
             let mut world = World::new(1, 1, old, 10, Work::Exponential(50 * MS));
             world.patience = patience;
             print!("old {old:?} patience {patience:?} ");
             for load in [0.8, 1.2, 2.0, 5.0] {
-                let mut r = world.run(60, load);
+                let mut r = world.run(40, load);
                 print!(" x{load}: {:.2}/{:.0}ms", r.goodput() / world.capacity(), r.quantile(0.99).as_secs_f64() * 1e3);
             }
             println!();

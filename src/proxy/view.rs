@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::gate::{Gateway, Part};
 use crate::plan::{Plan, Service, ServiceId, Version, VersionId};
 use crate::telemetry::{Registry, VersionCell};
 use crate::upstream::{Pool, Resolver};
@@ -21,6 +22,7 @@ pub(super) struct View {
 pub(super) struct Target {
     pub(super) cell: Arc<VersionCell>,
     pub(super) pool: Rc<Pool>,
+    pub(super) gateway: Gateway,
 }
 
 impl View {
@@ -48,7 +50,7 @@ impl View {
                         old.and_then(|old| old.same(&plan, index, service, version)).unwrap_or_else(|| {
                             let cell = registry.version(worker, &service.name, &version.name);
                             let pool = Pool::new(&version.upstream, &plan.upstream, Arc::clone(&cell), resolver);
-                            Rc::new(Target { cell, pool: Rc::new(pool) })
+                            Rc::new(Target { cell, pool: Rc::new(pool), gateway: Gateway::default() })
                         })
                     })
                     .collect()
@@ -58,7 +60,17 @@ impl View {
         if let Some(old) = old {
             old.retire_all_but(&view);
         }
+        view.set_gates(Part { worker, workers: registry.workers() });
         view
+    }
+
+    /// Gives every version the gate its service asks for. After the retired ones lost theirs, as figures go by names.
+    fn set_gates(&self, part: Part) {
+        for (service, targets) in self.plan.services.iter().zip(&self.services) {
+            for target in targets {
+                target.gateway.set(service.overload.as_ref(), part, &target.cell);
+            }
+        }
     }
 
     /// The target of a version that has the same name and answers at the same place as before.
@@ -80,6 +92,7 @@ impl View {
         let kept: HashSet<_> = kept.targets().map(Rc::as_ptr).collect();
         for target in self.targets().filter(|target| !kept.contains(&Rc::as_ptr(target))) {
             target.pool.retire();
+            target.gateway.close();
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use crate::stats::Histogram;
 
-use super::{Failure, Outcome, Refusal, VersionSnapshot, Why, WorkerSnapshot};
+use super::{Failure, Outcome, Refusal, Shed, VersionSnapshot, Why, WorkerSnapshot};
 
 /// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
 /// stored, not added to atomically, which is what makes them nearly free.
@@ -20,6 +20,9 @@ pub struct VersionCell {
     upstream_failures: [Counter; Failure::ALL.len()],
     connections_open: Gauge,
     connections_idle: Gauge,
+    shed: [Counter; Shed::ALL.len()],
+    concurrency_limit: Gauge,
+    queued: Gauge,
 }
 
 impl VersionCell {
@@ -32,10 +35,13 @@ impl VersionCell {
             upstream_failures: [const { Counter::zero() }; _],
             connections_open: Gauge::zero(),
             connections_idle: Gauge::zero(),
+            shed: [const { Counter::zero() }; _],
+            concurrency_limit: Gauge::zero(),
+            queued: Gauge::zero(),
         }
     }
 
-    /// A request goes to this version. Each `begin` is followed by exactly one [`Self::end`].
+    /// A request goes to this version. Each `begin` is followed by exactly one [`Self::end`] or [`Self::shed`].
     #[inline]
     pub fn begin(&self, why: Why) {
         self.picks[why as usize].increase();
@@ -53,6 +59,19 @@ impl VersionCell {
     pub fn end(&self, outcome: Outcome, nanos: u64) {
         self.in_flight.change(-1);
         self.outcomes[outcome.slot()].get_or_init(Box::default).record_nanos(nanos);
+    }
+
+    /// The request was turned away before it reached the version, which had too much to do.
+    pub fn shed(&self, why: Shed) {
+        self.in_flight.change(-1);
+        self.shed[why as usize].increase();
+    }
+
+    /// So many requests may be in flight, and so many wait for room. A limit of 0: there is none.
+    #[inline]
+    pub fn concurrency(&self, limit: u32, queued: usize) {
+        self.concurrency_limit.set(i64::from(limit));
+        self.queued.set(queued as i64);
     }
 
     /// An exchange with an upstream failed; counted also where a second try then succeeds.
@@ -91,6 +110,11 @@ impl VersionCell {
         for (sum, counter) in total.upstream_failures.iter_mut().zip(&self.upstream_failures) {
             *sum += counter.value();
         }
+        for (sum, counter) in total.shed.iter_mut().zip(&self.shed) {
+            *sum += counter.value();
+        }
+        total.concurrency_limit += self.concurrency_limit.value();
+        total.queued += self.queued.value();
         let idle = self.connections_idle.value();
         total.connections.idle += idle;
         total.connections.active += self.connections_open.value().saturating_sub(idle);
@@ -179,6 +203,11 @@ impl Gauge {
     #[inline]
     fn change(&self, delta: i64) {
         self.0.store(self.0.load(Relaxed) + delta, Relaxed);
+    }
+
+    #[inline]
+    fn set(&self, level: i64) {
+        self.0.store(level, Relaxed);
     }
 
     /// The level; whoever writes keeps it from falling below 0.

@@ -51,6 +51,12 @@ impl Registry {
         Arc::clone(&cells[worker])
     }
 
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// The cell of one worker for what belongs to no version.
     ///
     /// # Panics

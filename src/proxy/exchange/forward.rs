@@ -8,12 +8,12 @@ use http_body::Body;
 
 use super::ask::Asked;
 use super::send::{self, Outgoing};
-use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, headers, pick, upgrade};
-use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
+use super::{Arrival, Busy, Record, RelayBody, TimeLimit, admit, answer, headers, pick, upgrade};
+use crate::plan::{Filter, Matched, Priority, Route, ServiceId, Version, VersionId};
 use crate::proxy::problem::Problem;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
-use crate::telemetry::Failure;
+use crate::telemetry::{Failure, Shed};
 use crate::upstream::{BodyWatch, Lease};
 use crate::wire::Incoming;
 
@@ -24,6 +24,7 @@ pub(super) struct Forward {
     route: usize,
     service: ServiceId,
     version: VersionId,
+    priority: Priority,
     outgoing: Outgoing,
     /// The protocol the client may switch to.
     upgrade: Option<HeaderValue>,
@@ -59,6 +60,7 @@ impl Forward {
         }
         let record = Record::begin(view.target(service, picked.version), started, picked.why, log);
 
+        let priority = admit::priority(plan.service(service), route, &parts, client);
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &parts, is_h2, upgrade.is_some());
@@ -78,6 +80,7 @@ impl Forward {
             route: matched.position,
             service,
             version: picked.version,
+            priority,
             upgrade,
             record,
             busy,
@@ -87,6 +90,12 @@ impl Forward {
     /// Sends the request and gives the response, its body still coming.
     pub(super) async fn run(mut self) -> Response<RelayBody> {
         let target = self.view.target(self.service, self.version);
+        if let Some(gate) = target.gateway.gate() {
+            match gate.enter(&self.worker, self.priority, &self.limit, self.outgoing.watch()).await {
+                Ok(ticket) => self.record.admitted(ticket),
+                Err(shed) => return self.turn_away(shed),
+            }
+        }
         let sent = self.outgoing.send(&self.worker, target, &self.limit).await;
         let checked = sent.and_then(|(response, lease)| {
             upgrade::check(&response, self.upgrade.as_ref())?;
@@ -118,6 +127,13 @@ impl Forward {
         }
         let Self { record, limit, busy, .. } = self;
         response.map(|()| RelayBody::relay(lease, record, limit, busy))
+    }
+
+    fn turn_away(self, shed: Shed) -> Response<RelayBody> {
+        // What of the request's body the client still sends would stand where its next request should.
+        let ends = self.outgoing.watch().is_some() && !self.busy.0.is_h2.get();
+        let version = self.version().header.clone();
+        admit::turned_away(&self.worker, shed, version, self.record, &self.busy, ends)
     }
 
     fn fail(mut self, failure: Failure) -> Response<RelayBody> {

@@ -1,8 +1,9 @@
-//! One request and its response: *ask → pick → forward → relay → record*.
+//! One request and its response: *ask → pick → admit → forward → relay → record*.
 //!
 //! Everything up to sending is plain functions; what then has to be waited for is one small future. (Moving a request
 //! from future to future costs more than looking at it.)
 
+mod admit;
 mod answer;
 mod ask;
 mod forward;
@@ -30,7 +31,7 @@ use forward::Forward;
 use log::LogLine;
 pub(super) use record::Record;
 use relay::RelayBody;
-use time_limit::TimeLimit;
+pub(super) use time_limit::TimeLimit;
 
 use super::client::Client;
 use super::problem::Problem;

@@ -8,8 +8,10 @@ use http::{HeaderMap, Response};
 use super::headers::is_grpc;
 use super::log::LogLine;
 use crate::proxy::client::Client;
+use crate::proxy::gate::Ticket;
+use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Failure, Outcome, Why};
+use crate::telemetry::{Failure, Outcome, Shed, Why};
 
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -24,6 +26,8 @@ pub(in crate::proxy) struct Record {
     is_grpc: bool,
     written: bool,
     log: Option<Box<LogLine>>,
+    /// There from when the version's gate let the request in until its response is complete.
+    ticket: Option<Ticket>,
 }
 
 impl Record {
@@ -31,13 +35,30 @@ impl Record {
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
         let outcome = Outcome::Failed(Failure::ClientGone);
-        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log }
+        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log, ticket: None }
+    }
+
+    /// The version's gate has let the request in.
+    pub(super) fn admitted(&mut self, ticket: Ticket) {
+        self.ticket = Some(ticket);
+    }
+
+    /// The version's gate has turned the request away: it counts among what never reached a version.
+    pub(super) fn turned_away(mut self, shed: Shed, problem: &Problem) {
+        self.written = true;
+        self.target.cell.shed(shed);
+        if let Some(log) = self.log.take() {
+            log.unrouted(problem.status, problem.kind, self.started);
+        }
     }
 
     /// The response's head has come.
     pub(super) fn head<B>(&mut self, response: &Response<B>, now: Instant) {
         let nanos = nanos_between(self.started, now);
         self.target.cell.first_byte(nanos);
+        if let Some(ticket) = &mut self.ticket {
+            ticket.answered(!response.status().is_server_error());
+        }
         let class = (response.status().as_u16() / 100) as u8;
         self.outcome = Outcome::Status(class);
         self.is_grpc = is_grpc(response.headers());
@@ -83,7 +104,8 @@ impl Record {
     }
 
     /// The response is complete; over HTTP/1 its last bytes are still on their way.
-    pub(super) fn complete(self, client: &Client) {
+    pub(super) fn complete(mut self, client: &Client) {
+        self.ticket = None;
         if client.is_h2.get() {
             let now = Instant::now();
             client.active_at.set(now);

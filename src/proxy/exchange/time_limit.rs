@@ -39,13 +39,13 @@ impl TimeLimit {
     }
 
     /// The upstream has shown a sign of life.
-    pub(super) fn progressed(&self, now: Instant) {
+    pub(in crate::proxy) fn progressed(&self, now: Instant) {
         let silent = now + self.silence;
         self.deadline.set(Some(self.end.map_or(silent, |end| end.min(silent))));
     }
 
     /// Whether a limit has passed; if not, the task is woken when one does.
-    pub(super) fn poll_passed(&self, cx: &mut Context<'_>) -> bool {
+    pub(in crate::proxy) fn poll_passed(&self, cx: &mut Context<'_>) -> bool {
         if !self.deadline.poll_passed(cx) {
             return false;
         }
