@@ -10,4 +10,4 @@ mod view;
 
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
-pub use view::{LatencyView, ServiceView, ServicesView, VersionView};
+pub use view::{LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

@@ -115,7 +115,7 @@ impl<T> Gate<T> {
     fn has_room(&self, priority: Priority) -> bool {
         let limit = self.limiter.limit();
         let reserve = if priority == Priority::High { (limit / 10).max(1) } else { 0 };
-        self.in_flight < limit + reserve
+        self.in_flight < limit.saturating_add(reserve)
     }
 
     fn admit(&mut self, now: Duration) {

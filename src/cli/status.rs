@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
-use crate::admin::{ServiceView, ServicesView, VersionView};
+use crate::admin::{OverloadView, ServiceView, ServicesView, VersionView};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -86,6 +86,14 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         );
         for version in &service.versions {
             text.push_str(&row(version));
+            if let Some(overload) = &version.overload {
+                let OverloadView { limit, queued, shed_per_second, .. } = overload;
+                let working = version.in_flight.saturating_sub(*queued);
+                let _ = writeln!(
+                    text,
+                    "    in flight {working} of at most {limit}, {queued} queued, {shed_per_second:.2} turned away/s"
+                );
+            }
         }
     }
     text

@@ -4,10 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
+use super::cap::Cap;
 use super::h1::H1;
 use super::h2::H2;
 use crate::wire::Socket;
@@ -34,11 +36,21 @@ pub struct Endpoint {
     pub(super) gone: Cell<bool>,
     /// HTTP/2 connections.
     pub(super) h2: RefCell<Vec<H2>>,
+    /// The bound on all of them.
+    pub(super) cap: Rc<Cap>,
 }
 
 impl Endpoint {
-    pub(super) fn new(target: Target) -> Self {
-        Self { target, pending: Cell::new(0), idle: RefCell::default(), gone: Cell::new(false), h2: RefCell::default() }
+    /// An address without connections; `most`: how many there may be.
+    pub(super) fn new(target: Target, most: Option<u32>) -> Self {
+        Self {
+            target,
+            pending: Cell::new(0),
+            idle: RefCell::default(),
+            gone: Cell::new(false),
+            h2: RefCell::default(),
+            cap: Cap::new(most),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 
 use super::address::Target;
 use super::body::RequestBody;
+use super::cap::Slot;
 use super::io::{Shared, UpstreamIo};
 use super::quiet::Quiet;
 use crate::plan::UpstreamSettings;
@@ -34,6 +35,8 @@ pub(super) struct H1 {
     shared: Rc<Shared>,
     quiet: Quiet,
     used: bool,
+    /// Among how many it is counted.
+    slot: Slot,
     /// When it was last put away.
     pub(super) idle_since: Instant,
 }
@@ -48,10 +51,12 @@ pub struct Upgraded {
     pub socket: Socket,
     /// What the upstream sent after its 101 already.
     pub read: Bytes,
+    /// It is still one of the connections to its address.
+    pub(super) _slot: Slot,
 }
 
 impl H1 {
-    pub(super) async fn open(target: &Target, settings: &UpstreamSettings) -> io::Result<Self> {
+    pub(super) async fn open(target: &Target, settings: &UpstreamSettings, slot: Slot) -> io::Result<Self> {
         let socket = target.connect(settings.connect_timeout).await?;
         let shared = Rc::<Shared>::default();
         let io = UpstreamIo::new(socket, target.clone(), settings.connect_timeout, Rc::clone(&shared));
@@ -69,6 +74,7 @@ impl H1 {
             shared,
             quiet: Quiet::new(),
             used: false,
+            slot,
             idle_since: Instant::now(),
         })
     }
@@ -152,7 +158,7 @@ impl H1 {
     /// The raw connection after a 101.
     pub(super) fn into_upgraded(self) -> Upgraded {
         let parts = self.conn.into_parts();
-        Upgraded { socket: parts.io.into_socket(), read: parts.read_buf }
+        Upgraded { socket: parts.io.into_socket(), read: parts.read_buf, _slot: self.slot }
     }
 }
 

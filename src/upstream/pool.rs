@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::address::{Endpoint, Target};
+use super::cap::Slot;
 use super::h1::H1;
 use super::h2::H2;
 use super::lease::Lease;
@@ -50,7 +51,8 @@ impl Pool {
                 }
             }
         }
-        let endpoints = fixed.iter().cloned().map(Endpoint::new).map(Rc::new).collect();
+        let endpoint = |target: &Target| Rc::new(Endpoint::new(target.clone(), settings.connections));
+        let endpoints = fixed.iter().map(endpoint).collect();
         Self {
             settings: settings.clone(),
             cell,
@@ -122,20 +124,22 @@ impl Pool {
     }
 
     async fn connection(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Lease, Failure> {
+        let slot = match self.kept_or_slot(endpoint, h2).await? {
+            Ok(lease) => return Ok(lease),
+            Err(slot) => slot,
+        };
         let opened = if h2 {
-            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
-                return Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self)));
-            }
             let cell = Arc::clone(&self.cell);
-            H2::open(&endpoint.target, &self.settings, move || cell.connection_closed()).await.map(|open| {
+            let on_close = move || {
+                cell.connection_closed();
+                drop(slot);
+            };
+            H2::open(&endpoint.target, &self.settings, on_close).await.map(|open| {
                 endpoint.h2.borrow_mut().push(open.clone());
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
         } else {
-            if let Some(kept) = poll_fn(|cx| Poll::Ready(self.take_idle(endpoint, cx))).await {
-                return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
-            }
-            H1::open(&endpoint.target, &self.settings)
+            H1::open(&endpoint.target, &self.settings, slot)
                 .await
                 .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
         };
@@ -146,6 +150,57 @@ impl Pool {
             }
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(Failure::ConnectTimeout),
             Err(_) => Err(Failure::Connect),
+        }
+    }
+
+    /// A connection that is there already, or the right to open one; waits for either where there are as many as may be.
+    async fn kept_or_slot(
+        self: &Rc<Self>,
+        endpoint: &Rc<Endpoint>,
+        h2: bool,
+    ) -> Result<Result<Lease, Slot>, Failure> {
+        if !endpoint.cap.is_waited_for()
+            && let Some(found) = self.try_kept_or_slot(endpoint, h2).await
+        {
+            return Ok(found);
+        }
+        let waiting = async {
+            loop {
+                endpoint.cap.wait().await;
+                if let Some(found) = self.try_kept_or_slot(endpoint, h2).await {
+                    return found;
+                }
+            }
+        };
+        // Rare, and too much to carry for those that never wait.
+        let waiting = Box::pin(tokio::time::timeout(self.settings.connect_timeout, waiting));
+        waiting.await.map_err(|_| Failure::ConnectTimeout)
+    }
+
+    async fn try_kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Option<Result<Lease, Slot>> {
+        if h2 {
+            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
+                return Some(Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self))));
+            }
+        } else if let Some(kept) = poll_fn(|cx| Poll::Ready(self.take_idle(endpoint, cx))).await {
+            return Some(Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self))));
+        }
+        if let Some(slot) = endpoint.cap.slot() {
+            return Some(Err(slot));
+        }
+        // An unused one of the other protocol makes room.
+        if h2 {
+            self.close_one_idle(endpoint);
+        } else {
+            endpoint.h2.borrow_mut().retain(|open| open.idle_since().is_none());
+        }
+        endpoint.cap.slot().map(Err)
+    }
+
+    fn close_one_idle(&self, endpoint: &Endpoint) {
+        if endpoint.idle.borrow_mut().pop().is_some() {
+            self.cell.connection_idle(-1);
+            self.cell.connection_closed();
         }
     }
 
@@ -176,6 +231,7 @@ impl Pool {
         connection.idle_since = Instant::now();
         self.cell.connection_idle(1);
         idle.push(connection);
+        endpoint.cap.freed();
     }
 
     /// Closes connections that were unused for too long or that the upstream has closed.
@@ -235,7 +291,7 @@ impl Pool {
                 continue;
             }
             let kept = old.iter().position(|known| known.target == target).map(|at| old.swap_remove(at));
-            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(target))));
+            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(target, self.settings.connections))));
         }
         for gone in old {
             gone.gone.set(true);
