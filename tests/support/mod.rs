@@ -11,6 +11,7 @@ pub mod load;
 pub mod net;
 pub mod serin;
 pub mod sidecar;
+pub mod slots;
 pub mod strict;
 pub mod upstream;
 
