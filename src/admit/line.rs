@@ -7,9 +7,10 @@ use crate::plan::Priority;
 
 /// Those that wait: the more important before the less important, and among equals who came first, until that has waited
 /// for long. From then on the one that came last is next: the old ones will most likely be given up by their clients
-/// before they are answered, and serving them would make all those behind them as old. In the simulation of clients
-/// that wait for 300 ms before a service that is asked for five times what it can do, first come first served leaves
-/// under a tenth of its capacity to answers anybody still waits for, this way leaves nine tenths.
+/// before they are answered, and serving them would make all those behind them as old. In the simulation, of a service
+/// that is asked for five times what it can do by clients that wait for 300 ms (queue timeout 500 ms), first come first
+/// served gives a hundredth of its capacity to answers anybody still waits for, this way all of it; where clients wait
+/// for longer than the queue lets them, both give all, and the 99th percentile is 272 ms instead of 723.
 ///
 /// Source: "adaptive LIFO" in B. Maurer, "Fail at Scale", ACM Queue 13 (8), 2015.
 #[derive(Debug)]

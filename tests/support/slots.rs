@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::Thread;
 use std::time::Duration;
 
 /// An upstream on a port of its own.
@@ -15,7 +17,6 @@ pub struct Slots {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
     /// How long a request takes; `None`: until the test says so.
     time: Option<Duration>,
 }
@@ -23,13 +24,19 @@ struct Shared {
 #[derive(Default)]
 struct State {
     free: usize,
-    /// Requests that wait for a slot, by number.
-    line: VecDeque<usize>,
-    /// Paths in order of arrival; a request's number is its place.
+    /// Requests that wait for a slot.
+    line: VecDeque<Arc<Waiting>>,
+    /// In order of arrival.
     paths: Vec<String>,
     in_flight: usize,
     most: usize,
     connections: usize,
+}
+
+/// A request that waits, and its thread.
+struct Waiting {
+    thread: Thread,
+    called: AtomicBool,
 }
 
 impl Slots {
@@ -66,8 +73,9 @@ impl Slots {
 
     /// Answers so many more requests.
     pub fn release(&self, count: usize) {
-        self.shared.state().free += count;
-        self.shared.changed.notify_all();
+        let mut state = self.shared.state();
+        state.free += count;
+        state.call();
     }
 
     /// Its address as a URL.
@@ -114,27 +122,39 @@ impl Shared {
     }
 
     fn work(&self, path: String) {
-        let mut state = self.state();
-        let number = state.paths.len();
-        state.paths.push(path);
-        state.line.push_back(number);
-        state.in_flight += 1;
-        state.most = state.most.max(state.in_flight);
-        while state.free == 0 || state.line.front() != Some(&number) {
-            state = self.changed.wait(state).expect("no one panics with it");
+        let waiting = Arc::new(Waiting { thread: std::thread::current(), called: AtomicBool::new(false) });
+        {
+            let mut state = self.state();
+            state.paths.push(path);
+            state.line.push_back(Arc::clone(&waiting));
+            state.in_flight += 1;
+            state.most = state.most.max(state.in_flight);
+            state.call();
         }
-        state.line.pop_front();
-        state.free -= 1;
+        while !waiting.called.load(Ordering::Acquire) {
+            std::thread::park();
+        }
         if let Some(time) = self.time {
-            drop(state);
-            // The next in line may have a slot, too.
-            self.changed.notify_all();
             std::thread::sleep(time);
-            state = self.state();
-            state.free += 1;
         }
+        let mut state = self.state();
         state.in_flight -= 1;
-        drop(state);
-        self.changed.notify_all();
+        if self.time.is_some() {
+            state.free += 1;
+            state.call();
+        }
+    }
+}
+
+impl State {
+    /// Gives free slots to those that waited longest.
+    fn call(&mut self) {
+        while self.free > 0
+            && let Some(next) = self.line.pop_front()
+        {
+            self.free -= 1;
+            next.called.store(true, Ordering::Release);
+            next.thread.unpark();
+        }
     }
 }
