@@ -6,7 +6,7 @@
 //! the others were answered, and leave after a second; serin with two workers between them. For each load afresh: so
 //! many seconds to settle, then ten that are measured. Goodput is what was answered 200 to a client that still waited.
 
-#[allow(dead_code, reason = "the tests use more of it")]
+#[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
 #[path = "../tests/support/slots.rs"]
 mod slots;
 

@@ -214,7 +214,8 @@ fn a_client_that_leaves_while_it_is_served_makes_room() {
 #[test]
 fn a_higher_limit_or_none_lets_in_who_waits() {
     let upstream = Slots::held();
-    let limited = |limit: u32| config(&upstream, &format!("overload: {{ min: {limit}, max: {limit}, queueTimeout: 1h }}"), "");
+    let limited =
+        |limit: u32| config(&upstream, &format!("overload: {{ min: {limit}, max: {limit}, queueTimeout: 1h }}"), "");
     let serin = Serin::new(&limited(1));
     let mut asked = vec![ask_at_once(&serin, &upstream, "/1")];
     for waiting in 1..=3 {

@@ -114,8 +114,7 @@ struct World {
 impl World {
     fn new(seed: u64, workers: u32, old: Duration, slots: usize, work: Work) -> Self {
         let part = |number: u32| number / workers;
-        let bounds =
-            Bounds { initial: part(BOUNDS.initial), min: part(BOUNDS.min), max: part(BOUNDS.max), ..BOUNDS };
+        let bounds = Bounds { initial: part(BOUNDS.initial), min: part(BOUNDS.min), max: part(BOUNDS.max), ..BOUNDS };
         let gates = (0..workers).map(|_| Gate::new(bounds, part(100) as usize, old, Duration::ZERO));
         let mut world = Self {
             rng: fastrand::Rng::with_seed(seed),
@@ -147,9 +146,7 @@ impl World {
     fn capacity(&self) -> f64 {
         let mean = match self.work {
             Work::Constant(time) | Work::Exponential(time) => time.as_secs_f64(),
-            Work::Tailed(time, one_in, times) => {
-                time.as_secs_f64() * (1.0 + f64::from(times - 1) / f64::from(one_in))
-            }
+            Work::Tailed(time, one_in, times) => time.as_secs_f64() * (1.0 + f64::from(times - 1) / f64::from(one_in)),
         };
         self.slots as f64 / mean
     }

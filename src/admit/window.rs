@@ -45,7 +45,6 @@ impl Window {
         self.peak = self.peak.max(count);
     }
 
-
     /// Takes the latency of a request that began at `begun`; gives what was seen once that is enough.
     pub(super) fn take(&mut self, begun: Duration, latency: Duration, now: Duration) -> Option<Seen> {
         if begun < self.began {
@@ -56,15 +55,11 @@ impl Window {
         if self.count < ENOUGH {
             return None;
         }
-        let closes = match self.closes {
-            Some(closes) => closes,
-            None => {
-                // The first to be answered are the fast ones: wait until the usual ones had their time, too.
-                let closes = self.began + SHORTEST.max(2 * self.median());
-                *self.closes.insert(closes)
-            }
-        };
-        (now >= closes).then(|| self.seen())
+        if self.closes.is_none() {
+            // The first to be answered are the fast ones: wait until the usual ones had their time, too.
+            self.closes = Some(self.began + SHORTEST.max(2 * self.median()));
+        }
+        self.closes.is_some_and(|closes| now >= closes).then(|| self.seen())
     }
 
     /// What was seen so far, where that is at least `least` samples.

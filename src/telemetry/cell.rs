@@ -71,7 +71,7 @@ impl VersionCell {
     #[inline]
     pub fn concurrency(&self, limit: u32, queued: usize) {
         self.concurrency_limit.set(i64::from(limit));
-        self.queued.set(queued as i64);
+        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
     }
 
     /// An exchange with an upstream failed; counted also where a second try then succeeds.

@@ -154,11 +154,7 @@ impl Pool {
     }
 
     /// A connection that is there already, or the right to open one; waits for either where there are as many as may be.
-    async fn kept_or_slot(
-        self: &Rc<Self>,
-        endpoint: &Rc<Endpoint>,
-        h2: bool,
-    ) -> Result<Result<Lease, Slot>, Failure> {
+    async fn kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Result<Lease, Slot>, Failure> {
         if !endpoint.cap.is_waited_for()
             && let Some(found) = self.try_kept_or_slot(endpoint, h2).await
         {

@@ -27,7 +27,7 @@ pub(in crate::proxy) struct Record {
     written: bool,
     log: Option<Box<LogLine>>,
     /// There from when the version's gate let the request in until its response is complete.
-    ticket: Option<Ticket>,
+    ticket: Option<Box<Ticket>>,
 }
 
 impl Record {
@@ -40,7 +40,7 @@ impl Record {
 
     /// The version's gate has let the request in.
     pub(super) fn admitted(&mut self, ticket: Ticket) {
-        self.ticket = Some(ticket);
+        self.ticket = Some(Box::new(ticket));
     }
 
     /// The version's gate has turned the request away: it counts among what never reached a version.
