@@ -13,7 +13,8 @@ use serin::plan::{
 };
 use serin::stats::Histogram;
 use serin::telemetry::{Outcome, Registry, Why};
-use serin::wire::{HeadLimits, RequestScanner};
+use serin::wire::HeadLimits;
+use serin::wire::http1::RequestReader;
 
 /// Picking a version. The bar: 60 ns for two versions and a key of 16 bytes.
 fn split(c: &mut Criterion) {
@@ -152,9 +153,10 @@ fn headers(c: &mut Criterion) {
     }
     head.extend(b"\r\n");
     let limits = HeadLimits { bytes: 32 * 1024, lines: 100 };
-    let mut scanner = RequestScanner::new(limits);
     group.throughput(Throughput::Bytes(head.len() as u64));
-    group.bench_function("framing of a browser's request", |b| b.iter(|| scanner.scan(black_box(&head))));
+    group.bench_function("reading a browser's request", |b| {
+        b.iter(|| RequestReader::new(limits, black_box(&head)).next_request());
+    });
     group.finish();
 
     let mut group = c.benchmark_group("filters");

@@ -1,7 +1,10 @@
-//! HTTP as both sides may expect it: streaming, trailers, expectations, upgrades, keep-alive, retries, partings.
+//! HTTP as both sides may expect it: streaming, overlap, trailers, expectations, upgrades, keep-alive, retries,
+//! partings.
 
 mod support;
 
+#[path = "protocol/duplex.rs"]
+mod duplex;
 #[path = "protocol/expectations.rs"]
 mod expectations;
 #[path = "protocol/http2.rs"]

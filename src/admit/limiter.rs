@@ -17,8 +17,9 @@
 //! - Latencies are medians of windows: the slow tail of a mixed service is not an overload.
 //! - A window with less than half of the limit in flight changes nothing: such latencies are the service's own.
 //! - The baseline is measured by going down to a part of the limit that is below the service's capacity if the limit is
-//!   about right (`0.6 / tolerance`; where it is too high, each probe brings it nearer), not to a fixed low number: that
-//!   costs little of the throughput. With few requests in flight it is measured by the way.
+//!   about right (`0.6 / tolerance`), not to a fixed low number: that costs little of the throughput. Where the latency
+//!   is not what the baseline was, it goes down further, by half each time, until two measurements agree: then it is the
+//!   service's own. With few requests in flight it is measured by the way.
 //! - Probes begin at times that are multiples of their interval, so that the limiters of all workers, which share one
 //!   clock and one upstream, probe together: one that probed alone would measure the others' load.
 //! - Before the first measurement the limit is not raised.
@@ -42,6 +43,8 @@ const MEASURE_LATENCIES: u32 = 8;
 const MEASURE: Duration = Duration::from_secs(1);
 /// Samples that will do for a baseline when that time is over.
 const FEW: u32 = 10;
+/// Medians that differ by no more than this factor agree.
+const AGREEMENT: f64 = 1.25;
 /// The probe's limit as a part of the limit, times the tolerance.
 const PROBE_PART: f64 = 0.6;
 /// Weight of a calm window in the baseline.
@@ -209,8 +212,11 @@ impl Limiter {
     }
 
     fn begin_probe(&mut self, now: Duration) {
-        let limit = (self.limit * PROBE_PART / self.bounds.tolerance) as u32;
-        let limit = limit.max(self.bounds.min);
+        self.probe_at(self.limit * PROBE_PART / self.bounds.tolerance, now);
+    }
+
+    fn probe_at(&mut self, limit: f64, now: Duration) {
+        let limit = (limit as u32).max(self.bounds.min);
         let (settles, until) = (now + self.latency, now + SETTLE.max(SETTLE_LATENCIES * self.latency));
         self.probe = Some(Probe { limit, settles, until, settled: false });
     }
@@ -228,10 +234,18 @@ impl Limiter {
         }
     }
 
-    /// Ends a probe. Without a result, what was known has to do until the next one.
+    /// Ends a probe, or goes on with it. Without a result, what was known has to do until the next one.
     fn measured(&mut self, seen: Option<Seen>, now: Duration) {
         if let Some(Seen { median, .. }) = seen {
-            self.baseline = Some(median);
+            let known = self.baseline.replace(median).unwrap_or_default();
+            let agrees = median < known.mul_f64(AGREEMENT) && known < median.mul_f64(AGREEMENT);
+            if let Some(Probe { limit, .. }) = self.probe
+                && limit > self.bounds.min
+                && !agrees
+            {
+                self.latency = median;
+                return self.probe_at(f64::from(limit) / 2.0, now);
+            }
             self.is_measured = true;
         }
         self.used = false;

@@ -129,7 +129,7 @@ impl World {
             slots,
             busy: 0,
             line: VecDeque::new(),
-            patience: Duration::from_secs(3600),
+            patience: Duration::from_hours(1),
             result: Result::default(),
             turned_away: 0,
         };
@@ -164,7 +164,7 @@ impl World {
             self.happen(event);
         }
         self.now = until;
-        Result { seconds: (until - start).as_secs_f64(), ..std::mem::take(&mut self.result) }
+        Result { seconds: until.saturating_sub(start).as_secs_f64(), ..std::mem::take(&mut self.result) }
     }
 
     fn happen(&mut self, event: Event) {
@@ -233,10 +233,10 @@ impl World {
         }
         let Request { arrived, begun, worker, left } = self.requests[id];
         if !left {
-            self.result.answered.push(self.now - arrived);
+            self.result.answered.push(self.now.saturating_sub(arrived));
         }
         let gate = &mut self.gates[worker];
-        gate.answered(begun, self.now - begun, true, self.now);
+        gate.answered(begun, self.now.saturating_sub(begun), true, self.now);
         gate.leave();
         while let Some(next) = self.gates[worker].call(self.now) {
             self.places.remove(&next);

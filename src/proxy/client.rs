@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use http::HeaderValue;
@@ -22,24 +23,8 @@ pub(super) struct Client {
     pub(super) port: Option<u16>,
     /// Requests received and not yet answered whole.
     pub(super) in_flight: Cell<u32>,
-    /// A request was received whose response has not reached the socket whole.
-    pub(super) answer_due: Cell<bool>,
-    /// The present response's head was handed over.
-    pub(super) answering: Cell<bool>,
-    /// Why its next request cannot be read.
-    pub(super) fault: Cell<Option<Fault>>,
     /// Why the body of its present request cannot be read.
-    pub(super) body_fault: Cell<Option<Fault>>,
-    /// It will send no more.
-    pub(super) finished_sending: Cell<bool>,
-    /// When the request head that is still incomplete began.
-    pub(super) head_began: Cell<Option<Instant>>,
-    /// It is inside a request body.
-    pub(super) in_body: Cell<bool>,
-    /// The last read found nothing: it is waited for.
-    pub(super) read_blocked: Cell<bool>,
-    /// The last write did not fit: it does not read.
-    pub(super) write_blocked: Cell<bool>,
+    pub(super) body_fault: Rc<Cell<Option<Fault>>>,
     /// It speaks HTTP/2.
     pub(super) is_h2: Cell<bool>,
     /// A response that is complete but for its last bytes, which are on their way to the client.
@@ -62,15 +47,7 @@ impl Client {
             forwarded_for,
             port,
             in_flight: Cell::new(0),
-            answer_due: Cell::new(false),
-            answering: Cell::new(false),
-            fault: Cell::new(None),
-            body_fault: Cell::new(None),
-            finished_sending: Cell::new(false),
-            head_began: Cell::new(None),
-            in_body: Cell::new(false),
-            read_blocked: Cell::new(false),
-            write_blocked: Cell::new(false),
+            body_fault: Rc::default(),
             is_h2: Cell::new(false),
             finishing: RefCell::new(None),
             tunnel: RefCell::new(None),
@@ -93,7 +70,6 @@ impl Client {
 
     /// Everything written so far has reached the client's socket.
     pub(super) fn delivered(&self) {
-        self.answer_due.set(self.in_flight.get() > 0);
         if let Some(record) = self.finishing.take() {
             let now = Instant::now();
             self.active_at.set(now);

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -100,6 +100,20 @@ impl Deadline {
             self.all.next.set(Some(at));
             self.all.sooner.notify_one();
         }
+    }
+
+    /// Ready once `due` has passed. Meant for what is asked again and again with a `due` that nearly always moves later: the
+    /// table is touched again only when the time it holds has come.
+    pub(super) fn poll_due(&self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = due else { return Poll::Pending };
+        let (at, passed) = {
+            let slot = &self.all.slots.borrow()[self.slot];
+            (slot.at, slot.passed)
+        };
+        if at.is_none_or(|at| due < at) || (passed && due > Instant::now()) {
+            self.set(Some(due));
+        }
+        if self.poll_passed(cx) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Whether it has passed; if not, the task is woken when it does.

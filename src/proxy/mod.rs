@@ -6,7 +6,6 @@
 //! control plane. This room never parses configuration, never takes a lock on the request path and never logs there.
 
 mod client;
-mod client_io;
 mod connection;
 mod deadlines;
 mod exchange;

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::oneshot;
 
 use crate::wire::{Broken, Incoming};
 
@@ -78,8 +77,8 @@ struct Streamed {
 /// Keeps a body back until the upstream asks for it.
 #[derive(Debug)]
 struct Gate {
-    /// `None` once the upstream has answered without asking.
-    asked: Option<oneshot::Receiver<()>>,
+    /// The upstream has answered without asking.
+    answered: bool,
     patience: Pin<Box<tokio::time::Sleep>>,
 }
 
@@ -90,13 +89,32 @@ impl RequestBody {
         Self(Some(Box::new(Streamed { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None })))
     }
 
-    /// Keeps the body back until `asked` fires or a second has passed; for good if its sender is dropped before that.
+    /// Keeps the body back until the upstream asks for it or a second has passed; for good if it answers before that.
     #[must_use]
-    pub fn after_continue(mut self, asked: oneshot::Receiver<()>) -> Self {
+    pub fn after_continue(mut self) -> Self {
         if let Some(body) = &mut self.0 {
-            body.gate = Some(Gate { asked: Some(asked), patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
+            body.gate = Some(Gate { answered: false, patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
         }
         self
+    }
+
+    /// The upstream asks for the body.
+    pub(super) fn go_ahead(&mut self) {
+        if let Some(body) = &mut self.0 {
+            body.gate = None;
+        }
+    }
+
+    /// The upstream has answered: a body still kept back then stays so.
+    pub(super) fn answered(&mut self) {
+        if let Some(gate) = self.0.as_mut().and_then(|body| body.gate.as_mut()) {
+            gate.answered = true;
+        }
+    }
+
+    /// Whether nothing of it was taken from the client.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.0.as_ref().is_none_or(|body| !body.watch.has_started())
     }
 }
 
@@ -154,15 +172,7 @@ impl Streamed {
 
 impl Gate {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(asked) = &mut self.asked else { return Poll::Pending };
-        match Pin::new(asked).poll(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(()),
-            Poll::Ready(Err(_)) => {
-                self.asked = None;
-                Poll::Pending
-            }
-            Poll::Pending => self.patience.as_mut().poll(cx),
-        }
+        if self.answered { Poll::Pending } else { self.patience.as_mut().poll(cx) }
     }
 }
 

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use super::address::Endpoint;
 use super::body::RequestBody;
-use super::h1::{H1, Upgraded};
+use super::h1::{Again, H1, Upgraded};
 use super::h2::{H2, StreamCount};
 use super::pool::Pool;
 use crate::telemetry::Failure;
@@ -73,24 +73,19 @@ impl Lease {
         replayable: bool,
     ) -> Result<Response<()>, Failure> {
         // Invariant: the connection is taken only by `finish` and `into_upgraded`, both of which end the lease.
-        let sent = match self.connection.as_mut().expect("a lease in use has its connection") {
-            Connection::H1(h1) => h1.send(request, replayable).await,
-            Connection::H2(stream) => stream.connection.send(request).await.map(|response| {
-                let (head, body) = response.into_parts();
-                stream.body = Some(body);
-                Response::from_parts(head, ())
-            }),
-        };
-        sent.map_err(|error| self.classify(&error))
-    }
-
-    fn classify(&self, error: &hyper::Error) -> Failure {
-        let faulty = matches!(&self.connection, Some(Connection::H1(h1)) if h1.is_faulty());
-        let answered = matches!(&self.connection, Some(Connection::H1(h1)) if h1.answered());
-        if faulty || error.is_parse() || (answered && error.is_incomplete_message()) {
-            Failure::Protocol
-        } else {
-            Failure::Reset
+        match self.connection.as_mut().expect("a lease in use has its connection") {
+            Connection::H1(h1) => {
+                let limit = self.pool.settings.connect_timeout;
+                h1.send(request, replayable.then_some(Again { target: &self.endpoint.target, limit })).await
+            }
+            Connection::H2(stream) => match stream.connection.send(request).await {
+                Ok(response) => {
+                    let (head, body) = response.into_parts();
+                    stream.body = Some(body);
+                    Ok(Response::from_parts(head, ()))
+                }
+                Err(error) => Err(if error.is_parse() { Failure::Protocol } else { Failure::Reset }),
+            },
         }
     }
 
@@ -100,31 +95,32 @@ impl Lease {
     /// # Errors
     /// The response ended before it was complete.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let frame = match &mut self.connection {
+        match &mut self.connection {
             Some(Connection::H1(h1)) => h1.poll_frame(cx),
-            Some(Connection::H2(Stream { body: Some(body), .. })) => Pin::new(body).poll_frame(cx),
+            Some(Connection::H2(Stream { body: Some(body), .. })) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
+            }
             _ => Poll::Ready(None),
-        };
-        frame.map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
+        }
     }
 
     /// Whether nothing of the response's body is still to come.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
-        self.body().is_none_or(Body::is_end_stream)
+        match &self.connection {
+            Some(Connection::H1(h1)) => h1.is_end_stream(),
+            Some(Connection::H2(stream)) => stream.body.as_ref().is_none_or(Body::is_end_stream),
+            None => true,
+        }
     }
 
     /// What is known of the length of the rest of the response's body.
     #[must_use]
     pub fn size_hint(&self) -> SizeHint {
-        self.body().map_or(SizeHint::with_exact(0), Body::size_hint)
-    }
-
-    fn body(&self) -> Option<&Incoming> {
         match &self.connection {
-            Some(Connection::H1(h1)) => h1.body(),
-            Some(Connection::H2(stream)) => stream.body.as_ref(),
-            None => None,
+            Some(Connection::H1(h1)) => h1.size_hint(),
+            Some(Connection::H2(Stream { body: Some(body), .. })) => body.size_hint(),
+            _ => SizeHint::with_exact(0),
         }
     }
 

@@ -9,10 +9,8 @@ mod body;
 mod cap;
 mod h1;
 mod h2;
-mod io;
 mod lease;
 mod pool;
-mod quiet;
 mod resolve;
 
 pub use address::Endpoint;

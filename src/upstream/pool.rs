@@ -1,11 +1,9 @@
 //! The addresses of one version and this worker's connections to them.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::address::{Endpoint, Target};
@@ -139,9 +137,9 @@ impl Pool {
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
         } else {
-            H1::open(&endpoint.target, &self.settings, slot)
+            H1::open(&endpoint.target, &self.settings)
                 .await
-                .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
+                .map(|open| Lease::h1(Box::new(open.counted(slot)), Rc::clone(endpoint), Rc::clone(self)))
         };
         match opened {
             Ok(lease) => {
@@ -156,14 +154,14 @@ impl Pool {
     /// A connection that is there already, or the right to open one; waits for either where there are as many as may be.
     async fn kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Result<Lease, Slot>, Failure> {
         if !endpoint.cap.is_waited_for()
-            && let Some(found) = self.try_kept_or_slot(endpoint, h2).await
+            && let Some(found) = self.try_kept_or_slot(endpoint, h2)
         {
             return Ok(found);
         }
         let waiting = async {
             loop {
                 endpoint.cap.wait().await;
-                if let Some(found) = self.try_kept_or_slot(endpoint, h2).await {
+                if let Some(found) = self.try_kept_or_slot(endpoint, h2) {
                     return found;
                 }
             }
@@ -173,12 +171,12 @@ impl Pool {
         waiting.await.map_err(|_| Failure::ConnectTimeout)
     }
 
-    async fn try_kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Option<Result<Lease, Slot>> {
+    fn try_kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Option<Result<Lease, Slot>> {
         if h2 {
             if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
                 return Some(Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self))));
             }
-        } else if let Some(kept) = poll_fn(|cx| Poll::Ready(self.take_idle(endpoint, cx))).await {
+        } else if let Some(kept) = self.take_idle(endpoint) {
             return Some(Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self))));
         }
         if let Some(slot) = endpoint.cap.slot() {
@@ -201,11 +199,11 @@ impl Pool {
     }
 
     /// The connection used last that is still good; those that are not are closed on the way.
-    fn take_idle(&self, endpoint: &Endpoint, cx: &mut Context<'_>) -> Option<Box<H1>> {
+    fn take_idle(&self, endpoint: &Endpoint) -> Option<Box<H1>> {
         let mut idle = endpoint.idle.borrow_mut();
         while let Some(mut kept) = idle.pop() {
             self.cell.connection_idle(-1);
-            if kept.poll_usable(cx) {
+            if kept.is_usable() {
                 return Some(kept);
             }
             self.cell.connection_closed();
@@ -218,9 +216,7 @@ impl Pool {
     pub(super) fn put(&self, endpoint: &Endpoint, mut connection: Box<H1>) {
         let mut idle = endpoint.idle.borrow_mut();
         let wanted = !self.retired.get() && !endpoint.gone.get() && idle.len() < self.settings.idle_connections;
-        // hyper may need one more look to see that the exchange is over.
-        let mut no_one = Context::from_waker(Waker::noop());
-        if !wanted || !(connection.is_ready() || connection.poll_usable(&mut no_one)) {
+        if !wanted || !connection.put_away() {
             self.cell.connection_closed();
             return;
         }
@@ -233,10 +229,9 @@ impl Pool {
     /// Closes connections that were unused for too long or that the upstream has closed.
     pub fn reap(&self, now: Instant) {
         let limit = self.settings.idle_timeout;
-        let mut cx = Context::from_waker(Waker::noop());
         for endpoint in self.endpoints.borrow().iter() {
             endpoint.idle.borrow_mut().retain_mut(|kept| {
-                let keep = now.saturating_duration_since(kept.idle_since) < limit && kept.poll_usable(&mut cx);
+                let keep = now.saturating_duration_since(kept.idle_since) < limit && kept.is_usable();
                 if !keep {
                     self.cell.connection_idle(-1);
                     self.cell.connection_closed();

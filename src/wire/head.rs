@@ -27,68 +27,13 @@ pub struct HeadLimits {
 
 /// How a message body is delimited, as its head says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Length {
     /// Neither header was there.
     Unstated,
-    /// `Content-Length`, in bytes.
-    Length(u64),
+    /// `Content-Length`.
+    Bytes(u64),
     /// `Transfer-Encoding: chunked`.
     Chunked,
-}
-
-/// Splits a stream of bytes into lines that end with CR LF, across any number of reads.
-///
-/// A line that is whole within one read is never copied.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    carry: Vec<u8>,
-}
-
-/// The next step of [`Lines::next`].
-pub(super) enum Line<'a> {
-    /// A whole line, without its CR LF, and how many bytes of the input it used.
-    Whole(&'a [u8], usize),
-    /// The input ended inside a line; it was kept.
-    Partial,
-}
-
-impl Lines {
-    /// Takes the next line off the front of `input`. A line of more than `limit` bytes is [`Fault::TooLarge`].
-    ///
-    /// `take` ends the borrow of a carried line: it is called with the line and its value is returned.
-    pub(super) fn next<R>(
-        &mut self,
-        input: &[u8],
-        limit: usize,
-        take: impl FnOnce(Line<'_>) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
-        let Some(end) = memchr(b'\n', input) else {
-            if self.carry.len() + input.len() > limit {
-                return Err(Fault::TooLarge);
-            }
-            self.carry.extend_from_slice(input);
-            return take(Line::Partial);
-        };
-        let used = end + 1;
-        if self.carry.len() + end > limit {
-            return Err(Fault::TooLarge);
-        }
-        if self.carry.is_empty() {
-            return take(Line::Whole(without_cr(&input[..end])?, used));
-        }
-        self.carry.extend_from_slice(&input[..end]);
-        let line = std::mem::take(&mut self.carry);
-        take(Line::Whole(without_cr(&line)?, used))
-    }
-
-    /// Whether part of a line is waiting for its rest.
-    pub(super) fn has_part(&self) -> bool {
-        !self.carry.is_empty()
-    }
-}
-
-fn without_cr(line: &[u8]) -> Result<&[u8], Fault> {
-    line.strip_suffix(b"\r").ok_or(Fault::Malformed("a line ends without a carriage return"))
 }
 
 /// What the header lines of one head have said so far.
@@ -98,9 +43,15 @@ pub(super) struct Fields {
     bytes: usize,
     length: Option<u64>,
     chunked: bool,
+    connection: bool,
 }
 
 impl Fields {
+    /// For the trailer section of a body in chunks.
+    pub(super) fn of_trailers() -> Self {
+        Self { chunked: true, ..Self::default() }
+    }
+
     /// Counts a start line of `len` bytes.
     pub(super) fn start(&mut self, len: usize, limits: HeadLimits) -> Result<(), Fault> {
         *self = Self { bytes: len + 2, ..Self::default() };
@@ -116,10 +67,13 @@ impl Fields {
         }
         match line[0] {
             b' ' | b'\t' => Err(Fault::Malformed("a header line is folded")),
-            b'c' | b'C' => match value_of(line, b"content-length") {
-                Some(value) => self.content_length(value),
-                None => Ok(()),
-            },
+            b'c' | b'C' => {
+                if let Some(value) = value_of(line, b"content-length") {
+                    return self.content_length(value);
+                }
+                self.connection |= value_of(line, b"connection").is_some();
+                Ok(())
+            }
             b't' | b'T' => match value_of(line, b"transfer-encoding") {
                 Some(value) => self.transfer_encoding(value),
                 None => Ok(()),
@@ -128,14 +82,24 @@ impl Fields {
         }
     }
 
+    /// Lines taken so far.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// Whether one of them was `Connection`.
+    pub(super) fn has_connection(&self) -> bool {
+        self.connection
+    }
+
     /// The framing, once all lines were taken. `http10`: the message is of HTTP/1.0 or older.
-    pub(super) fn framing(&self, http10: bool) -> Result<Framing, Fault> {
+    pub(super) fn framing(&self, http10: bool) -> Result<Length, Fault> {
         match (self.length, self.chunked) {
             (Some(_), true) => Err(Fault::Malformed("both Content-Length and Transfer-Encoding")),
             (_, true) if http10 => Err(Fault::Malformed("Transfer-Encoding in an HTTP/1.0 message")),
-            (_, true) => Ok(Framing::Chunked),
-            (Some(length), false) => Ok(Framing::Length(length)),
-            (None, false) => Ok(Framing::Unstated),
+            (_, true) => Ok(Length::Chunked),
+            (Some(length), false) => Ok(Length::Bytes(length)),
+            (None, false) => Ok(Length::Unstated),
         }
     }
 

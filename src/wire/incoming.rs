@@ -6,14 +6,20 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::http1::Http1Body;
+
 /// A request's body, whichever protocol it comes over.
 #[derive(Debug)]
 pub enum Incoming {
-    /// hyper frames it.
-    Hyper(hyper::body::Incoming),
+    /// There is none.
+    Empty,
+    /// Over HTTP/1.
+    Http1(Http1Body),
+    /// Over HTTP/2, where hyper frames it.
+    Http2(hyper::body::Incoming),
 }
 
-/// A body did not come to its proper end: the client broke off, or its chunks are not HTTP's.
+/// A body did not come to its proper end: the other side broke off, or its chunks are not HTTP's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body did not come to its proper end")]
 pub struct Broken;
@@ -24,7 +30,9 @@ impl Body for Incoming {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
-            Self::Hyper(body) => {
+            Self::Empty => Poll::Ready(None),
+            Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Http2(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
             }
         }
@@ -32,13 +40,17 @@ impl Body for Incoming {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Hyper(body) => body.is_end_stream(),
+            Self::Empty => true,
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Hyper(body) => body.size_hint(),
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
         }
     }
 }

@@ -1,21 +1,17 @@
-//! Floor 1. Bytes as they come and go: sockets of either family, and the framing rules a message must keep.
+//! Floor 1. Bytes as they come and go: sockets of either family, and HTTP/1 messages on them.
 //!
-//! hyper parses HTTP; this room watches the same bytes for what hyper would pass on or hide (two framings at once, bare
-//! line feeds, odd lengths), so that no message whose boundary two parsers could see differently ever crosses serin.
-//! It never decides what is answered: it only says what is wrong.
+//! No message whose boundary two parsers could see differently ever crosses serin (two framings at once, bare line feeds,
+//! odd lengths). This room never decides what is answered: it only says what is wrong. HTTP/2 is hyper's.
 
 mod head;
+pub mod http1;
 mod incoming;
 mod io;
-mod request;
-mod response;
 mod scratch;
 mod socket;
 
-pub use head::{Fault, HeadLimits};
+pub use head::{Fault, HeadLimits, Length};
 pub use incoming::{Broken, Incoming};
-pub use io::{PlainIo, drain_rewind, poll_read_inspected};
-pub use request::{RequestScanner, Stopped};
-pub use response::ResponseScanner;
-pub use scratch::{READ_SIZE, with_scratch};
+pub use io::PlainIo;
+pub use scratch::{READ_SIZE, give_back_spare, take_spare, with_scratch};
 pub use socket::{PeerAddr, Socket};

@@ -85,6 +85,16 @@ impl Socket {
         }
     }
 
+    /// Whether the peer has neither closed the connection nor sent anything that was not read, as far as the runtime knows:
+    /// without a system call where it knows of nothing. What is found is gone; the connection is of no use after that.
+    pub fn is_quiet(&mut self) -> bool {
+        let read = match self {
+            Self::Tcp(socket) => socket.try_read(&mut [0]),
+            Self::Unix(socket) => socket.try_read(&mut [0]),
+        };
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Writes what fits without waiting.
     ///
     /// # Errors

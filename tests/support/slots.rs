@@ -54,7 +54,7 @@ impl Slots {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let state = Mutex::new(State { free, ..State::default() });
-        let shared = Arc::new(Shared { state, time, ..Shared::default() });
+        let shared = Arc::new(Shared { state, time });
         let all = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {

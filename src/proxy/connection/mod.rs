@@ -41,16 +41,7 @@ pub(super) async fn serve(worker: Rc<Worker>, open: Option<Open>, socket: Socket
     };
     let mut socket = socket;
     match connection.first_bytes(&mut socket).await {
-        First::Http1(mut first) => {
-            while let Some(parked) = http1::serve(&connection, socket, first).await {
-                socket = parked;
-                first = Vec::new();
-                let until = connection.client.active_at.get() + connection.limits.idle_timeout;
-                if connection.read_until(until, &mut socket, &mut first).await.is_none_or(|length| length == 0) {
-                    return;
-                }
-            }
-        }
+        First::Http1(first) => http1::serve(&connection, socket, &first).await,
         First::Http2(first) => http2::serve(connection, socket, first).await,
         First::Partial => {
             refuse(&connection.worker, socket, Refusal::HeaderTimeout, TOO_SLOW).await;

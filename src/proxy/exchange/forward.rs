@@ -121,7 +121,6 @@ impl Forward {
             // The client was never told to continue, so nobody can tell whether what it sends next is its body.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        self.busy.0.answering.set(true);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return upgrade::accept(&response, lease, self.record, &self.busy);
         }

@@ -21,7 +21,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// The comma-separated words of a header value, without blanks around them.
-pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+pub(in crate::proxy) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 

@@ -21,16 +21,17 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request, uri};
+use http::{Request, Response, Uri, request, uri};
 
 use ask::Asked;
 use forward::Forward;
+pub(super) use headers::tokens;
 use log::LogLine;
 pub(super) use record::Record;
-use relay::RelayBody;
+pub(super) use relay::RelayBody;
 pub(super) use time_limit::TimeLimit;
 
 use super::client::Client;
@@ -52,6 +53,14 @@ impl Exchanges {
     pub(super) fn new(worker: Rc<Worker>, client: Rc<Client>) -> Self {
         Self { worker, client }
     }
+
+    /// Begins to answer a request.
+    pub(super) fn start(&self, request: Request<Incoming>) -> Exchange {
+        match begin(&self.worker, request, Busy::new(Rc::clone(&self.client))) {
+            Ok(forward) => Exchange::Forwarded(Box::pin(forward.run())),
+            Err(answer) => Exchange::Answered(Some(answer)),
+        }
+    }
 }
 
 impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
@@ -60,22 +69,12 @@ impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
     type Future = Exchange;
 
     fn call(&self, request: Request<hyper::body::Incoming>) -> Exchange {
-        let busy = Busy::new(Rc::clone(&self.client));
-        let state = match begin(&self.worker, request.map(Incoming::Hyper), busy) {
-            Ok(forward) => State::Forwarded(Box::pin(forward.run())),
-            Err(answer) => State::Answered(Some(answer)),
-        };
-        Exchange { exchanges: self.clone(), state }
+        self.start(request.map(Incoming::Http2))
     }
 }
 
 /// A response to come.
-pub(super) struct Exchange {
-    exchanges: Exchanges,
-    state: State,
-}
-
-enum State {
+pub(super) enum Exchange {
     /// serin answers by itself.
     Answered(Option<Box<Response<RelayBody>>>),
     /// A version answers. Boxed, so that an idle connection does not carry the room for it.
@@ -86,18 +85,11 @@ impl Future for Exchange {
     type Output = Result<Response<RelayBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { exchanges: Exchanges { worker, client }, state } = self.get_mut();
-        let mut response = match state {
+        match self.get_mut() {
             // Invariant: a future is not polled again once it was ready.
-            State::Answered(answer) => *answer.take().expect("polled once"),
-            State::Forwarded(forwarded) => ready!(forwarded.as_mut().poll(cx)),
-        };
-        let ends = worker.draining_since().is_some() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-        if ends && !client.is_h2.get() {
-            // An answer that needs no waiting is written before the connection's loop gets to say so.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            Self::Answered(answer) => Poll::Ready(Ok(*answer.take().expect("polled once"))),
+            Self::Forwarded(forwarded) => forwarded.as_mut().poll(cx).map(Ok),
         }
-        Poll::Ready(Ok(response))
     }
 }
 
@@ -108,8 +100,7 @@ struct Busy(Rc<Client>);
 impl Busy {
     fn new(client: Rc<Client>) -> Self {
         client.in_flight.set(client.in_flight.get() + 1);
-        client.answer_due.set(true);
-        client.answering.set(false);
+        client.body_fault.set(None);
         Self(client)
     }
 }

@@ -2,10 +2,8 @@
 
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Mutex;
 
-use http::{HeaderValue, Request, Response, StatusCode, Version as HttpVersion, header, request};
-use tokio::sync::oneshot;
+use http::{Request, Response, Version as HttpVersion, header, request};
 
 use super::TimeLimit;
 use super::glance::Glance;
@@ -45,7 +43,7 @@ impl Outgoing {
     /// Joins head and body. A body the client holds back until it is asked for is held back until the upstream asks for
     /// it.
     pub(super) fn new(
-        mut parts: request::Parts,
+        parts: request::Parts,
         body: Incoming,
         watch: Option<Rc<BodyWatch>>,
         body_limit: Option<u64>,
@@ -56,10 +54,6 @@ impl Outgoing {
         let request = match &watch {
             None => Request::from_parts(parts, RequestBody::default()),
             Some(watch) => {
-                if !h2 && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-                    // Without being told, hyper takes a GET or HEAD of unknown length for one without a body, and drops it.
-                    parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                }
                 let body = RequestBody::streamed(body, body_limit, Rc::clone(watch));
                 if glance.expect && !h2 { held_back(parts, body) } else { Request::from_parts(parts, body) }
             }
@@ -118,17 +112,5 @@ fn held_back(parts: request::Parts, body: RequestBody) -> Request<RequestBody> {
     if !expects {
         return Request::from_parts(parts, body);
     }
-    let (ask, asked) = oneshot::channel();
-    let mut request = Request::from_parts(parts, body.after_continue(asked));
-    let ask = Mutex::new(Some(ask));
-    hyper::ext::on_informational(&mut request, move |response| {
-        if response.status() == StatusCode::CONTINUE
-            && let Ok(mut ask) = ask.lock()
-            && let Some(ask) = ask.take()
-        {
-            // The request may be over already.
-            let _ = ask.send(());
-        }
-    });
-    request
+    Request::from_parts(parts, body.after_continue())
 }
