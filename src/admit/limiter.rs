@@ -18,8 +18,8 @@
 //! - A window with less than half of the limit in flight changes nothing: such latencies are the service's own.
 //! - The baseline is measured by going down to a part of the limit that is below the service's capacity if the limit is
 //!   about right (`0.6 / tolerance`), not to a fixed low number: that costs little of the throughput. Where the latency
-//!   is not what the baseline was, it goes down further, by half each time, until two measurements agree: then it is the
-//!   service's own. With few requests in flight it is measured by the way.
+//!   is then still above what the baseline allows, or there was no baseline yet, it goes down further, by half each time,
+//!   until two measurements agree: then it is the service's own. With few requests in flight it is measured by the way.
 //! - Probes begin at times that are multiples of their interval, so that the limiters of all workers, which share one
 //!   clock and one upstream, probe together: one that probed alone would measure the others' load.
 //! - Before the first measurement the limit is not raised.
@@ -43,8 +43,6 @@ const MEASURE_LATENCIES: u32 = 8;
 const MEASURE: Duration = Duration::from_secs(1);
 /// Samples that will do for a baseline when that time is over.
 const FEW: u32 = 10;
-/// Medians that differ by no more than this factor agree.
-const AGREEMENT: f64 = 1.25;
 /// The probe's limit as a part of the limit, times the tolerance.
 const PROBE_PART: f64 = 0.6;
 /// Weight of a calm window in the baseline.
@@ -184,7 +182,7 @@ impl Limiter {
             // Whatever it is, it is all there is to compare with until the first probe.
             self.baseline = Some(median);
             self.is_measured = peak <= self.bounds.min;
-            self.used = !self.is_measured;
+            self.used = f64::from(peak) >= self.limit / 2.0;
             return;
         };
         if peak <= self.bounds.min {
@@ -236,11 +234,14 @@ impl Limiter {
 
     /// Ends a probe, or goes on with it. Without a result, what was known has to do until the next one.
     fn measured(&mut self, seen: Option<Seen>, now: Duration) {
-        if let Some(Seen { median, .. }) = seen {
+        if let Some(Seen { median, peak }) = seen {
             let known = self.baseline.replace(median).unwrap_or_default();
-            let agrees = median < known.mul_f64(AGREEMENT) && known < median.mul_f64(AGREEMENT);
+            let tolerance = self.bounds.tolerance;
+            let agrees = median <= known.mul_f64(tolerance) && (self.is_measured || known <= median.mul_f64(tolerance));
             if let Some(Probe { limit, .. }) = self.probe
                 && limit > self.bounds.min
+                // With fewer, it is not this limit that is felt.
+                && peak >= limit
                 && !agrees
             {
                 self.latency = median;
