@@ -29,10 +29,9 @@ use std::time::Duration;
 use super::window::{Seen, Window};
 
 /// How often the baseline is measured again while the limit is in use.
-const PROBE_EVERY: Duration = Duration::from_secs(8);
-/// The same for slow services, where it takes longer: those whose baseline is above [`SLOW`].
-const PROBE_SLOW_EVERY: Duration = Duration::from_secs(64);
-const SLOW: Duration = Duration::from_millis(250);
+const PROBE_EVERY: Duration = Duration::from_secs(16);
+/// The same before the first measurement.
+const PROBE_FIRST_EVERY: Duration = Duration::from_secs(1);
 /// How many latencies the requests in flight have to come down to the probe's limit.
 const SETTLE_LATENCIES: u32 = 4;
 /// The least time for that.
@@ -43,6 +42,11 @@ const MEASURE_LATENCIES: u32 = 8;
 const MEASURE: Duration = Duration::from_secs(1);
 /// Samples that will do for a baseline when that time is over.
 const FEW: u32 = 10;
+/// A measurement with half as many in flight, or with as few once more, agrees with the one before if it is not lower than
+/// by this factor. A line that is still being worked off goes on getting shorter.
+const AGREEMENT: f64 = 1.2;
+/// Measurements of one probe after the first.
+const STEPS: u32 = 8;
 /// The probe's limit as a part of the limit, times the tolerance.
 const PROBE_PART: f64 = 0.6;
 /// Weight of a calm window in the baseline.
@@ -84,6 +88,8 @@ pub struct Limiter {
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     limit: u32,
+    /// How many measurements came before this one.
+    step: u32,
     /// Those that were in flight when it began are over, for the most part, those of the other workers too.
     settles: Duration,
     until: Duration,
@@ -202,21 +208,20 @@ impl Limiter {
 
     /// Whether the baseline should be measured now.
     fn is_probe_due(&mut self, now: Duration) -> bool {
-        let Some(baseline) = self.baseline else { return false };
-        let interval = if self.is_measured && baseline > SLOW { PROBE_SLOW_EVERY } else { PROBE_EVERY };
+        let interval = if self.is_measured { PROBE_EVERY } else { PROBE_FIRST_EVERY };
         let looked = std::mem::replace(&mut self.looked, now);
         let turn = |at: Duration| at.as_nanos() / interval.as_nanos();
-        self.used && turn(looked) != turn(now)
+        self.used && self.baseline.is_some() && turn(looked) != turn(now)
     }
 
     fn begin_probe(&mut self, now: Duration) {
-        self.probe_at(self.limit * PROBE_PART / self.bounds.tolerance, now);
+        self.probe_at(self.limit * PROBE_PART / self.bounds.tolerance, 0, now);
     }
 
-    fn probe_at(&mut self, limit: f64, now: Duration) {
+    fn probe_at(&mut self, limit: f64, step: u32, now: Duration) {
         let limit = (limit as u32).max(self.bounds.min);
         let (settles, until) = (now + self.latency, now + SETTLE.max(SETTLE_LATENCIES * self.latency));
-        self.probe = Some(Probe { limit, settles, until, settled: false });
+        self.probe = Some(Probe { limit, step, settles, until, settled: false });
     }
 
     /// Notices that a probe's requests have become few, or that its time is over.
@@ -234,20 +239,23 @@ impl Limiter {
 
     /// Ends a probe, or goes on with it. Without a result, what was known has to do until the next one.
     fn measured(&mut self, seen: Option<Seen>, now: Duration) {
-        if let Some(Seen { median, peak }) = seen {
+        if let (Some(Seen { median, peak }), Some(probe)) = (seen, self.probe) {
             let known = self.baseline.replace(median).unwrap_or_default();
-            let tolerance = self.bounds.tolerance;
-            let agrees = median <= known.mul_f64(tolerance) && (self.is_measured || known <= median.mul_f64(tolerance));
-            if let Some(Probe { limit, .. }) = self.probe
-                && limit > self.bounds.min
-                // With fewer, it is not this limit that is felt.
-                && peak >= limit
-                && !agrees
-            {
+            let agrees = match probe.step {
+                0 => self.is_measured && median <= known.mul_f64(self.bounds.tolerance),
+                _ => known <= median.mul_f64(AGREEMENT),
+            };
+            // With fewer in flight, it is not this limit that is felt.
+            if !agrees && peak >= probe.limit && probe.step < STEPS {
                 self.latency = median;
-                return self.probe_at(f64::from(limit) / 2.0, now);
+                return self.probe_at(f64::from(probe.limit) / 2.0, probe.step + 1, now);
             }
             self.is_measured = true;
+            if probe.step > 0 {
+                // The limit was wrong, or this probe would have been over before. From where it is known to be right it
+                // grows again soon; other workers may still be measuring.
+                self.limit = self.limit.min(f64::from(2 * probe.limit));
+            }
         }
         self.used = false;
         self.probe = None;

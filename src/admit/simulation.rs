@@ -37,6 +37,14 @@ impl Work {
 }
 
 impl Work {
+    fn slower(self, times: f64) -> Self {
+        match self {
+            Self::Constant(time) => Self::Constant(time.mul_f64(times)),
+            Self::Exponential(mean) => Self::Exponential(mean.mul_f64(times)),
+            Self::Tailed(time, one_in, longer) => Self::Tailed(time.mul_f64(times), one_in, longer),
+        }
+    }
+
     /// Hardly any takes longer.
     fn slowest(self) -> Duration {
         match self {
@@ -51,13 +59,22 @@ fn exponential(mean: Duration, rng: &mut fastrand::Rng) -> Duration {
     mean.mul_f64(-(1.0 - rng.f64()).ln())
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// At the gate, or turned away.
+    Outside,
+    /// The upstream has it, and the client waits for its answer.
+    Inside,
+    /// The client has its answer, or has left; of that the upstream does not know.
+    Over,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Request {
     arrived: Duration,
     begun: Duration,
     worker: usize,
-    /// Its client has left; the upstream does not know.
-    left: bool,
+    state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,7 +195,9 @@ impl World {
             Event::Timeout(id) => self.turned_away += usize::from(self.give_up(id)),
             Event::Leave(id) => {
                 self.give_up(id);
-                self.requests[id].left = true;
+                if self.requests[id].state == State::Inside {
+                    self.end(id, false);
+                }
             }
         }
         let waiting: usize = self.gates.iter().map(Gate::waiting).sum();
@@ -193,7 +212,7 @@ impl World {
 
     fn arrive(&mut self) {
         let (id, worker) = (self.requests.len(), self.rng.usize(..self.gates.len()));
-        self.requests.push(Request { arrived: self.now, begun: self.now, worker, left: false });
+        self.requests.push(Request { arrived: self.now, begun: self.now, worker, state: State::Outside });
         self.result.arrived += 1;
         match self.gates[worker].enter(Priority::Normal, self.now, || id) {
             Entry::Admitted => self.begin(id),
@@ -208,7 +227,7 @@ impl World {
     }
 
     fn begin(&mut self, id: usize) {
-        self.requests[id].begun = self.now;
+        (self.requests[id].begun, self.requests[id].state) = (self.now, State::Inside);
         let leaves = self.requests[id].arrived + self.patience;
         self.at(leaves.max(self.now), Event::Leave(id));
         if self.busy < self.slots {
@@ -231,12 +250,19 @@ impl World {
         {
             self.work_on(next);
         }
-        let Request { arrived, begun, worker, left } = self.requests[id];
-        if !left {
-            self.result.answered.push(self.now.saturating_sub(arrived));
+        if self.requests[id].state == State::Inside {
+            let latency = self.now.saturating_sub(self.requests[id].arrived);
+            self.result.answered.push(latency);
+            self.end(id, true);
         }
+    }
+
+    /// A request is over for the gate.
+    fn end(&mut self, id: usize, answered: bool) {
+        self.requests[id].state = State::Over;
+        let Request { begun, worker, .. } = self.requests[id];
         let gate = &mut self.gates[worker];
-        gate.answered(begun, self.now.saturating_sub(begun), true, self.now);
+        gate.answered(begun, self.now.saturating_sub(begun), answered, self.now);
         gate.leave();
         while let Some(next) = self.gates[worker].call(self.now) {
             self.places.remove(&next);
@@ -341,6 +367,19 @@ fn a_version_that_can_do_what_it_is_asked_for_sheds_nothing_however_slow_or_unev
             let waited = world.requests[before..].iter().filter(|request| request.begun > request.arrived).count();
             assert_eq!(world.turned_away, 0, "{work:?}, seed {seed}, limit {}", world.limit());
             assert!(waited * 100 <= result.arrived, "{work:?}, seed {seed}: {waited} of {}", result.arrived);
+        }
+    }
+}
+
+#[test]
+fn clients_that_leave_what_the_upstream_works_on_do_not_keep_it_busy_for_nothing() {
+    for (workers, work) in [(1, STEADY), (2, STEADY), (2, RANDOM), (4, RANDOM)] {
+        for seed in 0..2 {
+            let mut world = World::new(seed, workers, QUEUE_TIMEOUT / 4, 10, work.slower(2.5));
+            world.patience = SECOND;
+            world.run(20, 5.0);
+            let goodput = world.run(20, 5.0).goodput() / world.capacity();
+            assert!(goodput > 0.85, "{workers}, {work:?}, seed {seed}: {goodput:.2}, limit {}", world.limit());
         }
     }
 }
