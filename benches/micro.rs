@@ -90,6 +90,7 @@ fn route_for(host: Option<HostPattern>, matches: Vec<RouteMatch>) -> Route {
         service: None,
         timeouts: Timeouts::default(),
         priority: Priority::default(),
+        retry: None,
     }
 }
 

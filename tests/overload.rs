@@ -10,7 +10,9 @@ use support::client::{self, Raw, Response};
 use support::eventually;
 use support::load::await_metric;
 use support::serin::{Serin, command};
+use support::sidecar;
 use support::slots::Slots;
+use support::upstream::Upstream;
 
 /// A serin with one worker before `upstream`. `/low…` and `/high…` have these priorities, `/hasty` has little time.
 fn config(upstream: &Slots, overload: &str, top: &str) -> String {
@@ -281,4 +283,18 @@ fn the_bound_on_client_connections_is_told() {
     let upstream = Slots::held();
     let serin = Serin::new(&config(&upstream, "", "limits: { connections: 321 }"));
     assert_eq!(serin.metric("serin_client_connections_limit", &[]), 321.0);
+}
+
+#[test]
+fn a_request_that_is_sent_again_passes_the_gate_again_and_not_twice_at_once() {
+    let upstream = Upstream::answering("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
+    let serin = sidecar::before_with(&upstream.url(), "", "    retry: { codes: [503], attempts: 1, backoff: 1ms }\n");
+    let text = std::fs::read_to_string(serin.path("serin.yaml")).expect("serin.yaml");
+    drop(serin);
+    let overload = "shop:\n    overload: { min: 1, max: 1, queue: 0 }\n";
+    let serin = Serin::new(&text.replacen("shop:\n", overload, 1));
+    let answer = client::get(serin.web(), "/", "");
+    assert_eq!((answer.status, answer.header("x-serin-error")), (503, None), "{answer:?}");
+    assert_eq!(upstream.requests().len(), 2);
+    assert_eq!(serin.metric("serin_overload_total", &[]), 0.0);
 }

@@ -121,7 +121,9 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::plan::{Limits, Protocol, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight};
+    use crate::plan::{
+        Limits, Protocol, RetryBudget, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight,
+    };
 
     fn plan(services: &[&str]) -> Plan {
         let names: [Arc<str>; 2] = [Arc::from("old"), Arc::from("new")];
@@ -139,6 +141,7 @@ mod tests {
                 split: Split::new(name, 0, &names, weights).unwrap(),
                 version_override: None,
                 overload: None,
+                fallback: None,
             })
         };
         Plan {
@@ -148,6 +151,7 @@ mod tests {
             limits: Limits::default(),
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
+            retry_budget: RetryBudget::default(),
         }
     }
 

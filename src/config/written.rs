@@ -2,9 +2,9 @@
 
 use super::read::{At, List, Named, written};
 use super::values::{
-    Bind, Cidr, Count, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod, LogFormat, MatchType, Name,
-    PathMatchType, PathModifierType, Period, Priority, Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout,
-    Tolerance, Upstream, Yes,
+    Bind, Cidr, Count, FallbackCause, FieldName, FieldValue, FilePath, FilterType, Hostname, HttpMethod, LogFormat,
+    MatchType, Name, PathMatchType, PathModifierType, Percent, Period, Priority, Protocol, RedirectStatus, Scheme,
+    Share, Size, Text, Timeout, Tolerance, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
@@ -45,6 +45,8 @@ written! {
         optional "limits" limits: Limits,
         /// How connections to upstreams are opened and kept.
         optional "upstreams" upstreams: Upstreams,
+        /// How many tries may be added to those that clients ask for, for each service and worker.
+        optional "retryBudget" retry_budget: RetryBudget,
         /// What is believed of `X-Forwarded-*` headers that come in.
         optional "forwarded" forwarded: Forwarded,
         /// One line for every request. Without it there is none.
@@ -119,6 +121,14 @@ written! {
         optional "resolveInterval" resolve_interval: At<Period>,
     }
 
+    /// How many tries may be added to those that clients ask for, for each service and worker.
+    RetryBudget {
+        /// Most retries for a hundred requests of the last ten seconds. Default: 20.
+        optional "percent" percent: At<Count<0, 100>>,
+        /// So many a second are allowed however few requests there are; it holds for fallbacks as well. Default: 3.
+        optional "minPerSecond" min_per_second: At<Count<0, 10_000>>,
+    }
+
     /// What is believed of `X-Forwarded-*` headers that come in.
     Forwarded {
         /// Address ranges of peers whose `X-Forwarded-*` headers are kept and appended to; from all others they are replaced.
@@ -145,6 +155,8 @@ written! {
         optional "override" version_override: Override,
         /// Bounds on the requests each version is given at a time; `{}` for all defaults. Without it there are none.
         optional "overload" overload: Overload,
+        /// Which version answers what the others fail, where a request may be sent again. Without it none does.
+        optional "fallback" fallback: Fallback,
     }
 
     /// One version of a service.
@@ -203,6 +215,18 @@ written! {
         required "from" from: List<At<Cidr>, 1, 256>,
     }
 
+    /// Which version answers what the others fail: requests with an idempotent method or an `Idempotency-Key`, and those of which nothing was sent.
+    Fallback {
+        /// The version that answers.
+        required "to" to: At<Name>,
+        /// The ways to fail that it answers for. Default: all of them.
+        optional "on" on: List<At<FallbackCause>, 1, 8>,
+        /// Share of a version's requests that may fail so before all but a trickle of its requests go to `to` at once, until it recovers. Default: 20%.
+        optional "budget" budget: At<Percent>,
+        /// Most bytes of a request's body that are kept for sending it again. Default: 64KiB.
+        optional "bodyBytes" body_bytes: At<Size<0, { 1 << 24 }>>,
+    }
+
     /// Which requests, what is done to them, where they go.
     Route {
         /// A name for messages, unique among routes.
@@ -219,6 +243,20 @@ written! {
         optional "timeouts" timeouts: Timeouts,
         /// How much these requests matter when the service is overloaded. high: never shed before others. low: shed first. Default: normal.
         optional "priority" priority: At<Priority>,
+        /// When a request is sent to its version again: one with an idempotent method or an `Idempotency-Key`, or of which nothing was sent. Without it never.
+        optional "retry" retry: Retry,
+    }
+
+    /// When a request is sent to its version again. Failures to connect, resets and timeouts of a try are always reasons.
+    Retry {
+        /// Statuses that are reasons as well. Default: none.
+        optional "codes" codes: List<At<Count<400, 599>>, 0, 64>,
+        /// Most tries after the first. Default: 1.
+        optional "attempts" attempts: At<Count<0, 10>>,
+        /// Shortest wait before the next try; it grows up to ten times this. Default: 25ms.
+        optional "backoff" backoff: At<Period>,
+        /// Most bytes of a request's body that are kept for sending it again. Default: 64KiB.
+        optional "bodyBytes" body_bytes: At<Size<0, { 1 << 24 }>>,
     }
 
     /// One alternative: everything in it must hold.
@@ -331,5 +369,9 @@ written! {
         optional "request" request: At<Timeout>,
         /// One try at one upstream. Default: no bound.
         optional "backendRequest" backend_request: At<Timeout>,
+        /// Longest silence of the upstream, before its response or within it. Default: `responseIdleTimeout` of `upstreams`.
+        optional "idle" idle: At<Timeout>,
+        /// Longest time to open a connection; always bounded. Default: `connectTimeout` of `upstreams`.
+        optional "connect" connect: At<Period>,
     }
 }

@@ -6,6 +6,7 @@
 mod filter;
 mod overload;
 mod query;
+mod retry;
 mod route;
 mod service;
 mod split;
@@ -13,6 +14,7 @@ mod sticky;
 
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use overload::{Overload, Priority, PriorityHeader};
+pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use route::{
     HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
@@ -40,6 +42,8 @@ pub struct Plan {
     pub trusted: Vec<IpNet>,
     /// How upstream connections are opened and kept.
     pub upstream: UpstreamSettings,
+    /// How many tries may be added to those that clients ask for.
+    pub retry_budget: RetryBudget,
 }
 
 impl Plan {

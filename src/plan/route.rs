@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, request};
 
-use super::{Filter, Priority, ServiceId};
+use super::{Filter, Priority, Retry, ServiceId};
 
 /// A host name a route answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,10 @@ pub struct Timeouts {
     pub request: Option<Duration>,
     /// One try at one upstream, from sending it to its response's last byte.
     pub backend_request: Option<Duration>,
+    /// Longest silence of the upstream while a request waits for it: before the response, or within its body.
+    pub idle: Option<Duration>,
+    /// Longest time to open a connection. `None`: as for every upstream ([`UpstreamSettings`](super::UpstreamSettings)).
+    pub connect: Option<Duration>,
 }
 
 /// One rule: which requests, what is done to them, where they go.
@@ -119,6 +123,8 @@ pub struct Route {
     pub timeouts: Timeouts,
     /// How much its requests matter when not all of them can be served.
     pub priority: Priority,
+    /// When a request is sent to its version again. `None`: never.
+    pub retry: Option<Retry>,
 }
 
 /// All routes, indexed so that finding one hardly depends on how many there are.

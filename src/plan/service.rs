@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{KeySource, Overload, Split};
+use super::{Fallback, KeySource, Overload, Split};
 
 /// Position of a service in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +71,8 @@ pub struct Service {
     pub version_override: Option<VersionOverride>,
     /// Bounds on the requests each version is given at a time. `None`: no bound.
     pub overload: Option<Overload>,
+    /// Which version answers what the others fail. `None`: none.
+    pub fallback: Option<Fallback>,
 }
 
 impl Service {

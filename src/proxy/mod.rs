@@ -12,6 +12,7 @@ mod exchange;
 mod gate;
 mod listener;
 mod problem;
+mod retry;
 mod tunnel;
 mod view;
 mod worker;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::gate::{Gateway, Part};
+use super::retry::{self, Resend};
 use crate::plan::{Plan, Service, ServiceId, Version, VersionId};
 use crate::telemetry::{Registry, VersionCell};
 use crate::upstream::{Pool, Resolver};
@@ -15,6 +16,8 @@ pub(super) struct View {
     pub(super) plan: Arc<Plan>,
     /// By service, then by version, in the plan's order.
     services: Vec<Vec<Rc<Target>>>,
+    /// By service, in the plan's order.
+    resends: Vec<Rc<Resend>>,
 }
 
 /// One version, with this worker's connections to it and figures about it.
@@ -28,6 +31,11 @@ pub(super) struct Target {
 impl View {
     pub(super) fn target(&self, service: ServiceId, version: VersionId) -> &Rc<Target> {
         &self.services[service.index()][version.index()]
+    }
+
+    /// What is remembered for sending a service's requests again.
+    pub(super) fn resend(&self, service: ServiceId) -> &Rc<Resend> {
+        &self.resends[service.index()]
     }
 
     /// The view of `plan`. Connections of versions that answer where they did before are taken over from `old`; the rest
@@ -55,8 +63,10 @@ impl View {
                     })
                     .collect()
             })
-            .collect();
-        let view = Self { plan, services };
+            .collect::<Vec<Vec<Rc<Target>>>>();
+        let known = old.map_or(&[][..], |old| &old.resends);
+        let resends = retry::of_services(&plan, known, |service, version| Arc::clone(&services[service][version].cell));
+        let view = Self { plan, services, resends };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

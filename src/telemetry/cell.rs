@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use crate::stats::Histogram;
 
-use super::{Failure, Outcome, Refusal, Shed, VersionSnapshot, Why, WorkerSnapshot};
+use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, VersionSnapshot, Why, WorkerSnapshot};
 
 /// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
 /// stored, not added to atomically, which is what makes them nearly free.
@@ -18,6 +18,9 @@ pub struct VersionCell {
     outcomes: [OnceLock<Box<Histogram>>; Outcome::COUNT],
     first_byte: Histogram,
     upstream_failures: [Counter; Failure::ALL.len()],
+    retries: [Counter; RetryResult::ALL.len()],
+    fallbacks: [Counter; FallbackResult::ALL.len()],
+    fallback_open: Gauge,
     connections_open: Gauge,
     connections_idle: Gauge,
     shed: [Counter; Shed::ALL.len()],
@@ -33,6 +36,9 @@ impl VersionCell {
             outcomes: [const { OnceLock::new() }; _],
             first_byte: Histogram::new(),
             upstream_failures: [const { Counter::zero() }; _],
+            retries: [const { Counter::zero() }; _],
+            fallbacks: [const { Counter::zero() }; _],
+            fallback_open: Gauge::zero(),
             connections_open: Gauge::zero(),
             connections_idle: Gauge::zero(),
             shed: [const { Counter::zero() }; _],
@@ -41,10 +47,16 @@ impl VersionCell {
         }
     }
 
-    /// A request goes to this version. Each `begin` is followed by exactly one [`Self::end`] or [`Self::shed`].
+    /// A request goes to this version. Each `begin` and `begin_again` is followed by exactly one [`Self::end`] or
+    /// [`Self::shed`].
     #[inline]
     pub fn begin(&self, why: Why) {
         self.picks[why as usize].increase();
+        self.in_flight.change(1);
+    }
+
+    /// A request goes to this version once more.
+    pub fn begin_again(&self) {
         self.in_flight.change(1);
     }
 
@@ -77,6 +89,21 @@ impl VersionCell {
     /// An exchange with an upstream failed; counted also where a second try then succeeds.
     pub fn upstream_failure(&self, kind: Failure) {
         self.upstream_failures[kind as usize].increase();
+    }
+
+    /// What became of sending a request to this version again.
+    pub fn retried(&self, result: RetryResult) {
+        self.retries[result as usize].increase();
+    }
+
+    /// What became of a request to this version that another one was to answer.
+    pub fn fell_back(&self, result: FallbackResult) {
+        self.fallbacks[result as usize].increase();
+    }
+
+    /// Requests for this version go to another one at once from now on (1), or do not any more (-1).
+    pub fn fallback_open(&self, delta: i64) {
+        self.fallback_open.change(delta);
     }
 
     /// A connection to an upstream is open; it counts as active until [`Self::connection_idle`] says otherwise.
@@ -115,6 +142,13 @@ impl VersionCell {
         }
         total.concurrency_limit += self.concurrency_limit.value();
         total.queued += self.queued.value();
+        for (sum, counter) in total.retries.iter_mut().zip(&self.retries) {
+            *sum += counter.value();
+        }
+        for (sum, counter) in total.fallbacks.iter_mut().zip(&self.fallbacks) {
+            *sum += counter.value();
+        }
+        total.fallback_open += self.fallback_open.value();
         let idle = self.connections_idle.value();
         total.connections.idle += idle;
         total.connections.active += self.connections_open.value().saturating_sub(idle);

@@ -62,6 +62,34 @@ labelled! {
 }
 
 labelled! {
+    /// What became of sending a request to its version again.
+    RetryResult {
+        /// It was answered then.
+        Success => "success",
+        /// It failed again.
+        Failure => "failure",
+        /// It was not sent again: the retry budget was used up.
+        BudgetExhausted => "budgetExhausted",
+        /// It was not sent again: that would not have been safe, or it was not there any more.
+        NotReplayable => "notReplayable",
+    }
+}
+
+labelled! {
+    /// What became of another version answering what this one failed.
+    FallbackResult {
+        /// The other version answered.
+        Success => "success",
+        /// The other version failed, too.
+        Failure => "failure",
+        /// It was sent to the other version at once: this one had failed too often.
+        AtOnce => "atOnce",
+        /// It was not sent to the other version: that would not have been safe, or it was not there any more.
+        NotReplayable => "notReplayable",
+    }
+}
+
+labelled! {
     /// Why a request or a connection never reached a version.
     Refusal {
         /// No route matches.
@@ -220,6 +248,8 @@ mod tests {
     fn a_variants_position_is_its_number() {
         assert!(Failure::ALL.iter().enumerate().all(|(i, f)| *f as usize == i));
         assert!(Why::ALL.iter().enumerate().all(|(i, w)| *w as usize == i));
+        assert!(RetryResult::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
+        assert!(FallbackResult::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
         assert!(Refusal::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
     }
 

@@ -15,6 +15,6 @@ mod snapshot;
 
 pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, ReloadResult, WeightShare};
-pub use labels::{Failure, Outcome, Refusal, Shed, Why};
+pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};

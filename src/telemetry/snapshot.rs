@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::stats::Snapshot;
 
-use super::{Failure, Outcome, Refusal, Shed, Why};
+use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
 
 /// All figures of the data plane at one time.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,6 +34,12 @@ pub struct VersionSnapshot {
     pub picks: [u64; Why::ALL.len()],
     /// Exchanges with upstreams that failed, by [`Failure::ALL`].
     pub upstream_failures: [u64; Failure::ALL.len()],
+    /// What became of requests sent to this version again, by [`RetryResult::ALL`].
+    pub retries: [u64; RetryResult::ALL.len()],
+    /// What became of requests that another version was to answer, by [`FallbackResult::ALL`].
+    pub fallbacks: [u64; FallbackResult::ALL.len()],
+    /// Workers that send this version's requests to another one at once.
+    pub fallback_open: u64,
     /// Connections to upstreams.
     pub connections: Connections,
     /// Requests turned away before they reached the version, by [`Shed::ALL`].
@@ -90,6 +96,9 @@ impl VersionSnapshot {
             in_flight: 0,
             picks: [0; _],
             upstream_failures: [0; _],
+            retries: [0; _],
+            fallbacks: [0; _],
+            fallback_open: 0,
             connections: Connections::default(),
             shed: [0; _],
             concurrency_limit: 0,
@@ -133,6 +142,8 @@ impl VersionSnapshot {
         subtract(&mut window.picks, &earlier.picks);
         subtract(&mut window.upstream_failures, &earlier.upstream_failures);
         subtract(&mut window.shed, &earlier.shed);
+        subtract(&mut window.retries, &earlier.retries);
+        subtract(&mut window.fallbacks, &earlier.fallbacks);
         window
     }
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -17,6 +17,9 @@ use super::h2::{H2, StreamCount};
 use super::pool::Pool;
 use crate::telemetry::Failure;
 use crate::wire::Broken;
+
+/// Frames of a response that nobody wants which are read for the sake of its connection.
+const FRAMES_DISCARDED: usize = 8;
 
 /// One request's hold on a connection. Dropping it before the response is over closes the connection (HTTP/1.1) or
 /// resets the stream (HTTP/2).
@@ -121,6 +124,28 @@ impl Lease {
             Some(Connection::H1(h1)) => h1.size_hint(),
             Some(Connection::H2(Stream { body: Some(body), .. })) => body.size_hint(),
             _ => SizeHint::with_exact(0),
+        }
+    }
+
+    /// The address it leads to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Rc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// The response is not wanted. Where all of it is there already its connection is kept, else closed.
+    pub fn discard(mut self) {
+        // Whoever would be woken is gone in a moment.
+        let mut no_one = Context::from_waker(Waker::noop());
+        for _ in 0..FRAMES_DISCARDED {
+            if self.is_end_stream() {
+                return self.finish();
+            }
+            match self.poll_frame(&mut no_one) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(None) => return self.finish(),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return,
+            }
         }
     }
 

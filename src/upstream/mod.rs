@@ -11,6 +11,7 @@ mod h1;
 mod h2;
 mod lease;
 mod pool;
+mod replay;
 mod resolve;
 
 pub use address::Endpoint;
@@ -18,5 +19,6 @@ pub use body::{BodyFault, BodyWatch, RequestBody, clean_trailers};
 pub use h1::Upgraded;
 pub use h2::LocalExecutor;
 pub use lease::Lease;
-pub use pool::Pool;
+pub use pool::{Pool, Wish};
+pub use replay::Replay;
 pub use resolve::Resolver;

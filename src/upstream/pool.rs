@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::address::{Endpoint, Target};
 use super::cap::Slot;
@@ -25,6 +25,15 @@ pub struct Pool {
     names: Vec<Name>,
     /// No plan names this pool any more: connections are closed instead of kept.
     retired: Cell<bool>,
+}
+
+/// What one request wants of its connection.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// Longest time to open one; `None`: as for every request.
+    pub connect_timeout: Option<Duration>,
+    /// An address that failed the request before: another one is taken where there is one.
+    pub other_than: Option<Rc<Endpoint>>,
 }
 
 /// A DNS name and the addresses in use for it.
@@ -88,13 +97,23 @@ impl Pool {
     ///
     /// # Errors
     /// The failure of the last address tried.
-    pub async fn lease(self: &Rc<Self>, rng: &RefCell<fastrand::Rng>, h2: bool) -> Result<Lease, Failure> {
+    pub async fn lease(self: &Rc<Self>, rng: &RefCell<fastrand::Rng>, h2: bool, wish: &Wish) -> Result<Lease, Failure> {
         self.await_names().await;
         let mut tried = Vec::new();
+        let mut avoided = wish.other_than.as_ref();
+        tried.extend(avoided.cloned());
         let mut last = Failure::NoAddress;
         loop {
-            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else { return Err(last) };
-            match self.connection(&endpoint, h2).await {
+            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else {
+                // Better the address that failed before than none.
+                let Some(at) = avoided.take().and_then(|avoided| tried.iter().position(|e| Rc::ptr_eq(e, avoided)))
+                else {
+                    return Err(last);
+                };
+                tried.swap_remove(at);
+                continue;
+            };
+            match self.connection(&endpoint, h2, wish.connect_timeout).await {
                 Ok(lease) => return Ok(lease),
                 Err(failure) => {
                     self.cell.upstream_failure(failure);
@@ -121,8 +140,17 @@ impl Pool {
         }
     }
 
-    async fn connection(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Lease, Failure> {
-        let slot = match self.kept_or_slot(endpoint, h2).await? {
+    /// `limit`: longest time to open one, where that is not as for every request.
+    async fn connection(
+        self: &Rc<Self>,
+        endpoint: &Rc<Endpoint>,
+        h2: bool,
+        limit: Option<Duration>,
+    ) -> Result<Lease, Failure> {
+        // Boxed, since this is kept while the connection opens.
+        let own = limit.map(|connect_timeout| Box::new(UpstreamSettings { connect_timeout, ..self.settings.clone() }));
+        let settings = own.as_deref().unwrap_or(&self.settings);
+        let slot = match self.kept_or_slot(endpoint, h2, settings.connect_timeout).await? {
             Ok(lease) => return Ok(lease),
             Err(slot) => slot,
         };
@@ -132,12 +160,12 @@ impl Pool {
                 cell.connection_closed();
                 drop(slot);
             };
-            H2::open(&endpoint.target, &self.settings, on_close).await.map(|open| {
+            H2::open(&endpoint.target, settings, on_close).await.map(|open| {
                 endpoint.h2.borrow_mut().push(open.clone());
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
         } else {
-            H1::open(&endpoint.target, &self.settings)
+            H1::open(&endpoint.target, settings)
                 .await
                 .map(|open| Lease::h1(Box::new(open.counted(slot)), Rc::clone(endpoint), Rc::clone(self)))
         };
@@ -152,7 +180,12 @@ impl Pool {
     }
 
     /// A connection that is there already, or the right to open one; waits for either where there are as many as may be.
-    async fn kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Result<Lease, Slot>, Failure> {
+    async fn kept_or_slot(
+        self: &Rc<Self>,
+        endpoint: &Rc<Endpoint>,
+        h2: bool,
+        limit: Duration,
+    ) -> Result<Result<Lease, Slot>, Failure> {
         if !endpoint.cap.is_waited_for()
             && let Some(found) = self.try_kept_or_slot(endpoint, h2)
         {
@@ -167,7 +200,7 @@ impl Pool {
             }
         };
         // Rare, and too much to carry for those that never wait.
-        let waiting = Box::pin(tokio::time::timeout(self.settings.connect_timeout, waiting));
+        let waiting = Box::pin(tokio::time::timeout(limit, waiting));
         waiting.await.map_err(|_| Failure::ConnectTimeout)
     }
 

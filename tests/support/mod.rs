@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
 pub mod client;
+pub mod faulty;
 pub mod frames;
 pub mod fuzz;
 pub mod h2;

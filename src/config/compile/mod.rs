@@ -3,6 +3,7 @@
 mod filters;
 mod matches;
 mod overload;
+mod retry;
 mod routes;
 mod services;
 mod settings;
@@ -37,6 +38,7 @@ pub(super) fn serin(
         limits: settings::limits(written.limits.as_ref()),
         trusted: settings::trusted(written.forwarded.as_ref()),
         upstream: settings::upstream(written.upstreams.as_ref()),
+        retry_budget: retry::budget(written.retry_budget.as_ref()),
     };
     let warnings = std::mem::take(&mut problems.warnings);
     Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings })

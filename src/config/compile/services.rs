@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
 
 use super::overload::overload;
+use super::retry::fallback;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
@@ -23,6 +24,7 @@ pub(super) struct Draft {
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
     overload: Option<plan::Overload>,
+    fallback: Option<plan::Fallback>,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -64,8 +66,8 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, overload, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, overload }))
+        let Draft { name, versions, sticky, version_override, overload, fallback, .. } = draft;
+        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override, overload, fallback }))
     }))
 }
 
@@ -80,6 +82,8 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, problems)))
     });
     let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
+    // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
+    let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     Some(Draft {
         name: name.0.clone(),
         spot: name.spot.clone(),
@@ -87,6 +91,10 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
         overload: service.overload.as_ref().map(|written| overload(written, problems)),
+        fallback: match fallback {
+            Some(fallback) => Some(fallback?),
+            None => None,
+        },
     })
 }
 

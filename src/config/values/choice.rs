@@ -55,6 +55,14 @@ choice! {
     }
     /// How a path is changed.
     PathModifierType { "ReplaceFullPath" => ReplaceFullPath, "ReplacePrefixMatch" => ReplacePrefixMatch, }
+    /// A way to fail that another version answers for.
+    FallbackCause {
+        "connect" => Connect,
+        "timeout" => Timeout,
+        "reset" => Reset,
+        "5xx" => ServerError,
+        "grpcUnavailable" => GrpcUnavailable,
+    }
     /// The scheme of a redirect.
     Scheme { "http" => Http, "https" => Https, }
     /// How much a request matters.

@@ -6,17 +6,20 @@ mod duration;
 mod field;
 mod name;
 mod number;
+mod percent;
 mod tolerance;
 
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    FilterType, LogFormat, MatchType, PathMatchType, PathModifierType, Priority, Protocol, RedirectStatus, Scheme,
+    FallbackCause, FilterType, LogFormat, MatchType, PathMatchType, PathModifierType, Priority, Protocol,
+    RedirectStatus, Scheme,
 };
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Share, Size};
+pub(super) use percent::Percent;
 pub(super) use tolerance::Tolerance;
 
 use serde_json::Value;

@@ -107,6 +107,7 @@ fn location(redirect: &Redirect, scheme: &uri::Scheme, port: Option<u16>, target
         service: None,
         timeouts: Timeouts::default(),
         priority: Priority::default(),
+        retry: None,
     };
     let table = RouteTable::new(vec![route]);
     let request = Request::builder().uri(target).body(()).unwrap().into_parts().0;
@@ -167,6 +168,7 @@ fn a_request_without_a_host_is_redirected_only_to_a_given_one() {
         service: None,
         timeouts: Timeouts::default(),
         priority: Priority::default(),
+        retry: None,
     }]);
     let request = Request::builder().uri("/").body(()).unwrap().into_parts().0;
     let matched = table.find(Host(""), &request).unwrap();

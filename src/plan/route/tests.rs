@@ -13,7 +13,7 @@ fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
         })
         .collect();
     let (timeouts, priority) = (Timeouts::default(), Priority::default());
-    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts, priority }
+    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts, priority, retry: None }
 }
 
 fn whole(pattern: &str) -> regex::Regex {

@@ -60,6 +60,14 @@ pub(super) fn to_upstream(
     parts.version = HttpVersion::HTTP_11;
 }
 
+/// Turns the headers for one version into those for another: a request that fell back.
+pub(super) fn for_version(parts: &mut request::Parts, version: &Version, names_host: bool) {
+    parts.headers.insert(X_SERIN_VERSION, version.header.clone());
+    if !names_host {
+        name_host(&mut parts.headers, version);
+    }
+}
+
 /// An HTTP/1.0 client need not name a host, but the upstream is asked in HTTP/1.1 and must get one.
 fn name_host(headers: &mut HeaderMap, version: &Version) {
     let address = version.upstream.addresses.first().map(ToString::to_string).unwrap_or_default();

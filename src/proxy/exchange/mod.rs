@@ -4,6 +4,7 @@
 //! from future to future costs more than looking at it.)
 
 mod admit;
+mod again;
 mod answer;
 mod ask;
 mod forward;
@@ -123,7 +124,7 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let started = Instant::now();
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
-    let arrival = Arrival { started, log: LogLine::begin(worker, &busy.0, &parts), busy };
+    let arrival = Arrival { started, log: LogLine::begin(worker, &busy.0, &parts, started), busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
     let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
@@ -156,7 +157,7 @@ fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arri
     worker.cell.refused(refusal);
     let problem = Problem::refused(refusal, detail);
     if let Some(log) = arrival.log {
-        log.unrouted(problem.status, problem.kind, arrival.started);
+        log.unrouted(problem.status, problem.kind);
     }
     answer::refused(&problem, &arrival.busy)
 }
@@ -181,7 +182,7 @@ fn redirect(
     match location {
         Some((status, location)) => {
             if let Some(log) = arrival.log {
-                log.unrouted(status, "redirect", arrival.started);
+                log.unrouted(status, "redirect");
             }
             answer::redirect(status, location, &arrival.busy)
         }

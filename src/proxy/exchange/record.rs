@@ -7,6 +7,7 @@ use http::{HeaderMap, Response};
 
 use super::headers::is_grpc;
 use super::log::LogLine;
+use crate::plan::{Service, Version};
 use crate::proxy::client::Client;
 use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
@@ -20,6 +21,7 @@ const GRPC_STATUS: &str = "grpc-status";
 #[derive(Debug)]
 pub(in crate::proxy) struct Record {
     target: Rc<Target>,
+    /// When this try began; the access log counts from when the request came.
     started: Instant,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
@@ -34,6 +36,19 @@ impl Record {
     /// A version was picked for a request that came at `started`.
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
+        Self::new(target, started, log)
+    }
+
+    /// The request goes to `target` now, after another try. `why`: where that is another version.
+    pub(super) fn begin_again(target: &Rc<Target>, now: Instant, why: Option<Why>, log: Option<Box<LogLine>>) -> Self {
+        match why {
+            Some(why) => target.cell.begin(why),
+            None => target.cell.begin_again(),
+        }
+        Self::new(target, now, log)
+    }
+
+    fn new(target: &Rc<Target>, started: Instant, log: Option<Box<LogLine>>) -> Self {
         let outcome = Outcome::Failed(Failure::ClientGone);
         Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log, ticket: None }
     }
@@ -48,8 +63,26 @@ impl Record {
         self.written = true;
         self.target.cell.shed(shed);
         if let Some(log) = self.log.take() {
-            log.unrouted(problem.status, problem.kind, self.started);
+            log.unrouted(problem.status, problem.kind);
         }
+    }
+
+    /// Its log line goes on with the next try.
+    pub(super) fn take_log(&mut self) -> Option<Box<LogLine>> {
+        self.log.take()
+    }
+
+    /// The next try begins now, after a wait perhaps.
+    pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
+        self.started = now;
+        if let Some(log) = &mut self.log {
+            log.sent_again(service, version);
+        }
+    }
+
+    /// This try is over, and the client gets another one's answer.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        self.write(self.outcome, now);
     }
 
     /// The response's head has come.
@@ -66,7 +99,7 @@ impl Record {
             self.outcome = grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(GRPC_UNKNOWN));
         }
         if let Some(log) = &mut self.log {
-            log.head(response.status(), nanos);
+            log.head(response.status(), now);
         }
     }
 
@@ -99,7 +132,7 @@ impl Record {
     /// serin answers in the version's place.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
         if let Some(log) = &mut self.log {
-            log.head(status, nanos_between(self.started, Instant::now()));
+            log.head(status, Instant::now());
         }
     }
 
@@ -128,7 +161,7 @@ impl Record {
         let nanos = nanos_between(self.started, now);
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
-            log.write(outcome.label(), nanos);
+            log.write(outcome.label(), now);
         }
     }
 }
@@ -148,6 +181,14 @@ impl Drop for Record {
 
 /// gRPC's code for an answer without a status.
 const GRPC_UNKNOWN: u8 = 2;
+/// gRPC's code for a service that cannot be reached.
+const GRPC_UNAVAILABLE: u8 = 14;
+
+/// Whether an answer's head says that the call was not taken up: a trailers-only UNAVAILABLE
+/// (gRPC proposal A6, which lets such a call be sent again whatever it does).
+pub(super) fn is_grpc_unavailable(headers: &HeaderMap) -> bool {
+    is_grpc(headers) && grpc_outcome(headers) == Some(Outcome::Grpc(GRPC_UNAVAILABLE))
+}
 
 fn grpc_outcome(headers: &HeaderMap) -> Option<Outcome> {
     let status = headers.get(GRPC_STATUS)?;

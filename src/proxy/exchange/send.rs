@@ -12,8 +12,7 @@ use crate::plan::{Protocol, Version};
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
-use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody};
-use crate::wire::Incoming;
+use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Wish};
 
 /// Connections tried for one request that was never sent on any of them.
 const CONNECTIONS_TRIED: u32 = 3;
@@ -27,8 +26,12 @@ pub(super) fn speaks_h2(version: &Version, parts: &request::Parts, client_is_h2:
     }
 }
 
+/// What came of sending: the response's head and the connection its body comes on.
+pub(super) type Sent = Result<(Response<()>, Lease), Failure>;
+
 /// A request on its way to its version.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one request")]
 pub(super) struct Outgoing {
     /// Until it was sent.
     request: Option<Request<RequestBody>>,
@@ -36,29 +39,46 @@ pub(super) struct Outgoing {
     watch: Option<Rc<BodyWatch>>,
     /// It may be sent a second time.
     replayable: bool,
+    /// Some of it may have been sent.
+    sent: bool,
     h2: bool,
+    wish: Wish,
+    /// The address it went to last is noted, in case another one is to be tried.
+    notes_address: bool,
 }
 
 impl Outgoing {
     /// Joins head and body. A body the client holds back until it is asked for is held back until the upstream asks for
-    /// it.
+    /// it. `watch`: where there is a body. `notes_address`: the request may be sent again.
     pub(super) fn new(
         parts: request::Parts,
-        body: Incoming,
+        body: RequestBody,
         watch: Option<Rc<BodyWatch>>,
-        body_limit: Option<u64>,
         glance: Glance,
+        wish: Wish,
+        notes_address: bool,
     ) -> Self {
         let h2 = parts.version == HttpVersion::HTTP_2;
         let replayable = watch.is_none() && parts.method.is_idempotent();
-        let request = match &watch {
-            None => Request::from_parts(parts, RequestBody::default()),
-            Some(watch) => {
-                let body = RequestBody::streamed(body, body_limit, Rc::clone(watch));
-                if glance.expect && !h2 { held_back(parts, body) } else { Request::from_parts(parts, body) }
-            }
-        };
-        Self { request: Some(request), watch, replayable, h2 }
+        let request = join(parts, body, watch.as_deref(), glance);
+        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address }
+    }
+
+    /// It is to be sent again, with this head and the body from its beginning.
+    pub(super) fn prepare_again(&mut self, parts: request::Parts, body: RequestBody, glance: Glance) {
+        self.h2 = parts.version == HttpVersion::HTTP_2;
+        self.request = Some(join(parts, body, self.watch.as_deref(), glance));
+        self.sent = false;
+    }
+
+    /// Not a byte of it was sent.
+    pub(super) fn is_unsent(&self) -> bool {
+        !self.sent
+    }
+
+    /// It goes to another version, where no address has failed it yet.
+    pub(super) fn forget_address(&mut self) {
+        self.wish.other_than = None;
     }
 
     /// Its body, where it has one.
@@ -72,12 +92,7 @@ impl Outgoing {
     }
 
     /// Sends it; gives the response's head and the connection its body comes on.
-    pub(super) async fn send(
-        &mut self,
-        worker: &Worker,
-        target: &Target,
-        limit: &TimeLimit,
-    ) -> Result<(Response<()>, Lease), Failure> {
+    pub(super) async fn send(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
         let sent = {
             let sending = pin!(self.try_connections(worker, target));
             limit.apply(sending).await
@@ -93,18 +108,32 @@ impl Outgoing {
         }
     }
 
-    async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Result<(Response<()>, Lease), Failure> {
+    async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Sent {
         let mut tried = 0;
         loop {
-            let mut lease = target.pool.lease(&worker.rng, self.h2).await?;
+            let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish).await?;
             tried += 1;
-            match lease.send(&mut self.request, self.replayable).await {
+            if self.notes_address {
+                self.wish.other_than = Some(Rc::clone(lease.endpoint()));
+            }
+            // Until it is known to be otherwise: a time limit may end this right here.
+            self.sent = true;
+            let answered = lease.send(&mut self.request, self.replayable).await;
+            self.sent = answered.is_ok() || self.request.is_none();
+            match answered {
                 Ok(response) => return Ok((response, lease)),
                 Err(_) if self.request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(failure),
             }
         }
     }
+}
+
+fn join(parts: request::Parts, body: RequestBody, watch: Option<&BodyWatch>, glance: Glance) -> Request<RequestBody> {
+    // What the client has begun to send cannot be held back any more.
+    let holds_back =
+        glance.expect && parts.version != HttpVersion::HTTP_2 && watch.is_some_and(|watch| !watch.has_started());
+    if holds_back { held_back(parts, body) } else { Request::from_parts(parts, body) }
 }
 
 fn held_back(parts: request::Parts, body: RequestBody) -> Request<RequestBody> {

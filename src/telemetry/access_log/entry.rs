@@ -16,7 +16,7 @@ use super::time::Rfc3339;
 /// `null` for what is absent and durations in seconds. As text:
 ///
 /// `2026-11-21T11:09:00.123456Z 10.0.0.1:5123 "GET shop.example/cart HTTP/1.1" 200 2xx checkout/new key
-/// duration=1.234ms firstByte=0.900ms in=0 out=512`, with `-` for what is absent.
+/// duration=1.234ms firstByte=0.900ms in=0 out=512 tries=1`, with `-` for what is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When the request's head came in; written in RFC 3339, UTC, to the microsecond.
@@ -35,7 +35,7 @@ pub struct Entry {
     pub status: Option<u16>,
     /// The service; none where no route matched.
     pub service: Option<Arc<str>>,
-    /// The version that was picked.
+    /// The version that answered; the one that failed last where none did.
     pub version: Option<Arc<str>>,
     /// Why that version.
     pub why: Option<Why>,
@@ -49,6 +49,8 @@ pub struct Entry {
     pub bytes_in: u64,
     /// Bytes of the response's body.
     pub bytes_out: u64,
+    /// How often it was sent to a version.
+    pub tries: u32,
 }
 
 impl Entry {
@@ -65,7 +67,7 @@ impl Entry {
     fn text(&self) -> String {
         format!(
             "{time} {client} \"{method} {host}{path} {protocol:?}\" {status} {outcome} {service}/{version} {why} \
-             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out}",
+             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out} tries={tries}",
             time = Rfc3339(self.time),
             client = OrDash(self.client),
             method = OrDash(self.method.as_ref().map(|method| Escaped(method.as_str()))),
@@ -81,6 +83,7 @@ impl Entry {
             first_byte = OrDash(self.first_byte.map(Milliseconds)),
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
+            tries = self.tries,
         )
     }
 }
@@ -142,6 +145,7 @@ struct Json<'a> {
     first_byte: Option<f64>,
     bytes_in: u64,
     bytes_out: u64,
+    tries: u32,
 }
 
 impl<'a> From<&'a Entry> for Json<'a> {
@@ -162,6 +166,7 @@ impl<'a> From<&'a Entry> for Json<'a> {
             first_byte: entry.first_byte.map(|waited| waited.as_secs_f64()),
             bytes_in: entry.bytes_in,
             bytes_out: entry.bytes_out,
+            tries: entry.tries,
         }
     }
 }

@@ -25,6 +25,7 @@ fn entry() -> Entry {
         first_byte: Some(Duration::from_micros(900)),
         bytes_in: 0,
         bytes_out: 512,
+        tries: 1,
     }
 }
 
@@ -61,6 +62,7 @@ fn a_json_line_has_every_member() {
         "time": "2026-09-21T14:13:20.123456Z", "client": "10.0.0.1:5123", "protocol": "HTTP/1.1", "method": "GET",
         "host": "shop.example", "path": "/cart?x=1", "status": 200, "service": "checkout", "version": "new",
         "why": "key", "outcome": "2xx", "duration": 0.001_234, "firstByte": 0.0009, "bytesIn": 0, "bytesOut": 512,
+        "tries": 1,
     });
     assert_eq!(value, expected);
 }
@@ -70,7 +72,7 @@ fn a_text_line_reads_from_left_to_right() {
     assert_eq!(
         line(&entry(), Format::Text),
         "2026-09-21T14:13:20.123456Z 10.0.0.1:5123 \"GET shop.example/cart?x=1 HTTP/1.1\" 200 2xx checkout/new key \
-         duration=1.234ms firstByte=0.900ms in=0 out=512\n"
+         duration=1.234ms firstByte=0.900ms in=0 out=512 tries=1\n"
     );
 }
 
@@ -97,7 +99,7 @@ proptest! {
         let (json, text) = (line(&entry, Format::Json), line(&entry, Format::Text));
         prop_assert_eq!(json.find('\n'), Some(json.len() - 1));
         prop_assert_eq!(text.find(char::is_control), Some(text.len() - 1));
-        prop_assert_eq!(text.split(' ').count(), 13, "spaces only separate: {}", text);
+        prop_assert_eq!(text.split(' ').count(), 14, "spaces only separate: {}", text);
         let value: Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(value["path"].as_str(), Some(path.as_str()));
         prop_assert_eq!(value["host"].as_str(), Some(host.as_str()));

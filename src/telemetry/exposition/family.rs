@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::stats::Snapshot;
 use crate::telemetry::control::ControlState;
 use crate::telemetry::{
-    Connections, Failure, Refusal, Registry, RegistrySnapshot, ReloadResult, Shed, VersionSnapshot, Why,
+    Connections, Failure, FallbackResult, Refusal, Registry, RegistrySnapshot, ReloadResult, RetryResult, Shed,
+    VersionSnapshot, Why,
 };
 
 use super::process;
@@ -51,13 +52,14 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families
 }
 
-fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
+fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
     let outcomes =
         || versions.iter().flat_map(|v| v.outcomes.iter().map(move |(outcome, durations)| (v, outcome, durations)));
     [
         Family {
             name: "serin_request_duration_seconds",
-            help: "From a request's head to the last byte of its response, as the client saw it.",
+            help: "From a request's head to the last byte of its response, as the client saw it; for each try after the \
+                   first, from its own beginning.",
             kind: Kind::Histogram,
             series: outcomes()
                 .map(|(v, outcome, durations)| labelled(v, "code", outcome.label()).durations(durations.clone()))
@@ -71,7 +73,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
         },
         Family {
             name: "serin_requests_total",
-            help: "Requests that ended, by HTTP status class, gRPC status or failure.",
+            help: "Tries that ended, by HTTP status class, gRPC status or failure. Each request is one, and one more for \
+                   each time it was sent again.",
             kind: Kind::Counter,
             series: outcomes()
                 .map(|(v, outcome, durations)| labelled(v, "code", outcome.label()).count(durations.count()))
@@ -85,7 +88,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, or as fallback.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, or as fallback, which is a \
+                   second pick unless another version's requests go there at once.",
             kind: Kind::Counter,
             series: versions
                 .iter()
@@ -114,6 +118,37 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
                     Failure::ALL.map(|kind| labelled(v, "kind", kind.label()).count(v.upstream_failures[kind as usize]))
                 })
                 .collect(),
+        },
+        Family {
+            name: "serin_retries_total",
+            help: "Requests sent to a version again, and those that would have been, by what came of it.",
+            kind: Kind::Counter,
+            series: versions
+                .iter()
+                .filter(|v| v.retries.iter().any(|count| *count > 0))
+                .flat_map(|v| {
+                    RetryResult::ALL.map(|what| labelled(v, "result", what.label()).count(v.retries[what as usize]))
+                })
+                .collect(),
+        },
+        Family {
+            name: "serin_fallbacks_total",
+            help: "Requests to a version that another one answered or was to answer, by what came of it.",
+            kind: Kind::Counter,
+            series: versions
+                .iter()
+                .filter(|v| falls_back(v))
+                .flat_map(|v| {
+                    FallbackResult::ALL
+                        .map(|what| labelled(v, "result", what.label()).count(v.fallbacks[what as usize]))
+                })
+                .collect(),
+        },
+        Family {
+            name: "serin_fallback_open",
+            help: "Workers that send a version's requests to another one at once, but for a trickle.",
+            kind: Kind::Gauge,
+            series: versions.iter().filter(|v| falls_back(v)).map(|v| names(v).count(v.fallback_open)).collect(),
         },
     ]
 }
@@ -144,6 +179,11 @@ fn of_overload(versions: &[VersionSnapshot]) -> [Family; 3] {
             series: bounded().map(|v| names(v).count(v.queued)).collect(),
         },
     ]
+}
+
+/// Versions that never needed another one say nothing about it.
+fn falls_back(v: &VersionSnapshot) -> bool {
+    v.fallback_open > 0 || v.fallbacks.iter().any(|count| *count > 0)
 }
 
 fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 5] {
