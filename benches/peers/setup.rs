@@ -358,7 +358,7 @@ http {{
 
     fn serin(&self, port: u16, more: Option<&More>, admin: u16, bench: &Bench) -> Fallible<Process> {
         let Bench { old, new, grpc: [grpc_old, grpc_new], .. } = bench;
-        let (mut listeners, mut service, mut route) = Default::default();
+        let (mut listeners, mut service, mut route) = (String::new(), String::new(), "");
         if let Some(More { tls, h2, grpc, certificates }) = more {
             listeners = format!(
                 "  - {{ name: tls, address: \"127.0.0.1:{tls}\", tls: {{ certificate: {0}/cert.pem, key: {0}/key.pem }} }}
@@ -375,8 +375,7 @@ http {{
     weights: {{ old: 90, new: 10 }}
 "
             );
-            route =
-                "  - matches: [{ path: { type: PathPrefix, value: /shop.Checkout } }]\n    service: grpc\n".to_owned();
+            route = "  - matches: [{ path: { type: PathPrefix, value: /shop.Checkout } }]\n    service: grpc\n";
         }
         self.write("weights.yaml", "checkout: { old: 90, new: 10 }\n")?;
         let config = self.write(

@@ -14,4 +14,4 @@ mod view;
 pub use drills::DrillView;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
-pub use view::{AddressStateView, AddressView, LatencyView, ServiceView, ServicesView, VersionView};
+pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

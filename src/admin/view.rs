@@ -51,6 +51,9 @@ pub struct VersionView {
     pub addresses: Vec<AddressView>,
     /// Requests begun and not yet answered whole.
     pub in_flight: u64,
+    /// What it is given at a time; nothing where its service has no `overload`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overload: Option<OverloadView>,
     /// Requests answered since the start.
     pub requests: u64,
     /// Those of them that failed.
@@ -91,6 +94,20 @@ pub enum AddressStateView {
     Ejected,
     /// Not until its checks pass again.
     Unhealthy,
+}
+
+/// How a version is kept from being overloaded.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OverloadView {
+    /// Most requests it is given at a time now, over all workers.
+    pub limit: u64,
+    /// Requests that wait for room, among those in flight.
+    pub queued: u64,
+    /// Requests turned away since the start.
+    pub shed: u64,
+    /// Requests turned away per second of the window.
+    pub shed_per_second: f64,
 }
 
 /// Latency quantiles in seconds, from the request's head to the response's last byte; nothing where no request was
@@ -175,6 +192,13 @@ fn figures(now: Option<&VersionSnapshot>, then: Option<&VersionSnapshot>, second
     let requests = now.map_or(0, VersionSnapshot::requests);
     let failures = now.map_or(0, VersionSnapshot::failures);
     let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+    let shed = |snapshot: Option<&VersionSnapshot>| snapshot.map_or(0, |snapshot| snapshot.shed.iter().sum());
+    let overload = now.filter(|now| now.concurrency_limit > 0).map(|snapshot| OverloadView {
+        limit: snapshot.concurrency_limit,
+        queued: snapshot.queued,
+        shed: shed(now),
+        shed_per_second: rate(shed(now), shed(then)),
+    });
     VersionView {
         name: String::new(),
         weight: 0.0,
@@ -182,6 +206,7 @@ fn figures(now: Option<&VersionSnapshot>, then: Option<&VersionSnapshot>, second
         effective_share: 0.0,
         addresses: Vec::new(),
         in_flight: now.map_or(0, |now| now.in_flight),
+        overload,
         requests,
         failures,
         requests_per_second: rate(requests, then.map_or(0, VersionSnapshot::requests)),

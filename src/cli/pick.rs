@@ -142,6 +142,7 @@ mod tests {
                 sticky: Vec::new(),
                 split: Split::new(name, 0, &names, weights).unwrap(),
                 version_override: None,
+                overload: None,
                 fallback: None,
                 outliers: Outliers::default(),
                 follow: None,

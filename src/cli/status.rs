@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
-use crate::admin::{AddressStateView, AddressView, DrillView, ServiceView, ServicesView, VersionView};
+use crate::admin::{AddressStateView, AddressView, DrillView, OverloadView, ServiceView, ServicesView, VersionView};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -87,6 +87,14 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         for version in &service.versions {
             text.push_str(&row(version));
             text.push_str(&health(version));
+            if let Some(overload) = &version.overload {
+                let OverloadView { limit, queued, shed_per_second, .. } = overload;
+                let working = version.in_flight.saturating_sub(*queued);
+                let _ = writeln!(
+                    text,
+                    "    in flight {working} of at most {limit}, {queued} queued, {shed_per_second:.2} turned away/s"
+                );
+            }
         }
         service.drills.iter().for_each(|drill| text.push_str(&alarm(drill)));
     }

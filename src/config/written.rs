@@ -4,14 +4,16 @@ use super::method::MethodMatch;
 use super::read::{At, List, Named, written};
 use super::values::{
     Bind, Cidr, Collector, Count, Factor, FallbackCause, FieldName, FieldValue, FilePath, FilterType, FollowSource,
-    Hostname, LogFormat, MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, ProbeType,
-    Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout, Upstream, Yes,
+    Hostname, LogFormat, MatchType, Moment, Name, PathMatchType, PathModifierType, Percent, Period, Priority,
+    ProbeType, Protocol, RedirectStatus, Scheme, Share, Size, Text, Timeout, Tolerance, Upstream, Yes,
 };
 
 /// Most services of one file, which also bounds `plan::ServiceId`.
 pub(super) const MAX_SERVICES: usize = 1_000;
 /// Most versions of one service, which also bounds `plan::VersionId`.
 pub(super) const MAX_VERSIONS: usize = 64;
+/// Most requests of one version at a time.
+pub(super) const MAX_CONCURRENCY: u32 = 100_000;
 /// Most routes of one file.
 const MAX_ROUTES: usize = 2_000;
 
@@ -116,6 +118,8 @@ written! {
         optional "responseIdleTimeout" response_idle_timeout: At<Period>,
         /// Most unused connections kept for each address and worker. Default: 256.
         optional "idleConnections" idle_connections: At<Count<0, 100_000>>,
+        /// Most connections, used or not, to each address from each worker; whoever needs one more waits for at most `connectTimeout`. Default: no bound.
+        optional "connections" connections: At<Count<1, 100_000>>,
         /// How often a DNS name is resolved again. Default: 5s.
         optional "resolveInterval" resolve_interval: At<Period>,
         /// Silence after which an HTTP/2 connection is asked for a sign of life; one that gives none within `connectTimeout` is closed. 0s: never. Default: 10s.
@@ -168,6 +172,8 @@ written! {
         optional "health" health: Health,
         /// When an address is ejected for how it treats requests. What is left out has its default.
         optional "outliers" outliers: Outliers,
+        /// Bounds on the requests each version is given at a time; `{}` for all defaults. Without it there are none.
+        optional "overload" overload: Overload,
         /// Which version answers what the others fail, where a request may be sent again. Without it none does.
         optional "fallback" fallback: Fallback,
         /// Follow the version that a trusted peer's W3C `baggage` names in `serin.<service>=<version>`, and announce the own version there. Default: baggage is left alone.
@@ -304,6 +310,32 @@ written! {
         required "from" from: List<At<Cidr>, 1, 256>,
     }
 
+    /// Bounds on the requests each version is given at a time, for the whole process: workers share them out evenly.
+    Overload {
+        /// The limit on requests in flight to begin with; from there it follows the latency. Default: 100.
+        optional "initial" initial: At<Count<1, MAX_CONCURRENCY>>,
+        /// It never gets lower. Default: 10.
+        optional "min" min: At<Count<1, MAX_CONCURRENCY>>,
+        /// It never gets higher; the same as `min` for a fixed limit. Default: 1000.
+        optional "max" max: At<Count<1, MAX_CONCURRENCY>>,
+        /// Most requests that wait for room; one more is answered 503 at once. Default: 100.
+        optional "queue" queue: At<Count<0, 100_000>>,
+        /// How long a request waits before it is answered 503. Default: 500ms.
+        optional "queueTimeout" queue_timeout: At<Period>,
+        /// How many times the unloaded latency is not yet an overload. Default: 1.5.
+        optional "tolerance" tolerance: At<Tolerance>,
+        /// A header that says how much a request matters: high, normal or low. It wins over the route's `priority`. Without it there is none.
+        optional "priorityHeader" priority_header: PriorityHeader,
+    }
+
+    /// A header that says how much a request matters: high, normal or low.
+    PriorityHeader {
+        /// The header's name. Default: x-priority.
+        optional "name" name: At<FieldName>,
+        /// Address ranges of clients that are believed.
+        required "from" from: List<At<Cidr>, 1, 256>,
+    }
+
     /// Which version answers what the others fail: requests with an idempotent method or an `Idempotency-Key`, and those of which nothing was sent.
     Fallback {
         /// The version that answers.
@@ -330,6 +362,8 @@ written! {
         optional "service" service: At<Name>,
         /// Bounds on the exchange.
         optional "timeouts" timeouts: Timeouts,
+        /// How much these requests matter when the service is overloaded. high: never shed before others. low: shed first. Default: normal.
+        optional "priority" priority: At<Priority>,
         /// When a request is sent to its version again: one with an idempotent method or an `Idempotency-Key`, or of which nothing was sent. Without it never.
         optional "retry" retry: Retry,
     }

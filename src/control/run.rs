@@ -297,6 +297,7 @@ impl<D: DataPlane> Control<D> {
             })
         });
         control.set_weights(shares);
+        control.set_connections_limit(self.in_force.plan().limits.connections);
         control.set_config_effective(SystemTime::now());
         self.tell_of_drills();
     }

@@ -7,6 +7,7 @@ mod baggage;
 mod fault;
 mod filter;
 mod health;
+mod overload;
 mod query;
 mod retry;
 mod route;
@@ -20,6 +21,7 @@ pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
+pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use route::{
     CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
@@ -118,6 +120,8 @@ pub struct UpstreamSettings {
     pub response_idle_timeout: std::time::Duration,
     /// Most unused connections kept per address and worker.
     pub idle_connections: usize,
+    /// Most connections per address and worker, used or not. `None`: no bound.
+    pub connections: Option<u32>,
     /// How often a DNS name is resolved again.
     pub resolve_interval: std::time::Duration,
     /// Silence after which an HTTP/2 connection is asked for a sign of life. `None`: never.
@@ -132,6 +136,7 @@ impl Default for UpstreamSettings {
             idle_timeout: Duration::from_secs(30),
             response_idle_timeout: Duration::from_mins(1),
             idle_connections: 256,
+            connections: None,
             resolve_interval: Duration::from_secs(5),
             ping_interval: Some(Duration::from_secs(10)),
         }

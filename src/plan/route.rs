@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, request};
 
-use super::{Filter, Retry, Rpc, ServiceId, rpc};
+use super::{Filter, Priority, Retry, Rpc, ServiceId, rpc};
 
 /// A host name a route answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +145,8 @@ pub struct Route {
     pub service: Option<ServiceId>,
     /// Bounds on the exchange.
     pub timeouts: Timeouts,
+    /// How much its requests matter when not all of them can be served.
+    pub priority: Priority,
     /// When a request is sent to its version again. `None`: never.
     pub retry: Option<Retry>,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Split};
+use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, Split};
 
 /// Position of a service in its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,6 +90,8 @@ pub struct Service {
     pub split: Split,
     /// Who may choose a version by hand, and how. `None`: nobody.
     pub version_override: Option<VersionOverride>,
+    /// Bounds on the requests each version is given at a time. `None`: no bound.
+    pub overload: Option<Overload>,
     /// Which version answers what the others fail. `None`: none.
     pub fallback: Option<Fallback>,
     /// When an address of a version is ejected for how it treats requests.

@@ -88,7 +88,9 @@ pub(super) fn code_of_refusal(refusal: Refusal) -> Code {
         Refusal::Malformed => Code::Internal,
         Refusal::HeadersTooLarge | Refusal::BodyTooLarge | Refusal::ResetFlood => Code::ResourceExhausted,
         Refusal::HeaderTimeout | Refusal::DeadlinePassed => Code::DeadlineExceeded,
-        Refusal::TooManyConnections | Refusal::AcceptFailed | Refusal::Misdirected => Code::Unavailable,
+        Refusal::TooManyConnections | Refusal::AcceptFailed | Refusal::Misdirected | Refusal::Overload => {
+            Code::Unavailable
+        }
     }
 }
 

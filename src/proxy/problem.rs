@@ -30,7 +30,7 @@ impl Problem {
             Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
             Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::TooManyConnections | Refusal::AcceptFailed => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::TooManyConnections | Refusal::AcceptFailed | Refusal::Overload => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Refusal::ResetFlood => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unsupported => StatusCode::NOT_IMPLEMENTED,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::gate::{Gateway, Part};
 use super::retry::{self, Resend};
 use super::worker::Shared;
 use crate::plan::{Plan, Service, ServiceId, Version, VersionId, VersionSet};
@@ -35,6 +36,7 @@ struct Targets {
 pub(super) struct Target {
     pub(super) cell: Arc<VersionCell>,
     pub(super) pool: Rc<Pool>,
+    pub(super) gateway: Gateway,
 }
 
 impl View {
@@ -82,7 +84,7 @@ impl View {
                     same.unwrap_or_else(|| {
                         let cell = registry.version(worker, &service.name, &version.name);
                         let pool = Pool::new(&plan.upstream, Arc::clone(&cell), watched, worker);
-                        Rc::new(Target { cell, pool: Rc::new(pool) })
+                        Rc::new(Target { cell, pool: Rc::new(pool), gateway: Gateway::default() })
                     })
                 });
                 Targets { versions: versions.collect(), health: health.service(&service.name) }
@@ -102,7 +104,17 @@ impl View {
         if let Some(old) = old {
             old.retire_all_but(&view);
         }
+        view.set_gates(Part { worker, workers: registry.workers() });
         view
+    }
+
+    /// Gives every version the gate its service asks for. After the retired ones lost theirs, as figures go by names.
+    fn set_gates(&self, part: Part) {
+        for (service, targets) in self.plan.services.iter().zip(&self.services) {
+            for target in &targets.versions {
+                target.gateway.set(service.overload.as_ref(), part, &target.cell);
+            }
+        }
     }
 
     /// The target of a version that has the same name and answers at the same place as before.
@@ -124,6 +136,7 @@ impl View {
         let kept: HashSet<_> = kept.targets().map(Rc::as_ptr).collect();
         for target in self.targets().filter(|target| !kept.contains(&Rc::as_ptr(target))) {
             target.pool.retire();
+            target.gateway.close();
         }
     }
 

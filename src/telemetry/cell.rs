@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use crate::stats::Histogram;
 
-use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, VersionSnapshot, Why, WorkerSnapshot};
+use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, VersionSnapshot, Why, WorkerSnapshot};
 
 /// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
 /// stored, not added to atomically, which is what makes them nearly free.
@@ -23,6 +23,9 @@ pub struct VersionCell {
     fallback_open: Gauge,
     connections_open: Gauge,
     connections_idle: Gauge,
+    shed: [Counter; Shed::ALL.len()],
+    concurrency_limit: Gauge,
+    queued: Gauge,
 }
 
 impl VersionCell {
@@ -38,10 +41,14 @@ impl VersionCell {
             fallback_open: Gauge::zero(),
             connections_open: Gauge::zero(),
             connections_idle: Gauge::zero(),
+            shed: [const { Counter::zero() }; _],
+            concurrency_limit: Gauge::zero(),
+            queued: Gauge::zero(),
         }
     }
 
-    /// A request goes to this version. Each `begin` and `begin_again` is followed by exactly one [`Self::end`].
+    /// A request goes to this version. Each `begin` and `begin_again` is followed by exactly one [`Self::end`] or
+    /// [`Self::shed`].
     #[inline]
     pub fn begin(&self, why: Why) {
         self.picks[why as usize].increase();
@@ -64,6 +71,19 @@ impl VersionCell {
     pub fn end(&self, outcome: Outcome, nanos: u64) {
         self.in_flight.change(-1);
         self.outcomes[outcome.slot()].get_or_init(Box::default).record_nanos(nanos);
+    }
+
+    /// The request was turned away before it reached the version, which had too much to do.
+    pub fn shed(&self, why: Shed) {
+        self.in_flight.change(-1);
+        self.shed[why as usize].increase();
+    }
+
+    /// So many requests may be in flight, and so many wait for room. A limit of 0: there is none.
+    #[inline]
+    pub fn concurrency(&self, limit: u32, queued: usize) {
+        self.concurrency_limit.set(i64::from(limit));
+        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
     }
 
     /// An exchange with an upstream failed; counted also where a second try then succeeds.
@@ -117,6 +137,11 @@ impl VersionCell {
         for (sum, counter) in total.upstream_failures.iter_mut().zip(&self.upstream_failures) {
             *sum += counter.value();
         }
+        for (sum, counter) in total.shed.iter_mut().zip(&self.shed) {
+            *sum += counter.value();
+        }
+        total.concurrency_limit += self.concurrency_limit.value();
+        total.queued += self.queued.value();
         for (sum, counter) in total.retries.iter_mut().zip(&self.retries) {
             *sum += counter.value();
         }
@@ -220,6 +245,11 @@ impl Gauge {
     #[inline]
     fn change(&self, delta: i64) {
         self.0.store(self.0.load(Relaxed) + delta, Relaxed);
+    }
+
+    #[inline]
+    fn set(&self, level: i64) {
+        self.0.store(level, Relaxed);
     }
 
     /// The level; whoever writes keeps it from falling below 0.

@@ -57,6 +57,7 @@ pub(super) struct ControlState {
     pub(super) effective: Option<SystemTime>,
     pub(super) fault_ends: Vec<FaultEnd>,
     spans: Option<Arc<SpanFigures>>,
+    pub(super) connections_limit: Option<usize>,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -86,6 +87,11 @@ impl ControlFigures {
     /// When the configuration now in force became so.
     pub fn set_config_effective(&self, at: SystemTime) {
         self.state().effective = Some(at);
+    }
+
+    /// Most client connections of the whole process, by the configuration now in force.
+    pub fn set_connections_limit(&self, limit: usize) {
+        self.state().connections_limit = Some(limit);
     }
 
     /// Counts what the access log could not write ([`AccessLog::lost`](super::access_log::AccessLog::lost)) among the

@@ -118,6 +118,18 @@ labelled! {
         ResetFlood => "resetFlood",
         /// The system could not hand the connection over (no file descriptors, for instance).
         AcceptFailed => "acceptFailed",
+        /// The version it was for had too much to do.
+        Overload => "overload",
+    }
+}
+
+labelled! {
+    /// Why a version that had too much to do was not given a request.
+    Shed {
+        /// Too many waited already that mattered as much.
+        QueueFull => "queueFull",
+        /// It waited for too long.
+        QueueTimeout => "queueTimeout",
     }
 }
 

@@ -23,6 +23,6 @@ pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
-pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Why};
+pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};

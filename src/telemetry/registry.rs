@@ -66,6 +66,12 @@ impl Registry {
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
     }
 
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// The cell of one worker for what belongs to no version.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::stats::Snapshot;
 
-use super::{Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Why};
+use super::{Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, Why};
 
 /// All figures of the data plane at one time.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -44,6 +44,12 @@ pub struct VersionSnapshot {
     pub fallback_open: u64,
     /// Connections to upstreams.
     pub connections: Connections,
+    /// Requests turned away before they reached the version, by [`Shed::ALL`].
+    pub shed: [u64; Shed::ALL.len()],
+    /// Most requests in flight that the version is given now; 0 where there is no limit.
+    pub concurrency_limit: u64,
+    /// Of those in flight, requests that wait for room.
+    pub queued: u64,
 }
 
 /// Connections to upstreams that are open, by state.
@@ -104,6 +110,9 @@ impl VersionSnapshot {
             fallbacks: [0; _],
             fallback_open: 0,
             connections: Connections::default(),
+            shed: [0; _],
+            concurrency_limit: 0,
+            queued: 0,
         }
     }
 
@@ -142,6 +151,7 @@ impl VersionSnapshot {
         window.first_byte = self.first_byte.since(&earlier.first_byte);
         subtract(&mut window.picks, &earlier.picks);
         subtract(&mut window.upstream_failures, &earlier.upstream_failures);
+        subtract(&mut window.shed, &earlier.shed);
         subtract(&mut window.retries, &earlier.retries);
         subtract(&mut window.fallbacks, &earlier.fallbacks);
         window

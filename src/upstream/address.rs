@@ -5,10 +5,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
+use super::cap::Cap;
 use super::h1::H1;
 use super::h2::H2;
 use super::health::Witness;
@@ -37,16 +39,20 @@ pub struct Endpoint {
     pub(super) gone: Cell<bool>,
     /// HTTP/2 connections.
     pub(super) h2: RefCell<Vec<H2>>,
+    /// The bound on all of them.
+    pub(super) cap: Rc<Cap>,
 }
 
 impl Endpoint {
-    pub(super) fn new(witness: Witness) -> Self {
+    /// An address without connections; `most`: how many there may be.
+    pub(super) fn new(witness: Witness, most: Option<u32>) -> Self {
         Self {
             witness,
             pending: Cell::new(0),
             idle: RefCell::default(),
             gone: Cell::new(false),
             h2: RefCell::default(),
+            cap: Cap::new(most),
         }
     }
 }

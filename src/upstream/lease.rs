@@ -237,5 +237,7 @@ impl Drop for Lease {
         if let Some(Connection::H1(_)) = self.connection.take() {
             self.pool.cell.connection_closed();
         }
+        // Over HTTP/2 there is room for one more stream.
+        self.endpoint.cap.freed();
     }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod body;
+mod cap;
 mod h1;
 mod h2;
 mod health;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::address::Endpoint;
+use super::cap::Slot;
 use super::h1::H1;
 use super::h2::H2;
 use super::health::VersionHealth;
@@ -157,24 +158,24 @@ impl Pool {
         // Boxed, since this is kept while the connection opens.
         let own = limit.map(|connect_timeout| Box::new(UpstreamSettings { connect_timeout, ..self.settings.clone() }));
         let settings = own.as_deref().unwrap_or(&self.settings);
+        let slot = match self.kept_or_slot(endpoint, h2, settings.connect_timeout).await? {
+            Ok(lease) => return Ok(lease),
+            Err(slot) => slot,
+        };
         let opened = if h2 {
-            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
-                return Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self)));
-            }
             let cell = Arc::clone(&self.cell);
-            Box::pin(H2::open(endpoint.witness.target(), settings, move || cell.connection_closed())).await.map(
-                |open| {
-                    endpoint.h2.borrow_mut().push(open.clone());
-                    Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
-                },
-            )
+            let on_close = move || {
+                cell.connection_closed();
+                drop(slot);
+            };
+            Box::pin(H2::open(endpoint.witness.target(), settings, on_close)).await.map(|open| {
+                endpoint.h2.borrow_mut().push(open.clone());
+                Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
+            })
         } else {
-            if let Some(kept) = self.take_idle(endpoint) {
-                return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
-            }
             Box::pin(H1::open(endpoint.witness.target(), settings))
                 .await
-                .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
+                .map(|open| Lease::h1(Box::new(open.counted(slot)), Rc::clone(endpoint), Rc::clone(self)))
         };
         match opened {
             Ok(lease) => {
@@ -183,6 +184,58 @@ impl Pool {
             }
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(Failure::ConnectTimeout),
             Err(_) => Err(Failure::Connect),
+        }
+    }
+
+    /// A connection that is there already, or the right to open one; waits for either where there are as many as may be.
+    async fn kept_or_slot(
+        self: &Rc<Self>,
+        endpoint: &Rc<Endpoint>,
+        h2: bool,
+        limit: Duration,
+    ) -> Result<Result<Lease, Slot>, Failure> {
+        if !endpoint.cap.is_waited_for()
+            && let Some(found) = self.try_kept_or_slot(endpoint, h2)
+        {
+            return Ok(found);
+        }
+        let waiting = async {
+            loop {
+                endpoint.cap.wait().await;
+                if let Some(found) = self.try_kept_or_slot(endpoint, h2) {
+                    return found;
+                }
+            }
+        };
+        // Rare, and too much to carry for those that never wait.
+        let waiting = Box::pin(tokio::time::timeout(limit, waiting));
+        waiting.await.map_err(|_| Failure::ConnectTimeout)
+    }
+
+    fn try_kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Option<Result<Lease, Slot>> {
+        if h2 {
+            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
+                return Some(Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self))));
+            }
+        } else if let Some(kept) = self.take_idle(endpoint) {
+            return Some(Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self))));
+        }
+        if let Some(slot) = endpoint.cap.slot() {
+            return Some(Err(slot));
+        }
+        // An unused one of the other protocol makes room.
+        if h2 {
+            self.close_one_idle(endpoint);
+        } else {
+            endpoint.h2.borrow_mut().retain(|open| open.idle_since().is_none());
+        }
+        endpoint.cap.slot().map(Err)
+    }
+
+    fn close_one_idle(&self, endpoint: &Endpoint) {
+        if endpoint.idle.borrow_mut().pop().is_some() {
+            self.cell.connection_idle(-1);
+            self.cell.connection_closed();
         }
     }
 
@@ -211,6 +264,7 @@ impl Pool {
         connection.idle_since = Instant::now();
         self.cell.connection_idle(1);
         idle.push(connection);
+        endpoint.cap.freed();
     }
 
     /// Closes connections that were unused for too long or that the upstream has closed.
@@ -268,7 +322,7 @@ impl Pool {
         for witness in self.health.witnesses(self.worker) {
             let kept = old.iter().position(|known| known.witness.is_same(&witness));
             let kept = kept.map(|at| old.swap_remove(at));
-            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(witness))));
+            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(witness, self.settings.connections))));
         }
         for gone in old {
             gone.gone.set(true);

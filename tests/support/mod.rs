@@ -13,6 +13,7 @@ pub mod net;
 pub mod protobuf;
 pub mod serin;
 pub mod sidecar;
+pub mod slots;
 pub mod strict;
 pub mod upstream;
 

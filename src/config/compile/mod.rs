@@ -4,6 +4,7 @@ mod faults;
 mod filters;
 mod health;
 mod matches;
+mod overload;
 mod retry;
 mod routes;
 mod services;

@@ -7,6 +7,7 @@ use crate::plan::{Route, ServiceId, Timeouts};
 
 use super::filters::{filters, is_redirect};
 use super::matches::{all_prefixes, route_match};
+use super::overload::priority;
 use super::retry::retry;
 use super::services::all;
 use super::settings;
@@ -93,6 +94,7 @@ fn route(
         filters: filters?,
         service,
         timeouts,
+        priority: priority(written.priority.as_ref()),
         retry: written.retry.as_ref().map(retry),
     })
 }

@@ -10,6 +10,7 @@ use crate::plan::{
 
 use super::faults::faults;
 use super::health::{health_check, outliers};
+use super::overload::overload;
 use super::retry::fallback;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -28,6 +29,7 @@ pub(super) struct Draft {
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
     outliers: Outliers,
+    overload: Option<plan::Overload>,
     fallback: Option<plan::Fallback>,
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
@@ -72,13 +74,15 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, fallback, outliers, follow, faults, .. } = draft;
+        let Draft { name, versions, sticky, version_override, overload, fallback, outliers, follow, faults, .. } =
+            draft;
         Some(Arc::new(plan::Service {
             name,
             versions,
             sticky,
             split,
             version_override,
+            overload,
             fallback,
             outliers,
             follow,
@@ -117,6 +121,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         versions: versions?,
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
+        overload: service.overload.as_ref().map(|written| overload(written, problems)),
         fallback: match fallback {
             Some(fallback) => Some(fallback?),
             None => None,

@@ -141,6 +141,7 @@ pub(super) fn upstream(written: Option<&Upstreams>) -> plan::UpstreamSettings {
         idle_timeout: period(written.idle_timeout.as_ref(), default.idle_timeout),
         response_idle_timeout: period(written.response_idle_timeout.as_ref(), default.response_idle_timeout),
         idle_connections: written.idle_connections.as_ref().map_or(default.idle_connections, |count| count.0 as usize),
+        connections: written.connections.as_ref().map(|count| count.0),
         resolve_interval: period(written.resolve_interval.as_ref(), default.resolve_interval),
         ping_interval: written.ping_interval.as_ref().map_or(default.ping_interval, |interval| interval.0),
     }

@@ -69,6 +69,8 @@ choice! {
     Scheme { "http" => Http, "https" => Https, }
     /// Where the version that is followed is named.
     FollowSource { "baggage" => Baggage, }
+    /// How much a request matters.
+    Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.
     LogFormat { "json" => Json, "text" => Text, }
 }

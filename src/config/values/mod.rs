@@ -9,12 +9,13 @@ mod moment;
 mod name;
 mod number;
 mod percent;
+mod tolerance;
 
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType, PathModifierType, ProbeType,
-    Protocol, RedirectStatus, Scheme,
+    FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType, PathModifierType, Priority,
+    ProbeType, Protocol, RedirectStatus, Scheme,
 };
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
@@ -23,6 +24,7 @@ pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use percent::Percent;
+pub(super) use tolerance::Tolerance;
 
 use serde_json::Value;
 

@@ -12,7 +12,8 @@ pub(super) fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
             None => HostPattern::Exact((*host).to_owned()),
         })
         .collect();
-    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts: Timeouts::default(), retry: None }
+    let (timeouts, priority) = (Timeouts::default(), Priority::default());
+    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts, priority, retry: None }
 }
 
 pub(super) fn whole(pattern: &str) -> regex::Regex {

@@ -10,14 +10,16 @@ use super::again::Again;
 use super::ask::Asked;
 use super::fault::Blow;
 use super::send::{self, Outgoing, Sent};
-use super::{Arrival, Busy, Record, RelayBody, TimeLimit, affinity, again, answer, fault, headers, pick, upgrade};
-use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
+use super::{
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, headers, pick, upgrade,
+};
+use crate::plan::{Filter, Matched, Priority, Route, ServiceId, Version, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
-use crate::telemetry::{Failure, Why};
+use crate::telemetry::{Failure, Shed, Why};
 use crate::upstream::{BodyWatch, Lease, RequestBody, Wish};
 use crate::wire::Incoming;
 
@@ -28,6 +30,7 @@ pub(super) struct Forward {
     route: usize,
     service: ServiceId,
     version: VersionId,
+    priority: Priority,
     outgoing: Outgoing,
     /// The protocol the client may switch to.
     upgrade: Option<HeaderValue>,
@@ -90,6 +93,7 @@ impl Forward {
         }
         fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
+        let priority = admit::priority(plan.service(service), route, &parts, client);
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
@@ -120,6 +124,7 @@ impl Forward {
             route: matched.position,
             service,
             version: picked.version,
+            priority,
             upgrade,
             caller,
             record,
@@ -131,6 +136,12 @@ impl Forward {
     /// Sends the request, again where it must and may be, and gives the response, its body still coming.
     pub(super) async fn run(mut self) -> Response<RelayBody> {
         loop {
+            if let Some(gate) = self.view.target(self.service, self.version).gateway.gate() {
+                match gate.enter(&self.worker, self.priority, &self.limit, self.outgoing.watch()).await {
+                    Ok(ticket) => self.record.admitted(ticket),
+                    Err(shed) => return self.turn_away(shed),
+                }
+            }
             let blow = match self.record.fault() {
                 // Boxed, so that what nearly never happens takes no room.
                 Some(fault) => Box::pin(fault.fall(&self.limit)).await,
@@ -266,6 +277,13 @@ impl Forward {
                 fault::abort(abort, &self.caller, self.version().header.clone(), closes, self.record, &self.busy)
             }
         }
+    }
+
+    fn turn_away(self, shed: Shed) -> Response<RelayBody> {
+        // What of the request's body the client still sends would stand where its next request should.
+        let ends = self.outgoing.watch().is_some() && !self.busy.0.is_h2.get();
+        let version = self.version().header.clone();
+        admit::turned_away(&self.worker, shed, &self.caller, version, self.record, &self.busy, ends)
     }
 
     fn fail(mut self, failure: Failure) -> Response<RelayBody> {

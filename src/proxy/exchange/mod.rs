@@ -1,8 +1,9 @@
-//! One request and its response: *ask → pick → forward → relay → record*.
+//! One request and its response: *ask → pick → admit → forward → relay → record*.
 //!
 //! Everything up to sending is plain functions; what then has to be waited for is one small future. (Moving a request
 //! from future to future costs more than looking at it.)
 
+mod admit;
 mod affinity;
 mod again;
 mod answer;
@@ -35,7 +36,7 @@ use log::LogLine;
 pub(super) use record::Record;
 use relay::BrokenOff;
 pub(super) use relay::RelayBody;
-use time_limit::TimeLimit;
+pub(super) use time_limit::TimeLimit;
 use trace::Trace;
 
 use super::caller::Caller;

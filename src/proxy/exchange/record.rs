@@ -13,9 +13,10 @@ use super::trace::SpanLine;
 use crate::plan::{Rpc, Service, Version};
 use crate::proxy::caller::{Caller, code_of_failure};
 use crate::proxy::client::Client;
+use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Failure, Outcome, Why};
+use crate::telemetry::{Failure, Outcome, Shed, Why};
 use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
@@ -30,6 +31,8 @@ pub(in crate::proxy) struct Record {
     status_in: StatusIn,
     written: bool,
     log: Option<Box<LogLine>>,
+    /// There from when the version's gate let the request in until its response is complete.
+    ticket: Option<Box<Ticket>>,
     /// There where a drill strikes it.
     fault: Option<Box<Struck>>,
     /// There where its trace is recorded.
@@ -72,6 +75,7 @@ impl Record {
             status_in: StatusIn::Head,
             written: false,
             log,
+            ticket: None,
             fault: None,
             span: None,
         }
@@ -96,6 +100,24 @@ impl Record {
     /// The fault of a drill it is under.
     pub(super) fn fault(&self) -> Option<&Struck> {
         self.fault.as_deref()
+    }
+
+    /// The version's gate has let the request in.
+    pub(super) fn admitted(&mut self, ticket: Ticket) {
+        self.ticket = Some(Box::new(ticket));
+    }
+
+    /// The version's gate has turned the request away: it counts among what never reached a version.
+    pub(super) fn turned_away(mut self, shed: Shed, problem: &Problem, caller: &Caller) {
+        self.written = true;
+        self.target.cell.shed(shed);
+        let status = caller.status(problem);
+        if let Some(log) = self.log.take() {
+            log.unrouted(status, problem.kind);
+        }
+        if let Some(span) = self.span.take() {
+            span.unrouted(status, problem.kind);
+        }
     }
 
     /// Its log line goes on with the next try.
@@ -128,6 +150,9 @@ impl Record {
     pub(super) fn head<B>(&mut self, response: &Response<B>, caller: &Caller, now: Instant) {
         let nanos = nanos_between(self.started, now);
         self.target.cell.first_byte(nanos);
+        if let Some(ticket) = &mut self.ticket {
+            ticket.answered(!response.status().is_server_error());
+        }
         let rpc = Rpc::of(response.headers());
         self.status_in = match rpc {
             None => StatusIn::Head,
@@ -205,7 +230,8 @@ impl Record {
     }
 
     /// The response is complete; over HTTP/1 its last bytes are still on their way.
-    pub(super) fn complete(self, client: &Client) {
+    pub(super) fn complete(mut self, client: &Client) {
+        self.ticket = None;
         if client.is_h2.get() {
             let now = Instant::now();
             client.active_at.set(now);

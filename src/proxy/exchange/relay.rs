@@ -30,7 +30,7 @@ pub(in crate::proxy) enum RelayBody {
     /// serin's own words, or none.
     Own(Option<Bytes>),
     /// What the upstream sends.
-    Relayed(Relay),
+    Relayed(Box<Relay>),
     /// None: the connection or stream is reset in its place.
     Reset,
 }
@@ -61,7 +61,7 @@ impl RelayBody {
             relay.complete();
             return Self::Own(None);
         }
-        Self::Relayed(relay)
+        Self::Relayed(Box::new(relay))
     }
 
     /// The same, slowed down where a drill wants that.

@@ -92,6 +92,11 @@ impl Outgoing {
         self.wish.other_than = None;
     }
 
+    /// Its body, where it has one.
+    pub(super) fn watch(&self) -> Option<Rc<BodyWatch>> {
+        self.watch.clone()
+    }
+
     /// It has a body of which nothing was taken from the client.
     pub(super) fn is_body_unread(&self) -> bool {
         self.watch.as_ref().is_some_and(|watch| !watch.has_started())

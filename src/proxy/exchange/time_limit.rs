@@ -53,13 +53,13 @@ impl TimeLimit {
     }
 
     /// The upstream has shown a sign of life.
-    pub(super) fn progressed(&self, now: Instant) {
+    pub(in crate::proxy) fn progressed(&self, now: Instant) {
         let silent = self.silence.map(|silence| now + silence);
         self.deadline.set([self.end, silent].into_iter().flatten().min());
     }
 
     /// Whether a limit has passed; if not, the task is woken when one does.
-    pub(super) fn poll_passed(&self, cx: &mut Context<'_>) -> bool {
+    pub(in crate::proxy) fn poll_passed(&self, cx: &mut Context<'_>) -> bool {
         if !self.deadline.poll_passed(cx) {
             return false;
         }

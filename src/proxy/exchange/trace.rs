@@ -133,10 +133,8 @@ impl Trace {
 
     /// serin has answered a request that reached no version.
     pub(super) fn unrouted(self, status: StatusCode, kind: &'static str) {
-        if let Some(mut line) = self.span {
-            let now = Instant::now();
-            line.head(status, now);
-            line.send(SpanEnd::Unrouted(kind), now);
+        if let Some(line) = self.span {
+            line.unrouted(status, kind);
         }
     }
 }
@@ -166,6 +164,13 @@ impl SpanLine {
     pub(super) fn head(&mut self, status: StatusCode, now: Instant) {
         self.span.status = Some(status.as_u16());
         self.span.first_byte = Some(now.saturating_duration_since(self.started));
+    }
+
+    /// serin has answered in the place of any version.
+    pub(super) fn unrouted(mut self, status: StatusCode, kind: &'static str) {
+        let now = Instant::now();
+        self.head(status, now);
+        self.send(SpanEnd::Unrouted(kind), now);
     }
 
     /// The exchange is over.

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::stats::Snapshot;
 use crate::telemetry::control::ControlState;
 use crate::telemetry::{
-    Connections, Failure, FallbackResult, Refusal, Registry, RegistrySnapshot, ReloadResult, RetryResult,
+    Connections, Failure, FallbackResult, Refusal, Registry, RegistrySnapshot, ReloadResult, RetryResult, Shed,
     VersionSnapshot, Why,
 };
 
@@ -45,6 +45,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
+    families.extend(of_overload(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(of_control(control));
@@ -155,12 +156,40 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
     ]
 }
 
+/// Of versions whose service has, or had, bounds on what they are given at a time.
+fn of_overload(versions: &[VersionSnapshot]) -> [Family; 3] {
+    let bounded = || versions.iter().filter(|v| v.concurrency_limit > 0);
+    let shedding = versions.iter().filter(|v| v.concurrency_limit > 0 || v.shed.iter().any(|count| *count > 0));
+    [
+        Family {
+            name: "serin_overload_total",
+            help: "Requests turned away before they reached the version, which had too much to do.",
+            kind: Kind::Counter,
+            series: shedding
+                .flat_map(|v| Shed::ALL.map(|why| labelled(v, "reason", why.label()).count(v.shed[why as usize])))
+                .collect(),
+        },
+        Family {
+            name: "serin_concurrency_limit",
+            help: "Most requests in flight that the version is given now, over all workers.",
+            kind: Kind::Gauge,
+            series: bounded().map(|v| names(v).count(v.concurrency_limit)).collect(),
+        },
+        Family {
+            name: "serin_queue_depth",
+            help: "Requests in flight that wait for the version to have room.",
+            kind: Kind::Gauge,
+            series: bounded().map(|v| names(v).count(v.queued)).collect(),
+        },
+    ]
+}
+
 /// Versions that never needed another one say nothing about it.
 fn falls_back(v: &VersionSnapshot) -> bool {
     v.fallback_open > 0 || v.fallbacks.iter().any(|count| *count > 0)
 }
 
-fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 4] {
+fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 5] {
     let workers =
         || snapshot.workers.iter().enumerate().map(|(i, w)| (Labels(Vec::new()).with("worker", i.to_string()), w));
     let dropped: u64 = snapshot.workers.iter().map(|worker| worker.access_log_dropped).sum();
@@ -170,6 +199,12 @@ fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 4
             help: "Open connections from clients, by worker.",
             kind: Kind::Gauge,
             series: workers().map(|(labels, worker)| labels.count(worker.connections)).collect(),
+        },
+        Family {
+            name: "serin_client_connections_limit",
+            help: "Most open connections from clients, over all workers: limits.connections.",
+            kind: Kind::Gauge,
+            series: control.connections_limit.map(|limit| Labels(Vec::new()).count(limit as u64)).into_iter().collect(),
         },
         Family {
             name: "serin_client_connections_accepted_total",
