@@ -72,9 +72,14 @@ fn the_reference_file_is_valid_and_warns_of_what_has_no_effect() {
         expected.push("tracing");
     }
     assert_eq!(warned, expected);
-    assert_eq!(loaded.plan.upstream, crate::plan::UpstreamSettings::default());
+    let upstream = crate::plan::UpstreamSettings { connections: Some(200), ..crate::plan::UpstreamSettings::default() };
+    assert_eq!(loaded.plan.upstream, upstream);
     assert_eq!(loaded.plan.trusted.len(), 3);
     let checkout = &loaded.plan.services[0];
+    let overload = checkout.overload.clone().unwrap();
+    assert_eq!(overload.priority_header.as_ref().map(|header| header.name.as_str()), Some("x-priority"));
+    let shown = crate::plan::Overload { priority_header: None, ..overload };
+    assert_eq!(shown, crate::plan::Overload::default());
     assert_eq!(checkout.sticky.len(), 4);
     assert_eq!(checkout.sticky[3], KeySource::ClientIp);
     assert_eq!(checkout.versions[1].upstream.addresses[1], Address::Name("checkout-new.internal".into(), 9002));
@@ -336,4 +341,20 @@ proptest! {
             must_not_panic(text);
         }
     }
+}
+
+#[test]
+fn bounds_of_an_overload_that_are_left_out_agree_with_those_that_are_not() {
+    let bounds = |written: &str| {
+        let text = EXAMPLE.replacen("    versions:", &format!("    overload: {{ {written} }}\n    versions:"), 1);
+        let overload = both(&text, WEIGHTS).unwrap().plan.services[0].overload.clone().unwrap();
+        (overload.min, overload.initial, overload.max)
+    };
+    assert_eq!(bounds(""), (10, 100, 1000));
+    assert_eq!(bounds("max: 50"), (10, 50, 50));
+    assert_eq!(bounds("max: 5"), (5, 5, 5));
+    assert_eq!(bounds("min: 2000"), (2000, 2000, 2000));
+    assert_eq!(bounds("initial: 4"), (4, 4, 1000));
+    assert_eq!(bounds("initial: 5000"), (10, 5000, 5000));
+    assert_eq!(bounds("min: 7, max: 7"), (7, 7, 7));
 }

@@ -252,7 +252,7 @@ written! {
         optional "path" path: At<Text>,
         /// The host named in the question; with `http` and `grpc`. Default: the address as configured.
         optional "host" host: At<Text>,
-        /// The statuses of a good answer; only with `http`. Default: [200].
+        /// The statuses of a good answer; only with `http`. Default: `[200]`.
         optional "expect" expect: List<At<Count<200, 599>>, 1, 32>,
         /// The gRPC service asked for; only with `grpc`. Default: none, which is the server as a whole.
         optional "service" service: At<Text>,

@@ -1,7 +1,7 @@
 //! Whether a request that a version failed is sent again, and where: the decisions, without the sending.
 //!
-//! Time and chance are arguments here. [`Budget`] bounds how many tries are added to those that clients ask for,
-//! [`Circuit`] sends a failing version's share to another version at once, [`next`] decides about one request.
+//! Time and chance are arguments here. `Budget` bounds how many tries are added to those that clients ask for,
+//! `Circuit` sends a failing version's share to another version at once, `next` decides about one request.
 //! What one worker remembers about one service is its [`Resend`].
 
 mod budget;
