@@ -8,8 +8,8 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, request};
 use serin::plan::{
-    HeaderEdit, HeaderMatch, Host, HostPattern, KeySource, PathMatch, Route, RouteMatch, RouteTable, Split, StickyKey,
-    Timeouts, ValueMatch, Weight, normalize_host,
+    HeaderEdit, HeaderMatch, Host, HostPattern, KeySource, PathMatch, Priority, Route, RouteMatch, RouteTable, Split,
+    StickyKey, Timeouts, ValueMatch, Weight, normalize_host,
 };
 use serin::stats::Histogram;
 use serin::telemetry::{Outcome, Registry, Why};
@@ -89,6 +89,8 @@ fn route_for(host: Option<HostPattern>, matches: Vec<RouteMatch>) -> Route {
         filters: Vec::new(),
         service: None,
         timeouts: Timeouts::default(),
+        priority: Priority::default(),
+        retry: None,
     }
 }
 

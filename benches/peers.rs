@@ -1,6 +1,6 @@
 //! Side by side with other proxies: the same job for `haproxy`, nginx, Envoy and serin, on one core each.
 //!
-//!     cargo bench --bench peers                                    everything, 7 rounds; about 15 minutes
+//!     cargo bench --bench peers                                    everything, 7 rounds; about 25 minutes
 //!     cargo bench --bench peers -- --quick                         one short round, to see that it works
 //!     cargo bench --bench peers -- compare --peers serin,haproxy --rounds 3 --seconds 2
 //!     cargo bench --bench peers -- reload edits ready              serin alone
@@ -72,6 +72,8 @@ pub(crate) struct Options {
 enum Section {
     /// All peers at the same job.
     Compare,
+    /// All peers over HTTP/2, gRPC and TLS.
+    Protocols,
     /// serin: from exec to the first request answered.
     Ready,
     /// serin: from a written weight file to the new split.
@@ -91,7 +93,7 @@ fn main() -> ExitCode {
         (options.rounds, options.seconds) = (1, 1);
     }
     if options.sections.is_empty() {
-        options.sections = vec![Section::Compare, Section::Ready, Section::Reload, Section::Edits];
+        options.sections = vec![Section::Compare, Section::Protocols, Section::Ready, Section::Reload, Section::Edits];
     }
     let mut report = Report::default();
     let outcome = measure(&options, &mut report);
@@ -107,18 +109,21 @@ fn main() -> ExitCode {
 fn measure(options: &Options, report: &mut Report) -> Fallible<()> {
     let bench = Bench::prepare(options)?;
     let peers = setup::installed(options, report);
-    if options.sections.contains(&Section::Compare) {
+    for (section, protocols) in [(Section::Compare, false), (Section::Protocols, true)] {
+        if !options.sections.contains(&section) {
+            continue;
+        }
         for round in 1..=options.rounds {
             for &peer in &peers {
                 let time = Duration::from_secs(options.seconds);
-                loads::measure(&bench, peer, time, |readings| report.round(round, peer, readings));
+                loads::measure(&bench, peer, protocols, time, |readings| report.round(round, peer, readings));
             }
         }
     }
     let repeats = |full: usize| if options.quick { full / 10 } else { full };
     for section in &options.sections {
         let (name, readings) = match section {
-            Section::Compare => continue,
+            Section::Compare | Section::Protocols => continue,
             Section::Ready => ("ready", own::ready(&bench, repeats(50))),
             Section::Reload => ("reload", own::reload(&bench, repeats(200))),
             Section::Edits => ("edits", own::edits(&bench, repeats(500))),

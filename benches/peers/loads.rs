@@ -28,15 +28,31 @@ const JOBS: [Job; 4] = [
     |proxy, folder, time| open_loop(proxy, folder, time, 6_000),
 ];
 
+/// The same for other protocols.
+const PROTOCOL_JOBS: [Job; 4] = [http2, tls, handshakes, grpc];
+/// All of them but gRPC, for which nginx has no split.
+const NGINX_PROTOCOL_JOBS: &[Job] = PROTOCOL_JOBS.split_at(3).0;
+
 /// One round of one peer: starts it and does one job after the other. A job that fails does not take the others with it;
-/// a proxy that ended does.
-pub(crate) fn measure(bench: &Bench, peer: Peer, time: Duration, mut tell: impl FnMut(Fallible<Vec<Reading>>)) {
-    let started = bench.folder("loads").and_then(|folder| Ok((bench.start(peer)?, folder)));
+/// a proxy that ended does. `protocols`: the jobs of other protocols than HTTP/1.1 in the clear.
+pub(crate) fn measure(
+    bench: &Bench,
+    peer: Peer,
+    protocols: bool,
+    time: Duration,
+    mut tell: impl FnMut(Fallible<Vec<Reading>>),
+) {
+    let started = bench.folder("loads").and_then(|folder| Ok((bench.start(peer, protocols)?, folder)));
     let (mut proxy, folder) = match started {
         Ok(started) => started,
         Err(error) => return tell(Err(error)),
     };
-    for job in JOBS {
+    let jobs = match (protocols, peer) {
+        (false, _) => &JOBS[..],
+        (true, Peer::Nginx) => NGINX_PROTOCOL_JOBS,
+        (true, _) => &PROTOCOL_JOBS,
+    };
+    for job in jobs {
         tell(job(&mut proxy, &folder, time));
         if let Err(error) = proxy.process.check_alive() {
             return tell(Err(error));
@@ -118,6 +134,78 @@ fn open_loop(proxy: &mut Proxy, folder: &Path, time: Duration, rate: u32) -> Fal
         .collect()
 }
 
+/// HTTP/2 clients, HTTP/1.1 upstreams: 4 connections of 16 streams.
+fn http2(proxy: &mut Proxy, folder: &Path, time: Duration) -> Fallible<Vec<Reading>> {
+    let url = format!("http://127.0.0.1:{}/", more(proxy)?.h2);
+    let cpu = h2load(proxy, folder, time, &[&url])?;
+    Ok(vec![Reading::new("HTTP/2: CPU per request", "µs", cpu)])
+}
+
+/// Unary calls of 25 bytes over HTTP/2 on both sides.
+fn grpc(proxy: &mut Proxy, folder: &Path, time: Duration) -> Fallible<Vec<Reading>> {
+    let url = format!("http://127.0.0.1:{}/shop.Checkout/Pay", more(proxy)?.grpc);
+    let message = folder.join("message");
+    std::fs::write(&message, [&[0, 0, 0, 0, 20][..], &[b'-'; 20]].concat())?;
+    let message = message.to_string_lossy();
+    let call = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", &message, &url];
+    let cpu = h2load(proxy, folder, time, &call)?;
+    Ok(vec![Reading::new("gRPC unary: CPU per call", "µs", cpu)])
+}
+
+/// HTTP/1.1 keep-alive over TLS 1.3.
+fn tls(proxy: &mut Proxy, folder: &Path, time: Duration) -> Fallible<Vec<Reading>> {
+    let url = format!("https://127.0.0.1:{}/", more(proxy)?.tls);
+    wrk_at(&url, folder, Duration::from_secs(1))?.finish()?;
+    let cpu = proxy.process.cpu()?;
+    let load = wrk_at(&url, folder, time)?.finish()?;
+    let cpu = proxy.process.cpu()?.saturating_sub(cpu);
+    load.require_clean()?;
+    Ok(vec![Reading::new("TLS 1.3 keep-alive: CPU per request", "µs", cpu.as_secs_f64() * 1e6 / load.requests as f64)])
+}
+
+/// Full TLS 1.3 handshakes, one after the other.
+fn handshakes(proxy: &mut Proxy, folder: &Path, time: Duration) -> Fallible<Vec<Reading>> {
+    let openssl = find("openssl").ok_or("openssl is needed for handshakes (Debian: openssl)")?;
+    let (address, seconds) = (format!("127.0.0.1:{}", more(proxy)?.tls), time.as_secs().to_string());
+    let openssl = openssl.to_string_lossy();
+    let command = [&*openssl, "s_time", "-connect", &address, "-new", "-tls1_3", "-time", &seconds];
+    let cpu = proxy.process.cpu()?;
+    let output = Process::start(LOAD_CORE, &command, &folder.join("s_time.txt"))?.finish(time + GRACE)?;
+    let cpu = proxy.process.cpu()?.saturating_sub(cpu);
+    let made = output.lines().rev().find_map(|line| line.split_once(" connections in ")?.0.trim().parse::<f64>().ok());
+    let made = made.filter(|made| *made > 0.0).ok_or_else(|| format!("openssl said: {}", output.trim()))?;
+    Ok(vec![Reading::new("TLS 1.3 full handshakes/s of one core", "", made / cpu.as_secs_f64())])
+}
+
+fn more(proxy: &Proxy) -> Fallible<crate::setup::More> {
+    proxy.more.clone().ok_or_else(|| "the proxy was not set up for this".into())
+}
+
+/// 4 connections of 16 streams; CPU of the proxy for one request, in microseconds.
+fn h2load(proxy: &Proxy, folder: &Path, time: Duration, what: &[&str]) -> Fallible<f64> {
+    let h2load = find("h2load").ok_or("h2load is needed for HTTP/2 (Debian: nghttp2-client)")?;
+    let h2load = h2load.to_string_lossy();
+    let seconds = time.as_secs().to_string();
+    let run = |seconds: &str| {
+        let command = [&[&*h2load, "-t1", "-c4", "-m16", "-D", seconds][..], what].concat();
+        Process::start(LOAD_CORE, &command, &folder.join("h2load.txt"))?.finish(time + GRACE)
+    };
+    run("1")?;
+    let cpu = proxy.process.cpu()?;
+    let output = run(&seconds)?;
+    let cpu = proxy.process.cpu()?.saturating_sub(cpu);
+    // "requests: 9 total, 9 started, 9 done, 9 succeeded, 0 failed, 0 errored, 0 timeout"
+    let counted = output.lines().find(|line| line.starts_with("requests:")).ok_or("h2load counted nothing")?;
+    let count = |what: &str| {
+        let end = counted.find(what)?;
+        counted[..end].trim_end().rsplit(' ').next()?.parse::<f64>().ok()
+    };
+    match (count("succeeded"), count("failed")) {
+        (Some(succeeded), Some(0.0)) if succeeded > 0.0 => Ok(cpu.as_secs_f64() * 1e6 / succeeded),
+        _ => Err(format!("h2load said: {counted}").into()),
+    }
+}
+
 fn thousands(rate: u32) -> String {
     format!("{},{:03}", rate / 1000, rate % 1000)
 }
@@ -141,9 +229,13 @@ pub(crate) struct WrkResult {
 
 /// Starts wrk against a port: one thread, 64 connections.
 pub(crate) fn wrk(port: u16, folder: &Path, time: Duration) -> Fallible<Wrk> {
+    wrk_at(&format!("http://127.0.0.1:{port}/"), folder, time)
+}
+
+fn wrk_at(url: &str, folder: &Path, time: Duration) -> Fallible<Wrk> {
     let wrk = find("wrk").ok_or("wrk is needed for closed-loop load (Debian: wrk)")?;
-    let (duration, url) = (format!("-d{}s", time.as_secs()), format!("http://127.0.0.1:{port}/"));
-    let command = [&*wrk.to_string_lossy(), "-t1", "-c", CONNECTIONS, &duration, &url];
+    let duration = format!("-d{}s", time.as_secs());
+    let command = [&*wrk.to_string_lossy(), "-t1", "-c", CONNECTIONS, &duration, url];
     Ok(Wrk { process: Process::start(LOAD_CORE, &command, &folder.join("wrk.txt"))?, limit: time + GRACE })
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn ready(bench: &Bench, starts: usize) -> Fallible<Vec<Reading>> {
     let mut milliseconds = Vec::with_capacity(starts);
     for _ in 0..starts {
         let started = Instant::now();
-        let proxy = bench.start(Peer::Serin)?;
+        let proxy = bench.start(Peer::Serin, false)?;
         let line = format!("127.0.0.1:{}", proxy.port);
         // The line may come a moment after the first answer: ready is when there are both.
         while !proxy.process.output().lines().any(|l| l.contains("web") && l.contains(&line)) {
@@ -43,7 +43,7 @@ pub(crate) fn ready(bench: &Bench, starts: usize) -> Fallible<Vec<Reading>> {
 /// From the moment a written weight file is there to the first response of the new split. Edits turn all traffic from one
 /// version to the other, by renaming a new file over the old one and by writing in place, in turn.
 pub(crate) fn reload(bench: &Bench, edits: usize) -> Fallible<Vec<Reading>> {
-    let proxy = bench.start(Peer::Serin)?;
+    let proxy = bench.start(Peer::Serin, false)?;
     let folder = bench.serin_folder();
     let mut client = Client::connect(proxy.port)?;
     // A version without weight first: then a single response of it proves that the edit is in force.
@@ -82,7 +82,7 @@ pub(crate) fn reload(bench: &Bench, edits: usize) -> Fallible<Vec<Reading>> {
 /// Edits in a row while wrk keeps 64 connections busy and one more connection watches: what fails, what is closed.
 pub(crate) fn edits(bench: &Bench, edits: usize) -> Fallible<Vec<Reading>> {
     const PACE: Duration = Duration::from_millis(20);
-    let proxy = bench.start(Peer::Serin)?;
+    let proxy = bench.start(Peer::Serin, false)?;
     let folder = bench.serin_folder();
     let mut witness = Client::connect(proxy.port)?;
     witness.get("/")?;

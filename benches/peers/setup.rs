@@ -42,6 +42,8 @@ pub(crate) struct Bench {
     _upstream: Process,
     old: u16,
     new: u16,
+    /// The same two versions as gRPC services over HTTP/2.
+    grpc: [u16; 2],
     serin: PathBuf,
     dir: TempDir,
 }
@@ -53,8 +55,23 @@ pub(crate) struct Proxy {
     pub(crate) process: Process,
     /// Where clients connect.
     pub(crate) port: u16,
+    /// Where they do over other protocols, if the proxy was set up for that.
+    pub(crate) more: Option<More>,
     /// serin's admin address; no other peer has one.
     pub(crate) admin: u16,
+}
+
+/// Ports for other protocols than HTTP/1.1 in the clear, and what they need.
+#[derive(Debug, Clone)]
+pub(crate) struct More {
+    /// HTTP/1.1 over TLS 1.3.
+    pub(crate) tls: u16,
+    /// HTTP/2 with prior knowledge, to the same upstreams over HTTP/1.1.
+    pub(crate) h2: u16,
+    /// gRPC with prior knowledge, to upstreams over HTTP/2.
+    pub(crate) grpc: u16,
+    /// A folder with `cert.pem`, `key.pem`, and `both.pem`.
+    certificates: PathBuf,
 }
 
 impl Bench {
@@ -64,6 +81,7 @@ impl Bench {
         let dir = tempfile::Builder::new().prefix("serin-peers-").tempdir()?;
         end_on_signal(dir.path().to_owned())?;
         let (old, new) = (free_port()?, free_port()?);
+        let grpc = [free_port()?, free_port()?];
         let nginx = find("nginx").ok_or("nginx is needed as upstream (Debian: nginx-light)")?;
         let command = Command { program: nginx, folder: dir.path().join("upstream") };
         let server = |port, version: &str| {
@@ -73,10 +91,20 @@ impl Bench {
                  location = /seen {{ return 200 '$http_x_forwarded_for'; }} }}"
             )
         };
-        let servers = server(old, "old") + &server(new, "new");
+        // One message of 20 bytes, its length before it, and the status in the trailers.
+        let grpc_server = |port| {
+            let message = format!("{:\u{0}<5}{:-<20}", "", "");
+            format!(
+                "server {{ listen 127.0.0.1:{port} http2 backlog=4096; default_type application/grpc;
+                 location / {{ add_trailer grpc-status 0; return 200 '{}'; }} }}",
+                message.replace('\u{0}', "0")
+            )
+        };
+        let servers = server(old, "old") + &server(new, "new") + &grpc.map(grpc_server).concat();
+        make_certificates(dir.path())?;
         let mut upstream = command.nginx(LOAD_CORE, &servers)?;
         await_answer(&mut upstream, new)?;
-        Ok(Self { _upstream: upstream, old, new, serin: options.serin.clone(), dir })
+        Ok(Self { _upstream: upstream, old, new, grpc, serin: options.serin.clone(), dir })
     }
 
     /// A folder of this name, empty.
@@ -94,26 +122,32 @@ impl Bench {
         self.dir.path().join("serin")
     }
 
-    /// Starts a proxy on its own core and waits until it answers.
-    pub(crate) fn start(&self, peer: Peer) -> Fallible<Proxy> {
-        let mut proxy = self.launch(peer)?;
+    /// Starts a proxy on its own core and waits until it answers. `more`: for other protocols too.
+    pub(crate) fn start(&self, peer: Peer, more: bool) -> Fallible<Proxy> {
+        let mut proxy = self.launch(peer, more)?;
         await_answer(&mut proxy.process, proxy.port)?;
         Ok(proxy)
     }
 
     /// Starts a proxy and waits for nothing.
-    pub(crate) fn launch(&self, peer: Peer) -> Fallible<Proxy> {
+    pub(crate) fn launch(&self, peer: Peer, more: bool) -> Fallible<Proxy> {
         let (port, admin) = (free_port()?, free_port()?);
+        let certificates = self.dir.path().to_owned();
+        let more = if more {
+            Some(More { tls: free_port()?, h2: free_port()?, grpc: free_port()?, certificates })
+        } else {
+            None
+        };
         let program = if peer == Peer::Serin { Some(self.serin.clone()) } else { find(peer.program()) };
         let program = program.ok_or_else(|| format!("{peer} is not installed"))?;
         let command = Command { program, folder: self.folder(peer.program())? };
         let process = match peer {
-            Peer::Serin => command.serin(port, admin, self),
-            Peer::Haproxy => command.haproxy(port, self),
-            Peer::Nginx => command.nginx(PROXY_CORE, &nginx_split(port, self)),
-            Peer::Envoy => command.envoy(port, self),
+            Peer::Serin => command.serin(port, more.as_ref(), admin, self),
+            Peer::Haproxy => command.haproxy(port, more.as_ref(), self),
+            Peer::Nginx => command.nginx(PROXY_CORE, &nginx_split(port, more.as_ref(), self)),
+            Peer::Envoy => command.envoy(port, more.as_ref(), self),
         }?;
-        Ok(Proxy { process, port, admin })
+        Ok(Proxy { process, port, more, admin })
     }
 }
 
@@ -179,8 +213,24 @@ impl Command {
     }
 
     /// <https://docs.haproxy.org/2.6/configuration.html>: `http-reuse always` is the setting for trusted servers.
-    fn haproxy(&self, port: u16, bench: &Bench) -> Fallible<Process> {
-        let Bench { old, new, .. } = bench;
+    fn haproxy(&self, port: u16, more: Option<&More>, bench: &Bench) -> Fallible<Process> {
+        let Bench { old, new, grpc: [grpc_old, grpc_new], .. } = bench;
+        let more = more.map_or_else(String::new, |More { tls, h2, grpc, certificates }| {
+            let both = certificates.join("both.pem");
+            format!(
+                "    bind 127.0.0.1:{h2} backlog 4096 proto h2
+    bind 127.0.0.1:{tls} backlog 4096 ssl crt {} alpn http/1.1
+frontend grpc
+    bind 127.0.0.1:{grpc} backlog 4096 proto h2
+    default_backend grpc
+backend grpc
+    balance roundrobin
+    server old 127.0.0.1:{grpc_old} weight 90 proto h2
+    server new 127.0.0.1:{grpc_new} weight 10 proto h2
+",
+                both.display()
+            )
+        });
         let config = self.write(
             "haproxy.cfg",
             &format!(
@@ -195,14 +245,14 @@ defaults
     timeout http-keep-alive 75s
     option forwardfor
     http-reuse always
-frontend web
-    bind 127.0.0.1:{port} backlog 4096
-    default_backend checkout
 backend checkout
     balance roundrobin
     server old 127.0.0.1:{old} weight 90
     server new 127.0.0.1:{new} weight 10
-"
+frontend web
+    default_backend checkout
+    bind 127.0.0.1:{port} backlog 4096
+{more}"
             ),
         )?;
         self.run(PROXY_CORE, &["-db", "-f", &config])
@@ -232,25 +282,22 @@ http {{
 
     /// <https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge>, without its limits for untrusted
     /// clients; no request ids, as no other peer makes them.
-    fn envoy(&self, port: u16, bench: &Bench) -> Fallible<Process> {
-        let cluster = |name: &str, upstream: u16| {
+    fn envoy(&self, port: u16, more: Option<&More>, bench: &Bench) -> Fallible<Process> {
+        let cluster = |name: &str, upstream: u16, options: &str| {
             format!(
                 "  - name: {name}
     type: STATIC
     connect_timeout: 2s
-    load_assignment:
+{options}    load_assignment:
       cluster_name: {name}
       endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {upstream} }} }} }} }}] }}]
 "
             )
         };
-        let clusters = cluster("old", bench.old) + &cluster("new", bench.new);
-        let config = self.write(
-            "envoy.yaml",
-            &format!(
-                "static_resources:
-  listeners:
-  - name: web
+        let listener = |name: &str, port: u16, clusters: [&str; 2], tls: &str| {
+            let [old, new] = clusters;
+            format!(
+                "  - name: {name}
     address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
     filter_chains:
     - filters:
@@ -273,22 +320,70 @@ http {{
               - match: {{ prefix: / }}
                 route:
                   weighted_clusters:
-                    clusters: [{{ name: old, weight: 90 }}, {{ name: new, weight: 10 }}]
-  clusters:
-{clusters}"
-            ),
-        )?;
+                    clusters: [{{ name: {old}, weight: 90 }}, {{ name: {new}, weight: 10 }}]
+{tls}"
+            )
+        };
+        let plain = ["old", "new"];
+        let mut listeners = listener("web", port, plain, "");
+        let mut clusters = cluster("old", bench.old, "") + &cluster("new", bench.new, "");
+        if let Some(More { tls, h2, grpc, certificates }) = more {
+            let socket = format!(
+                "      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            tls_params: {{ tls_maximum_protocol_version: TLSv1_3 }}
+            tls_certificates:
+            - {{ certificate_chain: {{ filename: {0}/cert.pem }}, private_key: {{ filename: {0}/key.pem }} }}
+",
+                certificates.display()
+            );
+            let speaks_h2 = "    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }
+";
+            listeners += &listener("tls", *tls, plain, &socket);
+            listeners += &listener("h2", *h2, plain, "");
+            listeners += &listener("grpc", *grpc, ["grpc-old", "grpc-new"], "");
+            clusters += &cluster("grpc-old", bench.grpc[0], speaks_h2);
+            clusters += &cluster("grpc-new", bench.grpc[1], speaks_h2);
+        }
+        let config =
+            self.write("envoy.yaml", &format!("static_resources:\n  listeners:\n{listeners}  clusters:\n{clusters}"))?;
         self.run(PROXY_CORE, &["--concurrency", "1", "--disable-hot-restart", "--log-level", "warn", "-c", &config])
     }
 
-    fn serin(&self, port: u16, admin: u16, bench: &Bench) -> Fallible<Process> {
-        let Bench { old, new, .. } = bench;
+    fn serin(&self, port: u16, more: Option<&More>, admin: u16, bench: &Bench) -> Fallible<Process> {
+        let Bench { old, new, grpc: [grpc_old, grpc_new], .. } = bench;
+        let (mut listeners, mut service, mut route) = (String::new(), String::new(), "");
+        if let Some(More { tls, h2, grpc, certificates }) = more {
+            listeners = format!(
+                "  - {{ name: tls, address: \"127.0.0.1:{tls}\", tls: {{ certificate: {0}/cert.pem, key: {0}/key.pem }} }}
+  - {{ name: h2, address: \"127.0.0.1:{h2}\" }}
+  - {{ name: grpc, address: \"127.0.0.1:{grpc}\" }}
+",
+                certificates.display()
+            );
+            service = format!(
+                "  grpc:
+    versions:
+      old: {{ upstream: \"http://127.0.0.1:{grpc_old}\", protocol: h2 }}
+      new: {{ upstream: \"http://127.0.0.1:{grpc_new}\", protocol: h2 }}
+    weights: {{ old: 90, new: 10 }}
+"
+            );
+            route = "  - matches: [{ path: { type: PathPrefix, value: /shop.Checkout } }]\n    service: grpc\n";
+        }
         self.write("weights.yaml", "checkout: { old: 90, new: 10 }\n")?;
         let config = self.write(
             "serin.yaml",
             &format!(
-                "listeners: [{{ name: web, address: \"127.0.0.1:{port}\" }}]
-admin: {{ address: \"127.0.0.1:{admin}\" }}
+                "listeners:
+  - {{ name: web, address: \"127.0.0.1:{port}\" }}
+{listeners}admin: {{ address: \"127.0.0.1:{admin}\" }}
 workers: 1
 files: {{ weights: weights.yaml }}
 services:
@@ -296,10 +391,10 @@ services:
     versions:
       old: {{ upstream: \"http://127.0.0.1:{old}\" }}
       new: {{ upstream: \"http://127.0.0.1:{new}\" }}
-routes:
+{service}routes:
   - matches: [{{ path: {{ type: PathPrefix, value: / }} }}]
     service: checkout
-"
+{route}"
             ),
         )?;
         self.run(PROXY_CORE, &["run", "--config", &config])
@@ -307,14 +402,22 @@ routes:
 }
 
 /// <https://nginx.org/en/docs/http/ngx_http_split_clients_module.html> and the `keepalive` directive's example.
-fn nginx_split(port: u16, bench: &Bench) -> String {
+fn nginx_split(port: u16, more: Option<&More>, bench: &Bench) -> String {
     let Bench { old, new, .. } = bench;
+    // It cannot split gRPC without a variable in `grpc_pass`, which takes no keep-alive: it has no part in that job.
+    let more = more.map_or_else(String::new, |More { tls, h2, certificates, .. }| {
+        format!(
+            "listen 127.0.0.1:{h2} http2 backlog=4096; listen 127.0.0.1:{tls} ssl backlog=4096;
+        ssl_certificate {0}/cert.pem; ssl_certificate_key {0}/key.pem; ssl_protocols TLSv1.3;",
+            certificates.display()
+        )
+    });
     format!(
         "upstream old {{ server 127.0.0.1:{old}; keepalive 256; keepalive_requests 1000000000; }}
     upstream new {{ server 127.0.0.1:{new}; keepalive 256; keepalive_requests 1000000000; }}
     split_clients $request_id $version {{ 10% new; * old; }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096; {more}
         location / {{
             proxy_pass http://$version;
             proxy_http_version 1.1;
@@ -339,6 +442,15 @@ fn await_answer(process: &mut Process, port: u16) -> Fallible<()> {
         // Short beside the start of a process, as the time of the first answer is measured by this too.
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// One self-signed certificate with a P-256 key, the same for all.
+fn make_certificates(folder: &Path) -> Fallible<()> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    fs::write(folder.join("cert.pem"), &certificate)?;
+    fs::write(folder.join("key.pem"), &key)?;
+    Ok(fs::write(folder.join("both.pem"), certificate + &key)?)
 }
 
 /// A port that was free a moment ago.

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::health;
 use super::problem::Problem;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
@@ -36,6 +37,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/services/{service}", get(service))
         .route("/api/v1/services/{service}/weights", put(set_weights))
         .route("/api/v1/openapi.json", get(openapi))
+        .merge(health::router())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
@@ -50,7 +52,8 @@ async fn index() -> &'static str {
      GET /api/v1/services                     weights, rates and latencies of all services\n\
      GET /api/v1/services/{service}           of one\n\
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
-     GET /api/v1/openapi.json                 this, for programs\n"
+     GET /api/v1/openapi.json                 this, for programs\n\n\
+     gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
 }
 
 async fn livez() -> &'static str {
@@ -73,14 +76,14 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    Json(ServicesView::new(&admin.plan(), &admin.observer.recent()))
+    Json(ServicesView::new(&admin.plan(), &admin.observer.recent(), &admin.health))
 }
 
 async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ServiceView>, Problem> {
     let name = named(name)?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent())))
+    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
 }
 
 /// What `PUT …/weights` takes.
@@ -119,7 +122,7 @@ async fn set_weights(
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent())))
+    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
 }
 
 /// The service's name in the path, unless that is no text.

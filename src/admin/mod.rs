@@ -3,11 +3,15 @@
 //! A change asked for here goes through `control` like every other. This room decides nothing by itself.
 
 mod api;
+mod drills;
+mod grpc;
+mod health;
 mod observer;
 mod problem;
 mod serve;
 mod view;
 
+pub use drills::DrillView;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
-pub use view::{LatencyView, ServiceView, ServicesView, VersionView};
+pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

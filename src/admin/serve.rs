@@ -2,13 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::sync::watch;
 
 use super::api;
 use super::observer::Observer;
 use crate::control::Handle;
 use crate::plan::Plan;
 use crate::telemetry::Registry;
+use crate::upstream::Health;
 
 /// What the admin API answers from.
 pub struct Admin {
@@ -20,6 +22,8 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// Which addresses can take requests.
+    pub health: Arc<Health>,
     /// Whether requests are taken.
     pub readiness: Arc<Readiness>,
 }
@@ -31,9 +35,10 @@ impl Admin {
 }
 
 /// Where the process stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
     /// Not all listeners are open yet.
+    #[default]
     Starting,
     /// Requests are taken.
     Ready,
@@ -43,22 +48,23 @@ pub enum Phase {
 
 /// Where the process stands, for whoever asks.
 #[derive(Debug, Default)]
-pub struct Readiness(AtomicU8);
+pub struct Readiness(watch::Sender<Phase>);
 
 impl Readiness {
     /// Moves on to `phase`.
     pub fn set(&self, phase: Phase) {
-        self.0.store(phase as u8, Ordering::Relaxed);
+        self.0.send_replace(phase);
     }
 
     /// The present phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Phase::Starting,
-            1 => Phase::Ready,
-            _ => Phase::Draining,
-        }
+        *self.0.borrow()
+    }
+
+    /// Tells of every change of the phase.
+    pub(super) fn watch(&self) -> watch::Receiver<Phase> {
+        self.0.subscribe()
     }
 }
 

@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::drills::{DrillView, drills};
 use super::observer::Recent;
-use crate::plan::{Plan, Service, VersionId};
+use crate::plan::{Plan, Service, Version, VersionId};
 use crate::stats::Snapshot;
 use crate::telemetry::VersionSnapshot;
+use crate::upstream::{AddressState, Health};
 
 /// All services.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +30,9 @@ pub struct ServiceView {
     pub window_seconds: f64,
     /// In order of age: the last is the newest.
     pub versions: Vec<VersionView>,
+    /// Drills in force: faults put into requests on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<DrillView>,
 }
 
 /// One version.
@@ -40,8 +45,15 @@ pub struct VersionView {
     pub weight: f64,
     /// Its share of the requests by weight, 0 to 1.
     pub share: f64,
+    /// Its share of the requests now, 0 to 1: the share of a version without a healthy address goes to the others.
+    pub effective_share: f64,
+    /// Where it answers, in the order of the configuration, names as what they stand for.
+    pub addresses: Vec<AddressView>,
     /// Requests begun and not yet answered whole.
     pub in_flight: u64,
+    /// What it is given at a time; nothing where its service has no `overload`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overload: Option<OverloadView>,
     /// Requests answered since the start.
     pub requests: u64,
     /// Those of them that failed.
@@ -54,6 +66,48 @@ pub struct VersionView {
     pub latency: LatencyView,
     /// Of all requests since the start.
     pub latency_total: LatencyView,
+}
+
+/// One address of a version.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressView {
+    /// `address:port`, or `unix:/path`.
+    pub address: String,
+    /// Whether requests go there.
+    pub state: AddressStateView,
+    /// Why its checks fail, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Seconds until its ejection is over, where it is ejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ejected_seconds: Option<f64>,
+}
+
+/// Whether requests go to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AddressStateView {
+    /// They do.
+    Up,
+    /// Not for a while, for how it treated them.
+    Ejected,
+    /// Not until its checks pass again.
+    Unhealthy,
+}
+
+/// How a version is kept from being overloaded.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OverloadView {
+    /// Most requests it is given at a time now, over all workers.
+    pub limit: u64,
+    /// Requests that wait for room, among those in flight.
+    pub queued: u64,
+    /// Requests turned away since the start.
+    pub shed: u64,
+    /// Requests turned away per second of the window.
+    pub shed_per_second: f64,
 }
 
 /// Latency quantiles in seconds, from the request's head to the response's last byte; nothing where no request was
@@ -74,8 +128,8 @@ pub struct LatencyView {
 impl ServicesView {
     /// The state of all services of `plan`.
     #[must_use]
-    pub fn new(plan: &Plan, recent: &Recent) -> Self {
-        let services = plan.services.iter().map(|service| ServiceView::new(service, recent)).collect();
+    pub fn new(plan: &Plan, recent: &Recent, health: &Health) -> Self {
+        let services = plan.services.iter().map(|service| ServiceView::new(service, recent, health)).collect();
         Self { generation: plan.generation, services }
     }
 }
@@ -83,7 +137,8 @@ impl ServicesView {
 impl ServiceView {
     /// The state of one service.
     #[must_use]
-    pub fn new(service: &Service, recent: &Recent) -> Self {
+    pub fn new(service: &Service, recent: &Recent, health: &Health) -> Self {
+        let up = health.up(service);
         let versions = service.versions.iter().enumerate();
         let versions = versions
             .map(|(index, version)| {
@@ -94,11 +149,40 @@ impl ServiceView {
                     name: version.name.to_string(),
                     weight: service.split.weights()[index].as_f64(),
                     share: service.split.share(id),
+                    effective_share: service.split.share_among(id, up),
+                    addresses: addresses(health, service, version),
                     ..figures(now, then, recent.seconds)
                 }
             })
             .collect();
-        Self { name: service.name.to_string(), window_seconds: recent.seconds, versions }
+        Self {
+            name: service.name.to_string(),
+            window_seconds: recent.seconds,
+            versions,
+            drills: drills(service, recent),
+        }
+    }
+}
+
+fn addresses(health: &Health, service: &Service, version: &Version) -> Vec<AddressView> {
+    let known = health.known(&service.name, &version.name);
+    let addresses = known.iter().flat_map(|version| version.addresses());
+    addresses.map(AddressView::from).collect()
+}
+
+impl From<AddressState> for AddressView {
+    fn from(address: AddressState) -> Self {
+        let state = match &address {
+            AddressState { unhealthy: Some(_), .. } => AddressStateView::Unhealthy,
+            AddressState { ejected_for: Some(_), .. } => AddressStateView::Ejected,
+            _ => AddressStateView::Up,
+        };
+        Self {
+            address: address.address.to_string(),
+            state,
+            reason: address.unhealthy.map(|reason| reason.to_string()),
+            ejected_seconds: address.ejected_for.map(|left| left.as_secs_f64()),
+        }
     }
 }
 
@@ -108,11 +192,21 @@ fn figures(now: Option<&VersionSnapshot>, then: Option<&VersionSnapshot>, second
     let requests = now.map_or(0, VersionSnapshot::requests);
     let failures = now.map_or(0, VersionSnapshot::failures);
     let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / seconds;
+    let shed = |snapshot: Option<&VersionSnapshot>| snapshot.map_or(0, |snapshot| snapshot.shed.iter().sum());
+    let overload = now.filter(|now| now.concurrency_limit > 0).map(|snapshot| OverloadView {
+        limit: snapshot.concurrency_limit,
+        queued: snapshot.queued,
+        shed: shed(now),
+        shed_per_second: rate(shed(now), shed(then)),
+    });
     VersionView {
         name: String::new(),
         weight: 0.0,
         share: 0.0,
+        effective_share: 0.0,
+        addresses: Vec::new(),
         in_flight: now.map_or(0, |now| now.in_flight),
+        overload,
         requests,
         failures,
         requests_per_second: rate(requests, then.map_or(0, VersionSnapshot::requests)),

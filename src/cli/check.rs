@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use crate::config::{self, Errors, Loaded, Source};
 use crate::control;
@@ -61,7 +62,7 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
     let weights_name = weights.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let weights_text = weights.and_then(|path| found.take(read(&path, &weights_name)));
     let weights = weights_text.as_ref().map(|text| Source { name: &weights_name, text });
-    let loaded = config::load(serin, weights).and_then(|mut loaded| {
+    let loaded = config::load(serin, weights).and_then(|loaded| loaded.at(SystemTime::now())).and_then(|mut loaded| {
         control::read_certificates(&mut loaded, path)?;
         Ok(loaded)
     });

@@ -9,6 +9,7 @@ mod run;
 mod schema;
 mod set;
 mod status;
+mod tracing_export;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -121,7 +121,10 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::plan::{Limits, Protocol, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version, Weight};
+    use crate::plan::{
+        Limits, Outliers, Protocol, RetryBudget, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version,
+        Weight,
+    };
 
     fn plan(services: &[&str]) -> Plan {
         let names: [Arc<str>; 2] = [Arc::from("old"), Arc::from("new")];
@@ -131,6 +134,7 @@ mod tests {
                 name: Arc::clone(name),
                 header: HeaderValue::from_str(name).unwrap(),
                 upstream: Arc::new(UpstreamSpec { addresses: Vec::new(), protocol: Protocol::Auto, tls: None }),
+                health: None,
             };
             Arc::new(Service {
                 name: Arc::from(*name),
@@ -138,6 +142,11 @@ mod tests {
                 sticky: Vec::new(),
                 split: Split::new(name, 0, &names, weights).unwrap(),
                 version_override: None,
+                overload: None,
+                fallback: None,
+                outliers: Outliers::default(),
+                follow: None,
+                faults: Vec::new(),
             })
         };
         Plan {
@@ -147,6 +156,7 @@ mod tests {
             limits: Limits::default(),
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
+            retry_budget: RetryBudget::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::BAD_USAGE;
+use super::tracing_export::Spans;
 use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
 use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener};
 use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
@@ -19,7 +20,7 @@ use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::tls::Server;
-use crate::upstream::Resolver;
+use crate::upstream::{Health, Resolver};
 
 /// Runs the proxy that `config` describes until it is told to stop; gives the exit code.
 pub(super) fn run(config: &Path) -> ExitCode {
@@ -71,6 +72,7 @@ pub(super) struct Prepared {
     shared: Arc<Shared>,
     running: Running,
     access_log: Option<AccessLog>,
+    spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
 }
 
@@ -104,15 +106,22 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         .collect::<Result<Vec<_>, ListenError>>()?;
     let admin = settings.admin.as_ref().map(bind_admin).transpose()?;
     let access_log = settings.access_log.as_ref().map(|log| open_access_log(config, log)).transpose()?;
+    let spans = settings.tracing.as_ref().map(Spans::start).transpose().map_err(system("cannot export spans"))?;
     let registry = Arc::new(Registry::new(workers));
+    if let Some(spans) = &spans {
+        registry.control().watch_spans(Arc::clone(spans.tracer().figures()));
+    }
     if let Some(log) = &access_log {
         registry.control().watch_access_log(log.lost());
     }
+    let resolver = Resolver::default();
     let shared = Arc::new(Shared {
+        health: Arc::new(Health::new(workers, in_force.plan(), &resolver)),
+        resolver,
         plan: ArcSwap::new(Arc::clone(in_force.plan())),
         registry: Arc::clone(&registry),
-        resolver: Resolver::default(),
         access_log: access_log.as_ref().map(AccessLog::sender),
+        tracer: spans.as_ref().map(Spans::tracer),
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
@@ -121,7 +130,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         listening.add(&listener, bound);
     }
     let start = Start { config: config.to_owned(), files, in_force, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, admin })
+    Ok(Prepared { start, shared, running, access_log, spans, admin })
 }
 
 fn granted_cores() -> usize {
@@ -140,12 +149,15 @@ fn open_access_log(config: &Path, settings: &AccessLogSettings) -> Result<Access
     AccessLog::open(target, format).map_err(system("cannot open the access log"))
 }
 
+/// Most threads that wait for what blocks; nearly all of it are look-ups of names.
+const BLOCKING_THREADS: usize = 20;
+
 /// Runs the control plane on this thread until it is told to stop; whether everything ended in good order. `when_ready` is
 /// called once everything is bound.
 pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(8)
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(system("cannot start the control plane"))?;
     let result = runtime.block_on(control_plane(prepared, when_ready));
@@ -155,7 +167,7 @@ pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) 
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, admin } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -178,6 +190,11 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     tokio::spawn(async move {
         resolving.resolver.run(|| resolving.plan.load().upstream.resolve_interval).await;
     });
+    let watching = Arc::clone(&shared);
+    tokio::spawn(async move {
+        let Shared { health, registry, resolver, .. } = &*watching;
+        health.run(|| watching.plan.load_full(), registry, resolver).await;
+    });
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
 
@@ -194,6 +211,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
         });
         tokio::spawn(async move {
@@ -237,6 +255,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     };
     drop(access_log);
+    if let Some(spans) = spans {
+        spans.finish();
+    }
     tracing::info!("stopped");
     Ok(ended)
 }
@@ -356,6 +377,8 @@ impl DataPlane for Listening {
     }
 
     fn publish(&mut self, plan: &Arc<Plan>) {
+        // First, so that workers find what they look for there.
+        self.shared.health.follow(plan, &self.shared.resolver);
         self.shared.plan.store(Arc::clone(plan));
     }
 

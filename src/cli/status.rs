@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
-use crate::admin::{ServiceView, ServicesView, VersionView};
+use crate::admin::{AddressStateView, AddressView, DrillView, OverloadView, ServiceView, ServicesView, VersionView};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -86,7 +86,17 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         );
         for version in &service.versions {
             text.push_str(&row(version));
+            text.push_str(&health(version));
+            if let Some(overload) = &version.overload {
+                let OverloadView { limit, queued, shed_per_second, .. } = overload;
+                let working = version.in_flight.saturating_sub(*queued);
+                let _ = writeln!(
+                    text,
+                    "    in flight {working} of at most {limit}, {queued} queued, {shed_per_second:.2} turned away/s"
+                );
+            }
         }
+        service.drills.iter().for_each(|drill| text.push_str(&alarm(drill)));
     }
     text
 }
@@ -103,6 +113,42 @@ fn row(version: &VersionView) -> String {
         duration(latency.p99),
         duration(latency.p999),
         version.failures_per_second,
+    )
+}
+
+/// What there is to say of a version's health: its share where that is not the one its weight says, and its addresses
+/// where there are several or one is out of use.
+fn health(version: &VersionView) -> String {
+    let mut text = String::new();
+    if (version.effective_share - version.share).abs() > 5e-4 {
+        let _ = writeln!(text, "    now  {:>11.1}%", version.effective_share * 100.0);
+    }
+    let addresses = &version.addresses;
+    if addresses.len() > 1 || addresses.iter().any(|address| address.state != AddressStateView::Up) {
+        text.extend(
+            addresses.iter().map(|address| format!("    {:<40} {}\n", address.address, address_state(address))),
+        );
+    }
+    text
+}
+
+fn address_state(address: &AddressView) -> String {
+    match (address.state, &address.reason, address.ejected_seconds) {
+        (AddressStateView::Up, ..) => "up".to_owned(),
+        (AddressStateView::Unhealthy, Some(reason), _) => format!("unhealthy: {reason}"),
+        (AddressStateView::Unhealthy, None, _) => "unhealthy".to_owned(),
+        (AddressStateView::Ejected, _, Some(left)) => format!("ejected, {left:.0}s left"),
+        (AddressStateView::Ejected, _, None) => "ejected".to_owned(),
+    }
+}
+
+/// A drill, loud enough that nobody takes it for an outage.
+fn alarm(drill: &DrillView) -> String {
+    let DrillView { name, version, share, effects, until, active, injected, .. } = drill;
+    let until = until.split_once('.').map_or(until.as_str(), |(seconds, _)| seconds);
+    format!(
+        "  !!! DRILL until {until} UTC: {share} of {version}: {} ({name}: {injected} so far, {active} now)\n",
+        effects.join(", ")
     )
 }
 

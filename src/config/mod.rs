@@ -5,6 +5,7 @@
 //! Nothing here reads anything but the text it is given: no file, no clock, no socket.
 
 mod compile;
+mod method;
 mod node;
 mod problem;
 mod read;
@@ -16,7 +17,9 @@ mod written;
 
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
-pub use settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings};
+pub use settings::{
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings, TracingSettings,
+};
 pub use values::Bind;
 
 use std::path::PathBuf;
@@ -33,7 +36,8 @@ use self::read::{Cursor, Read};
 use self::values::Period;
 use self::written::{Serin, WeightFile};
 
-/// Everything that `serin.yaml` and the weight file say, as one whole with a plan of generation 0.
+/// Everything that `serin.yaml` and the weight file say, as one whole with a plan of generation 0. What depends on the time
+/// at which that is read is said by [`Loaded::at`].
 ///
 /// # Errors
 /// Every error of both files.

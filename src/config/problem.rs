@@ -101,9 +101,14 @@ impl<'a> Problems<'a> {
     /// Notes that a file is named here, which somebody else reads.
     pub(super) fn names_file(&mut self, spot: &Spot, path: &Path) {
         if self.places.iter().all(|(known, _)| known != path) {
-            let snippet = self.snippet(spot);
-            self.places.push((path.to_owned(), self.problem(spot, String::new(), snippet)));
+            let place = self.aside(spot, "");
+            self.places.push((path.to_owned(), place));
         }
+    }
+
+    /// A problem that is none yet: whether it is depends on what this text does not say.
+    pub(super) fn aside(&self, spot: &Spot, message: impl Into<String>) -> Problem {
+        self.problem(spot, message.into(), self.snippet(spot))
     }
 
     /// Whether one of `keys` of the mapping at `spot` is noted as wrong, or may be what a misspelt key was meant to be:

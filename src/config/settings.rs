@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::plan::{Plan, ServiceId, Weight};
+use crate::plan::{Plan, ServiceId, Share, Weight};
 use crate::tls;
 
-use super::problem::Problem;
+use super::problem::{Errors, Problem};
 use super::values::Bind;
 
 /// Everything the files say.
@@ -23,9 +23,24 @@ pub struct Loaded {
     pub file_weights: Vec<(ServiceId, Vec<Weight>)>,
     /// What is accepted but has no effect; to be said aloud.
     pub warnings: Vec<Problem>,
+    /// When drills end; to be held against a clock by [`Loaded::at`].
+    pub(super) endings: Vec<Ending>,
     /// The files of certificates, keys and CAs, as written, and where each is named.
-    pub(crate) places: Vec<(PathBuf, Problem)>,
+    pub(super) places: Vec<(PathBuf, Problem)>,
 }
+
+/// When a fault of a drill ends.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) at: SystemTime,
+    /// To be said where that has passed.
+    pub(super) over: Problem,
+    /// What is wrong where that is too far ahead.
+    pub(super) too_late: Problem,
+}
+
+/// How far ahead of its reading a file may let a drill end: long enough for a working day, too short to be forgotten.
+const LONGEST_DRILL: Duration = Duration::from_hours(24);
 
 impl Loaded {
     /// What is wrong with a file that `serin.yaml` names, said at the place where it is named.
@@ -36,6 +51,21 @@ impl Loaded {
         let mut problem = place.clone();
         problem.message = message;
         Some(problem)
+    }
+
+    /// The same, held against the time at which it is read: a drill that has ended is warned of.
+    ///
+    /// # Errors
+    /// Drills that end more than 24 hours later.
+    pub fn at(mut self, now: SystemTime) -> Result<Self, Errors> {
+        let endings = std::mem::take(&mut self.endings);
+        let (too_late, sooner): (Vec<_>, Vec<_>) =
+            endings.into_iter().partition(|ending| ending.at > now + LONGEST_DRILL);
+        if !too_late.is_empty() {
+            return Err(Errors(too_late.into_iter().map(|ending| ending.too_late).collect()));
+        }
+        self.warnings.extend(sooner.into_iter().filter(|ending| ending.at <= now).map(|ending| ending.over));
+        Ok(self)
     }
 }
 
@@ -56,6 +86,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// One line for every request. `None`: none.
     pub access_log: Option<AccessLogSettings>,
+    /// Spans of requests. `None`: none.
+    pub tracing: Option<TracingSettings>,
     /// The weight file, as written: relative to the folder of `serin.yaml`.
     pub weights_file: Option<PathBuf>,
     /// The flag definitions, as written; no effect yet.
@@ -80,6 +112,21 @@ pub struct ListenerTls {
     pub files: tls::ServerFiles,
     /// What that makes, once the files were read.
     pub server: Option<Arc<tls::Server>>,
+}
+
+/// Where spans go, and which are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracingSettings {
+    /// Host of the collector: a name, or an address without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The path that spans are posted to.
+    pub path: String,
+    /// How many of the traces that begin here are recorded.
+    pub sample: Share,
+    /// `service.name` of the spans.
+    pub service_name: String,
 }
 
 /// Where access log lines go, and how they look.

@@ -67,14 +67,23 @@ fn the_limits_shown_in_the_example_are_the_defaults() {
 fn the_reference_file_is_valid_and_warns_of_what_has_no_effect() {
     let loaded = both(FULL, WEIGHTS).unwrap();
     let warned: Vec<&str> = loaded.warnings.iter().map(|warning| &*warning.key).collect();
-    assert_eq!(warned, ["ofrep", "stateDir", "files.flags"]);
-    assert_eq!(loaded.plan.upstream, crate::plan::UpstreamSettings::default());
+    let mut expected = vec!["ofrep", "stateDir", "files.flags"];
+    if !cfg!(feature = "otlp") {
+        expected.push("tracing");
+    }
+    assert_eq!(warned, expected);
+    let upstream = crate::plan::UpstreamSettings { connections: Some(200), ..crate::plan::UpstreamSettings::default() };
+    assert_eq!(loaded.plan.upstream, upstream);
     assert_eq!(loaded.plan.trusted.len(), 3);
     let checkout = &loaded.plan.services[0];
+    let overload = checkout.overload.clone().unwrap();
+    assert_eq!(overload.priority_header.as_ref().map(|header| header.name.as_str()), Some("x-priority"));
+    let shown = crate::plan::Overload { priority_header: None, ..overload };
+    assert_eq!(shown, crate::plan::Overload::default());
     assert_eq!(checkout.sticky.len(), 4);
     assert_eq!(checkout.sticky[3], KeySource::ClientIp);
     assert_eq!(checkout.versions[1].upstream.addresses[1], Address::Name("checkout-new.internal".into(), 9002));
-    assert_eq!(loaded.plan.routes.routes().len(), 3);
+    assert_eq!(loaded.plan.routes.routes().len(), 4);
 }
 
 #[test]
@@ -110,6 +119,9 @@ fn keys_of_schema(schema: &Value, keys: &mut BTreeSet<String>) {
             keys_of_schema(inner, keys);
         }
     }
+    for alternative in schema["oneOf"].as_array().into_iter().flatten() {
+        keys_of_schema(alternative, keys);
+    }
 }
 
 #[test]
@@ -126,6 +138,9 @@ fn the_schema_describes_every_key_and_allows_no_other() {
             if inner.is_object() {
                 check(inner, path);
             }
+        }
+        for alternative in schema["oneOf"].as_array().into_iter().flatten() {
+            check(alternative, path);
         }
     }
     check(&schema(), "");
@@ -326,4 +341,20 @@ proptest! {
             must_not_panic(text);
         }
     }
+}
+
+#[test]
+fn bounds_of_an_overload_that_are_left_out_agree_with_those_that_are_not() {
+    let bounds = |written: &str| {
+        let text = EXAMPLE.replacen("    versions:", &format!("    overload: {{ {written} }}\n    versions:"), 1);
+        let overload = both(&text, WEIGHTS).unwrap().plan.services[0].overload.clone().unwrap();
+        (overload.min, overload.initial, overload.max)
+    };
+    assert_eq!(bounds(""), (10, 100, 1000));
+    assert_eq!(bounds("max: 50"), (10, 50, 50));
+    assert_eq!(bounds("max: 5"), (5, 5, 5));
+    assert_eq!(bounds("min: 2000"), (2000, 2000, 2000));
+    assert_eq!(bounds("initial: 4"), (4, 4, 1000));
+    assert_eq!(bounds("initial: 5000"), (10, 5000, 5000));
+    assert_eq!(bounds("min: 7, max: 7"), (7, 7, 7));
 }

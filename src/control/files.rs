@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -171,7 +172,7 @@ impl Files {
             Some(file) => Some(Source { name: &weights_name, text: file.text()? }),
             None => None,
         };
-        let mut loaded = config::load(source, weights_source)?;
+        let mut loaded = config::load(source, weights_source)?.at(SystemTime::now())?;
         let certificates = Certificates::read(&mut loaded, &serin.path, in_force)?;
         Ok((Self { serin, weights, certificates }, loaded))
     }

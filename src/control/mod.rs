@@ -5,6 +5,7 @@
 //! wins, wherever it came from. This room never touches a request.
 
 mod certificates;
+mod drills;
 mod files;
 mod force;
 mod run;

@@ -8,12 +8,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::certificates;
+use super::drills::{Drills, News};
 use super::files::{Files, Seen};
 use super::force::{Change, InForce, Refused};
 use super::watch::FileWatch;
 use crate::config::{Errors, Listener, Settings};
 use crate::plan::Plan;
-use crate::telemetry::{Registry, ReloadResult, WeightShare};
+use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
 const SETTLE: Duration = Duration::from_millis(5);
@@ -93,6 +94,7 @@ pub struct Control<D> {
     drain_timeout: watch::Sender<Duration>,
     /// Content that was refused, so that it is reported once.
     refused: Option<Seen>,
+    drills: Drills,
 }
 
 /// What the control plane starts from.
@@ -118,9 +120,19 @@ impl<D: DataPlane> Control<D> {
         let mut watch = FileWatch::new(notice);
         watch.follow(files.paths());
         let (drain_timeout, asked) = watch::channel(in_force.settings().drain_timeout);
-        let refused = None;
-        let control =
-            Self { config, files, in_force, data_plane, registry, requests, noticed, watch, drain_timeout, refused };
+        let mut control = Self {
+            config,
+            files,
+            in_force,
+            data_plane,
+            registry,
+            requests,
+            noticed,
+            watch,
+            drain_timeout,
+            refused: None,
+            drills: Drills::default(),
+        };
         control.report_in_force();
         (control, Handle { requests: sender, drain_timeout: asked })
     }
@@ -145,7 +157,11 @@ impl<D: DataPlane> Control<D> {
                     while self.noticed.try_recv().is_ok() {}
                     self.look(false).await;
                 }
-                _ = poll.tick() => self.look(false).await,
+                _ = poll.tick() => {
+                    self.look(false).await;
+                    // Workers need nobody to tell them that a drill is over; people do.
+                    self.tell_of_drills();
+                }
             }
         }
     }
@@ -267,6 +283,7 @@ impl<D: DataPlane> Control<D> {
             ("workers", now.workers != next.workers),
             ("admin", now.admin != next.admin),
             ("accessLog", now.access_log != next.access_log),
+            ("tracing", now.tracing != next.tracing),
         ];
         for (key, _) in fixed.iter().filter(|(_, differs)| *differs) {
             tracing::warn!(key, "this key takes effect at the next start only");
@@ -281,7 +298,27 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    fn report_in_force(&self) {
+    fn tell_of_drills(&mut self) {
+        let news = self.drills.look(self.in_force.plan(), SystemTime::now());
+        if news.is_empty() {
+            return;
+        }
+        for news in news {
+            match news {
+                News::Began(end) => {
+                    let (service, version, fault, until) = (end.service, end.version, end.fault, Rfc3339(end.until));
+                    tracing::warn!(%service, %version, %fault, %until, "a drill is on: requests of this version are hurt on purpose");
+                }
+                News::Ended(end) => {
+                    let (service, version, fault) = (end.service, end.version, end.fault);
+                    tracing::warn!(%service, %version, %fault, "a drill is over");
+                }
+            }
+        }
+        self.registry.control().set_fault_ends(self.drills.in_force());
+    }
+
+    fn report_in_force(&mut self) {
         let control = self.registry.control();
         let files = self.files.each().into_iter().flatten();
         control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())));
@@ -293,6 +330,8 @@ impl<D: DataPlane> Control<D> {
         });
         control.set_weights(shares);
         control.set_certificates(certificates::in_use(&self.in_force));
+        control.set_connections_limit(self.in_force.plan().limits.connections);
         control.set_config_effective(SystemTime::now());
+        self.tell_of_drills();
     }
 }

@@ -3,21 +3,35 @@
 //! A [`Plan`] is immutable and complete: `config` builds one from the files, `control` publishes it, workers read it.
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
+mod baggage;
+mod fault;
 mod filter;
+mod health;
+mod overload;
 mod query;
+mod retry;
 mod route;
+mod rpc;
 mod service;
+mod share;
 mod split;
 mod sticky;
 
+pub use baggage::{Follow, announce, followed};
+pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
+pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
+pub use overload::{Overload, Priority, PriorityHeader};
+pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use route::{
-    HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
+    CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
 };
+pub use rpc::Rpc;
 pub use service::{
-    Address, Protocol, Service, ServiceId, UpstreamSpec, UpstreamTls, Version, VersionId, VersionOverride,
+    Address, Protocol, Service, ServiceId, UpstreamSpec, UpstreamTls, Version, VersionId, VersionOverride, VersionSet,
 };
+pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
 
@@ -40,6 +54,8 @@ pub struct Plan {
     pub trusted: Vec<IpNet>,
     /// How upstream connections are opened and kept.
     pub upstream: UpstreamSettings,
+    /// How many tries may be added to those that clients ask for.
+    pub retry_budget: RetryBudget,
 }
 
 impl Plan {
@@ -104,8 +120,12 @@ pub struct UpstreamSettings {
     pub response_idle_timeout: std::time::Duration,
     /// Most unused connections kept per address and worker.
     pub idle_connections: usize,
+    /// Most connections per address and worker, used or not. `None`: no bound.
+    pub connections: Option<u32>,
     /// How often a DNS name is resolved again.
     pub resolve_interval: std::time::Duration,
+    /// Silence after which an HTTP/2 connection is asked for a sign of life. `None`: never.
+    pub ping_interval: Option<std::time::Duration>,
 }
 
 impl Default for UpstreamSettings {
@@ -116,7 +136,9 @@ impl Default for UpstreamSettings {
             idle_timeout: Duration::from_secs(30),
             response_idle_timeout: Duration::from_mins(1),
             idle_connections: 256,
+            connections: None,
             resolve_interval: Duration::from_secs(5),
+            ping_interval: Some(Duration::from_secs(10)),
         }
     }
 }

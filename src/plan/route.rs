@@ -11,6 +11,11 @@
 //! 5. Who asks for most query parameters?
 //! 6. Who stands first in the file?
 //!
+//! An alternative that names a gRPC service or method has `GRPCRoute`'s meaning: it holds only for calls, which are POSTs of
+//! gRPC's or gRPC-Web's content type, and it is asked before every path. Among several of them, after the host name: who
+//! names the service, `Exact` before `RegularExpression`? Who the method, in the same order? Who asks for most headers?
+//! Who stands first in the file? (Where two hold they name the same characters, which are what the specification counts.)
+//!
 //! Only alternatives that hold take part: where nothing of the more specific host name holds for a request, the less
 //! specific ones are asked. The specification gives the more specific host "precedence" and says no more; implementations
 //! made of virtual hosts answer 404 instead.
@@ -29,7 +34,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, request};
 
-use super::{Filter, ServiceId};
+use super::{Filter, Priority, Retry, Rpc, ServiceId, rpc};
 
 /// A host name a route answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +67,17 @@ pub enum PathMatch {
     Prefix(String),
     /// A regular expression, compiled to match only whole paths (`\A(?:…)\z`).
     Regex(regex::Regex),
+    /// A call of gRPC's.
+    Call(CallMatch),
+}
+
+/// What a call must be for; at least one of the two is there.
+#[derive(Debug, Clone)]
+pub struct CallMatch {
+    /// The service with its package, such as `shop.Checkout`; `None`: any.
+    pub service: Option<ValueMatch>,
+    /// The method; `None`: any.
+    pub method: Option<ValueMatch>,
 }
 
 /// A header that must be present with a matching value.
@@ -102,6 +118,18 @@ pub struct Timeouts {
     pub request: Option<Duration>,
     /// One try at one upstream, from sending it to its response's last byte.
     pub backend_request: Option<Duration>,
+    /// Longest silence of the upstream while a request waits for it: before the response, or within its body.
+    pub idle: Option<Duration>,
+    /// Longest time to open a connection. `None`: as for every upstream ([`UpstreamSettings`](super::UpstreamSettings)).
+    pub connect: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The same, but no longer than whoever asks waits.
+    #[must_use]
+    pub fn within(self, deadline: Option<Duration>) -> Self {
+        Self { request: self.request.into_iter().chain(deadline).min(), ..self }
+    }
 }
 
 /// One rule: which requests, what is done to them, where they go.
@@ -117,6 +145,10 @@ pub struct Route {
     pub service: Option<ServiceId>,
     /// Bounds on the exchange.
     pub timeouts: Timeouts,
+    /// How much its requests matter when not all of them can be served.
+    pub priority: Priority,
+    /// When a request is sent to its version again. `None`: never.
+    pub retry: Option<Retry>,
 }
 
 /// All routes, indexed so that finding one hardly depends on how many there are.
@@ -162,9 +194,11 @@ impl RouteTable {
     /// Allocates only to decode a query parameter for a regular expression or to join a repeated header.
     #[must_use]
     pub fn find(&self, host: Host<'_>, request: &request::Parts) -> Option<Matched<'_>> {
+        let path = request.uri.path();
+        let call = if self.index.has_calls() { Rpc::of_request(request).and_then(|_| rpc::called(path)) } else { None };
         let (position, route, found) = self
             .index
-            .by_precedence(host.0, request.uri.path())
+            .by_precedence(host.0, path, call)
             .map(|entry| {
                 let route = &self.routes[entry.route];
                 (entry.route, route, &route.matches[entry.alternative])
@@ -172,11 +206,13 @@ impl RouteTable {
             .find(|(_, _, alternative)| alternative.holds(request))?;
         let prefix = match &found.path {
             PathMatch::Prefix(prefix) => Some(prefix.as_str()),
-            PathMatch::Exact(_) | PathMatch::Regex(_) => None,
+            PathMatch::Exact(_) | PathMatch::Regex(_) | PathMatch::Call(_) => None,
         };
         Some(Matched { route, position, prefix })
     }
 }
 
+#[cfg(test)]
+mod call_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{KeySource, Split};
+use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, Split};
 use crate::tls;
 
 /// Position of a service in its plan.
@@ -57,6 +57,27 @@ impl FromIndex<u16> for usize {
     }
 }
 
+/// Some versions of one service, by position; no service has more than 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionSet(u64);
+
+impl VersionSet {
+    /// All there may be.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The same without one version.
+    #[must_use]
+    pub fn without(self, version: VersionId) -> Self {
+        Self(self.0 & !(1 << version.0))
+    }
+
+    /// Whether a version is among them.
+    #[must_use]
+    pub fn contains(self, version: VersionId) -> bool {
+        self.0 & (1 << version.0) != 0
+    }
+}
+
 /// One service: several versions of the same thing, and how requests are shared among them.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -70,6 +91,16 @@ pub struct Service {
     pub split: Split,
     /// Who may choose a version by hand, and how. `None`: nobody.
     pub version_override: Option<VersionOverride>,
+    /// Bounds on the requests each version is given at a time. `None`: no bound.
+    pub overload: Option<Overload>,
+    /// Which version answers what the others fail. `None`: none.
+    pub fallback: Option<Fallback>,
+    /// When an address of a version is ejected for how it treats requests.
+    pub outliers: Outliers,
+    /// Follows versions named in baggage, and announces its own. `None`: baggage is nothing to it.
+    pub follow: Option<Follow>,
+    /// Faults put into requests for drills; of those that strike a request, the first counts. Nearly always empty.
+    pub faults: Vec<Fault>,
 }
 
 impl Service {
@@ -95,6 +126,8 @@ pub struct Version {
     pub header: HeaderValue,
     /// Where it answers.
     pub upstream: Arc<UpstreamSpec>,
+    /// How its addresses are asked whether they are well. `None`: they are not.
+    pub health: Option<Arc<HealthCheck>>,
 }
 
 /// Where a version answers. Two equal specs share connections across reloads.

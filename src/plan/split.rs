@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::VersionId;
+use super::{VersionId, VersionSet};
 
 /// A configured weight: a non-negative number with at most three decimals, kept as thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -213,6 +213,66 @@ impl Split {
             }
         }
         best.version
+    }
+
+    /// The version of `key` where only some versions can take it: the one of `up` that wins among them, and where none
+    /// of them gets anything, the one of [`Self::pick_key`].
+    ///
+    /// A version's place in the race depends on nothing but itself, so leaving one out moves only the keys it would have
+    /// won, each to whoever came second there: all others stay where they are.
+    #[must_use]
+    pub fn pick_key_among(&self, key: &[u8], up: VersionSet) -> VersionId {
+        let mut contenders = self.contenders().filter(|contender| up.contains(contender.version));
+        let Some(mut best) = contenders.next() else { return self.pick_key(key) };
+        let point = xxh3_64_with_seed(key, self.salt);
+        let mut best_cost = cost(mix(point ^ best.seed));
+        for challenger in contenders {
+            let cost = cost(mix(point ^ challenger.seed));
+            // Contenders come in the order of their names, so that the least of equals stays.
+            if product(challenger.weight, best_cost) > product(best.weight, cost) {
+                (best, best_cost) = (challenger, cost);
+            }
+        }
+        best.version
+    }
+
+    /// The version for a request without a key where only some versions can take it: each of `up` gets its weight's share
+    /// of theirs, and where none of them has one, as [`Self::pick_draw`].
+    #[must_use]
+    pub fn pick_draw_among(&self, random: u64, up: VersionSet) -> VersionId {
+        let sum = self.sum_among(up);
+        let mut left = (product(random, sum) >> 64) as u64; // uniform in 0..sum
+        for contender in self.contenders().filter(|contender| up.contains(contender.version)) {
+            if left < contender.weight {
+                return contender.version;
+            }
+            left -= contender.weight;
+        }
+        // Only where the sum is 0.
+        self.pick_draw(random)
+    }
+
+    /// The part of all keys and draws that `version` gets where only those of `up` can take them, 0 to 1; its
+    /// [`Self::share`] where none of these has one.
+    ///
+    /// # Panics
+    /// If the split has no such version.
+    #[must_use]
+    pub fn share_among(&self, version: VersionId, up: VersionSet) -> f64 {
+        match self.sum_among(up) {
+            0 => self.share(version),
+            _ if !up.contains(version) => 0.0,
+            sum => self.weights[version.index()].0 as f64 / sum as f64,
+        }
+    }
+
+    fn sum_among(&self, up: VersionSet) -> u64 {
+        self.contenders().filter(|contender| up.contains(contender.version)).map(|contender| contender.weight).sum()
+    }
+
+    /// All versions that may win, in the order of their names.
+    fn contenders(&self) -> impl Iterator<Item = Contender> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
     }
 
     /// The version for a request without a key. `random` is uniform over all of `u64`; each version gets its share of

@@ -1,16 +1,19 @@
 //! Floor 4. The data plane: listeners, workers, and the way of a request.
 //!
-//! A request walks `listener → connection → exchange`, and an exchange is *ask → pick → forward → relay → record*, one
+//! A request walks `listener → connection → exchange`, and an exchange is *ask → pick → admit → forward → relay → record*, one
 //! file each. A worker is one thread with a runtime of its own: it accepts, decides, forwards and counts without asking
 //! anyone. It learns of a new plan by looking at one pointer, and it goes on with the last one whatever happens to the
 //! control plane. This room never parses configuration, never takes a lock on the request path and never logs there.
 
+mod caller;
 mod client;
 mod connection;
 mod deadlines;
 mod exchange;
+mod gate;
 mod listener;
 mod problem;
+mod retry;
 mod secured;
 mod tunnel;
 mod view;

@@ -2,13 +2,17 @@
 
 use http::{HeaderValue, StatusCode};
 
+use super::caller::{code_of_failure, code_of_refusal};
 use crate::telemetry::{Failure, Refusal};
 use crate::wire::Fault;
+use crate::wire::grpc::Code;
 
 /// An answer of serin's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,
+    /// The status for gRPC callers.
+    pub(super) code: Code,
     /// The value of `x-serin-error`.
     pub(super) kind: &'static str,
     /// A sentence for a person.
@@ -25,14 +29,15 @@ impl Problem {
             Refusal::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
-            Refusal::TooManyConnections | Refusal::AcceptFailed => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::TooManyConnections | Refusal::AcceptFailed | Refusal::Overload => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Refusal::ResetFlood => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unsupported => StatusCode::NOT_IMPLEMENTED,
             Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Malformed => StatusCode::BAD_REQUEST,
         };
-        Self { status, kind: refusal.label(), detail }
+        Self { status, code: code_of_refusal(refusal), kind: refusal.label(), detail }
     }
 
     /// For a request that could not be read.
@@ -64,7 +69,7 @@ impl Problem {
             Failure::NoAddress => (StatusCode::BAD_GATEWAY, "The upstream has no address."),
             Failure::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "serin failed."),
         };
-        Self { status, kind: failure.label(), detail }
+        Self { status, code: code_of_failure(failure), kind: failure.label(), detail }
     }
 
     /// The document.

@@ -23,7 +23,8 @@ impl PendingTunnel {
 
     /// Relays until both sides have ended or one has failed. `early`: what the client sent after its request already.
     pub(super) async fn run(self, open: &Open, mut client: Socket, early: &[u8]) {
-        let Some(Upgraded { socket: mut upstream, read }) = self.lease.into_upgraded() else { return };
+        let Some(upgraded) = self.lease.into_upgraded() else { return };
+        let Upgraded { socket: mut upstream, read, .. } = upgraded;
         let relay = async {
             upstream.write_all(early).await?;
             client.write_all(&read).await?;

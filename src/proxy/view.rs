@@ -4,16 +4,31 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::plan::{Plan, Service, ServiceId, Version, VersionId};
-use crate::telemetry::{Registry, VersionCell};
-use crate::upstream::{Pool, Resolver};
+use super::gate::{Gateway, Part};
+use super::retry::{self, Resend};
+use super::worker::Shared;
+use crate::plan::{Plan, Service, ServiceId, Version, VersionId, VersionSet};
+use crate::telemetry::{FaultCell, VersionCell};
+use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) plan: Arc<Plan>,
-    /// By service, then by version, in the plan's order.
-    services: Vec<Vec<Rc<Target>>>,
+    /// In the plan's order.
+    services: Vec<Targets>,
+    /// The figures of the faults, by service, then in the plan's order.
+    faults: Vec<Vec<Arc<FaultCell>>>,
+    /// By service, in the plan's order.
+    resends: Vec<Rc<Resend>>,
+}
+
+/// One service.
+#[derive(Debug)]
+struct Targets {
+    health: Arc<ServiceHealth>,
+    /// In the plan's order.
+    versions: Vec<Rc<Target>>,
 }
 
 /// One version, with this worker's connections to it and figures about it.
@@ -21,44 +36,85 @@ pub(super) struct View {
 pub(super) struct Target {
     pub(super) cell: Arc<VersionCell>,
     pub(super) pool: Rc<Pool>,
+    pub(super) gateway: Gateway,
 }
 
 impl View {
     pub(super) fn target(&self, service: ServiceId, version: VersionId) -> &Rc<Target> {
-        &self.services[service.index()][version.index()]
+        &self.services[service.index()].versions[version.index()]
+    }
+
+    /// The versions of a service that can take requests; all of them where none can.
+    pub(super) fn up(&self, service: ServiceId) -> VersionSet {
+        let Targets { health, versions } = &self.services[service.index()];
+        if health.all_up() {
+            return VersionSet::ALL;
+        }
+        if !versions.iter().any(|target| target.pool.health().is_up()) {
+            return VersionSet::ALL;
+        }
+        let down = versions.iter().enumerate().filter(|(_, target)| !target.pool.health().is_up());
+        down.fold(VersionSet::ALL, |up, (position, _)| up.without(VersionId::from_index(position)))
+    }
+
+    /// The figures of a service's faults; empty where it has none.
+    pub(super) fn faults(&self, service: ServiceId) -> &[Arc<FaultCell>] {
+        &self.faults[service.index()]
+    }
+
+    /// What is remembered for sending a service's requests again.
+    pub(super) fn resend(&self, service: ServiceId) -> &Rc<Resend> {
+        &self.resends[service.index()]
     }
 
     /// The view of `plan`. Connections of versions that answer where they did before are taken over from `old`; the rest
     /// of `old`'s are retired.
-    pub(super) fn new(
-        plan: Arc<Plan>,
-        old: Option<&Self>,
-        worker: usize,
-        registry: &Registry,
-        resolver: &Resolver,
-    ) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, old: Option<&Self>, worker: usize, shared: &Shared) -> Self {
+        let Shared { registry, resolver, health, .. } = shared;
         let services = plan
             .services
             .iter()
             .enumerate()
             .map(|(index, service)| {
-                let versions = service.versions.iter();
-                versions
-                    .map(|version| {
-                        old.and_then(|old| old.same(&plan, index, service, version)).unwrap_or_else(|| {
-                            let cell = registry.version(worker, &service.name, &version.name);
-                            let pool = Pool::new(&version.upstream, &plan.upstream, Arc::clone(&cell), resolver);
-                            Rc::new(Target { cell, pool: Rc::new(pool) })
-                        })
+                let versions = service.versions.iter().map(|version| {
+                    let watched = health.version(service, version, resolver);
+                    let same = old.and_then(|old| old.same(&plan, index, service, version));
+                    // One that is watched by nobody any more is as good as another one.
+                    let same = same.filter(|same| Arc::ptr_eq(same.pool.health(), &watched));
+                    same.unwrap_or_else(|| {
+                        let cell = registry.version(worker, &service.name, &version.name);
+                        let pool = Pool::new(&plan.upstream, Arc::clone(&cell), watched, worker);
+                        Rc::new(Target { cell, pool: Rc::new(pool), gateway: Gateway::default() })
                     })
-                    .collect()
+                });
+                Targets { versions: versions.collect(), health: health.service(&service.name) }
             })
-            .collect();
-        let view = Self { plan, services };
+            .collect::<Vec<Targets>>();
+        let known = old.map_or(&[][..], |old| &old.resends);
+        let resends =
+            retry::of_services(&plan, known, |service, version| Arc::clone(&services[service].versions[version].cell));
+        let cells = |service: &Arc<Service>| {
+            let faults = service.faults.iter();
+            faults
+                .map(|fault| registry.fault(&service.name, &service.version(fault.version).name, &fault.name))
+                .collect()
+        };
+        let faults = plan.services.iter().map(cells).collect();
+        let view = Self { plan, services, faults, resends };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }
+        view.set_gates(Part { worker, workers: registry.workers() });
         view
+    }
+
+    /// Gives every version the gate its service asks for. After the retired ones lost theirs, as figures go by names.
+    fn set_gates(&self, part: Part) {
+        for (service, targets) in self.plan.services.iter().zip(&self.services) {
+            for target in &targets.versions {
+                target.gateway.set(service.overload.as_ref(), part, &target.cell);
+            }
+        }
     }
 
     /// The target of a version that has the same name and answers at the same place as before.
@@ -80,11 +136,12 @@ impl View {
         let kept: HashSet<_> = kept.targets().map(Rc::as_ptr).collect();
         for target in self.targets().filter(|target| !kept.contains(&Rc::as_ptr(target))) {
             target.pool.retire();
+            target.gateway.close();
         }
     }
 
     /// All versions of all services.
     pub(super) fn targets(&self) -> impl Iterator<Item = &Rc<Target>> {
-        self.services.iter().flatten()
+        self.services.iter().flat_map(|service| &service.versions)
     }
 }

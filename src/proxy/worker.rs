@@ -21,8 +21,9 @@ use super::secured::Gate;
 use super::view::View;
 use crate::plan::Plan;
 use crate::telemetry::access_log::AccessLogSender;
+use crate::telemetry::trace::Tracer;
 use crate::telemetry::{Refusal, Registry, WorkerCell};
-use crate::upstream::Resolver;
+use crate::upstream::{Health, Resolver};
 use crate::wire::{PeerAddr, Socket};
 
 /// What all workers share with the control plane.
@@ -34,8 +35,12 @@ pub struct Shared {
     pub registry: Arc<Registry>,
     /// Where names are looked up.
     pub resolver: Resolver,
+    /// Which addresses can take requests.
+    pub health: Arc<Health>,
     /// Where access-log lines go, where that is on.
     pub access_log: Option<AccessLogSender>,
+    /// Where spans go, where there is tracing.
+    pub tracer: Option<Tracer>,
     /// Client connections open in the whole process.
     pub connections: AtomicUsize,
 }
@@ -194,7 +199,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>) -> Self {
-        let view = View::new(shared.plan.load_full(), None, index, &shared.registry, &shared.resolver);
+        let view = View::new(shared.plan.load_full(), None, index, &shared);
         Self {
             index,
             cell: shared.registry.worker(index),
@@ -214,8 +219,7 @@ impl Worker {
         let plan = self.shared.plan.load();
         let mut view = self.view.borrow_mut();
         if !Arc::ptr_eq(&plan, &view.plan) {
-            let Shared { registry, resolver, .. } = &*self.shared;
-            *view = Rc::new(View::new(Arc::clone(&plan), Some(&view), self.index, registry, resolver));
+            *view = Rc::new(View::new(Arc::clone(&plan), Some(&view), self.index, &self.shared));
         }
         Rc::clone(&view)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use crate::stats::Histogram;
 
-use super::{Failure, Outcome, Refusal, VersionSnapshot, Why, WorkerSnapshot};
+use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, VersionSnapshot, Why, WorkerSnapshot};
 
 /// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
 /// stored, not added to atomically, which is what makes them nearly free.
@@ -18,8 +18,14 @@ pub struct VersionCell {
     outcomes: [OnceLock<Box<Histogram>>; Outcome::COUNT],
     first_byte: Histogram,
     upstream_failures: [Counter; Failure::ALL.len()],
+    retries: [Counter; RetryResult::ALL.len()],
+    fallbacks: [Counter; FallbackResult::ALL.len()],
+    fallback_open: Gauge,
     connections_open: Gauge,
     connections_idle: Gauge,
+    shed: [Counter; Shed::ALL.len()],
+    concurrency_limit: Gauge,
+    queued: Gauge,
 }
 
 impl VersionCell {
@@ -30,15 +36,27 @@ impl VersionCell {
             outcomes: [const { OnceLock::new() }; _],
             first_byte: Histogram::new(),
             upstream_failures: [const { Counter::zero() }; _],
+            retries: [const { Counter::zero() }; _],
+            fallbacks: [const { Counter::zero() }; _],
+            fallback_open: Gauge::zero(),
             connections_open: Gauge::zero(),
             connections_idle: Gauge::zero(),
+            shed: [const { Counter::zero() }; _],
+            concurrency_limit: Gauge::zero(),
+            queued: Gauge::zero(),
         }
     }
 
-    /// A request goes to this version. Each `begin` is followed by exactly one [`Self::end`].
+    /// A request goes to this version. Each `begin` and `begin_again` is followed by exactly one [`Self::end`] or
+    /// [`Self::shed`].
     #[inline]
     pub fn begin(&self, why: Why) {
         self.picks[why as usize].increase();
+        self.in_flight.change(1);
+    }
+
+    /// A request goes to this version once more.
+    pub fn begin_again(&self) {
         self.in_flight.change(1);
     }
 
@@ -55,9 +73,37 @@ impl VersionCell {
         self.outcomes[outcome.slot()].get_or_init(Box::default).record_nanos(nanos);
     }
 
+    /// The request was turned away before it reached the version, which had too much to do.
+    pub fn shed(&self, why: Shed) {
+        self.in_flight.change(-1);
+        self.shed[why as usize].increase();
+    }
+
+    /// So many requests may be in flight, and so many wait for room. A limit of 0: there is none.
+    #[inline]
+    pub fn concurrency(&self, limit: u32, queued: usize) {
+        self.concurrency_limit.set(i64::from(limit));
+        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
+    }
+
     /// An exchange with an upstream failed; counted also where a second try then succeeds.
     pub fn upstream_failure(&self, kind: Failure) {
         self.upstream_failures[kind as usize].increase();
+    }
+
+    /// What became of sending a request to this version again.
+    pub fn retried(&self, result: RetryResult) {
+        self.retries[result as usize].increase();
+    }
+
+    /// What became of a request to this version that another one was to answer.
+    pub fn fell_back(&self, result: FallbackResult) {
+        self.fallbacks[result as usize].increase();
+    }
+
+    /// Requests for this version go to another one at once from now on (1), or do not any more (-1).
+    pub fn fallback_open(&self, delta: i64) {
+        self.fallback_open.change(delta);
     }
 
     /// A connection to an upstream is open; it counts as active until [`Self::connection_idle`] says otherwise.
@@ -91,6 +137,18 @@ impl VersionCell {
         for (sum, counter) in total.upstream_failures.iter_mut().zip(&self.upstream_failures) {
             *sum += counter.value();
         }
+        for (sum, counter) in total.shed.iter_mut().zip(&self.shed) {
+            *sum += counter.value();
+        }
+        total.concurrency_limit += self.concurrency_limit.value();
+        total.queued += self.queued.value();
+        for (sum, counter) in total.retries.iter_mut().zip(&self.retries) {
+            *sum += counter.value();
+        }
+        for (sum, counter) in total.fallbacks.iter_mut().zip(&self.fallbacks) {
+            *sum += counter.value();
+        }
+        total.fallback_open += self.fallback_open.value();
         let idle = self.connections_idle.value();
         total.connections.idle += idle;
         total.connections.active += self.connections_open.value().saturating_sub(idle);
@@ -105,6 +163,7 @@ pub struct WorkerCell {
     accepted: Counter,
     refusals: [Counter; Refusal::ALL.len()],
     access_log_dropped: Counter,
+    spans_dropped: Counter,
 }
 
 impl WorkerCell {
@@ -114,6 +173,7 @@ impl WorkerCell {
             accepted: Counter::zero(),
             refusals: [const { Counter::zero() }; _],
             access_log_dropped: Counter::zero(),
+            spans_dropped: Counter::zero(),
         }
     }
 
@@ -138,12 +198,18 @@ impl WorkerCell {
         self.access_log_dropped.increase();
     }
 
+    /// The queue of spans was full for one.
+    pub fn span_dropped(&self) {
+        self.spans_dropped.increase();
+    }
+
     pub(super) fn snapshot(&self) -> WorkerSnapshot {
         WorkerSnapshot {
             connections: self.connections.value(),
             accepted: self.accepted.value(),
             refusals: Refusal::ALL.map(|kind| self.refusals[kind as usize].value()),
             access_log_dropped: self.access_log_dropped.value(),
+            spans_dropped: self.spans_dropped.value(),
         }
     }
 }
@@ -179,6 +245,11 @@ impl Gauge {
     #[inline]
     fn change(&self, delta: i64) {
         self.0.store(self.0.load(Relaxed) + delta, Relaxed);
+    }
+
+    #[inline]
+    fn set(&self, level: i64) {
+        self.0.store(level, Relaxed);
     }
 
     /// The level; whoever writes keeps it from falling below 0.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::CertificateInUse;
 use super::labels::labelled;
+use super::trace::SpanFigures;
 
 labelled! {
     /// How the reload of a file ended.
@@ -31,6 +32,19 @@ pub struct WeightShare {
     pub share: f64,
 }
 
+/// When a fault of a drill that is in force ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultEnd {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// The fault's name.
+    pub fault: Arc<str>,
+    /// When it stops by itself.
+    pub until: SystemTime,
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -43,6 +57,9 @@ pub(super) struct ControlState {
     pub(super) hashes: BTreeMap<String, String>,
     pub(super) effective: Option<SystemTime>,
     pub(super) certificates: Vec<CertificateInUse>,
+    pub(super) fault_ends: Vec<FaultEnd>,
+    spans: Option<Arc<SpanFigures>>,
+    pub(super) connections_limit: Option<usize>,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -52,6 +69,11 @@ impl ControlFigures {
         let mut weights: Vec<_> = weights.into_iter().collect();
         weights.sort_by(|a, b| (&a.service, &a.version).cmp(&(&b.service, &b.version)));
         self.state().weights = weights;
+    }
+
+    /// The faults now in force; those not among them no longer are.
+    pub fn set_fault_ends(&self, ends: Vec<FaultEnd>) {
+        self.state().fault_ends = ends;
     }
 
     /// A file (by its role or path, as operators know it) was read again.
@@ -77,10 +99,20 @@ impl ControlFigures {
         self.state().certificates = certificates;
     }
 
+    /// Most client connections of the whole process, by the configuration now in force.
+    pub fn set_connections_limit(&self, limit: usize) {
+        self.state().connections_limit = Some(limit);
+    }
+
     /// Counts what the access log could not write ([`AccessLog::lost`](super::access_log::AccessLog::lost)) among the
     /// dropped lines.
     pub fn watch_access_log(&self, lost: Arc<AtomicU64>) {
         self.state().access_log_lost = Some(lost);
+    }
+
+    /// Exports what becomes of spans.
+    pub fn watch_spans(&self, spans: Arc<SpanFigures>) {
+        self.state().spans = Some(spans);
     }
 
     pub(super) fn read(&self) -> ControlState {
@@ -94,6 +126,11 @@ impl ControlFigures {
 }
 
 impl ControlState {
+    /// Spans the collector has, and those lost on their way to it; `None` where there is no tracing.
+    pub(super) fn spans(&self) -> Option<(u64, u64)> {
+        self.spans.as_ref().map(|spans| (spans.exported.load(Relaxed), spans.lost.load(Relaxed)))
+    }
+
     /// Access-log lines lost on their way to the file.
     pub(super) fn access_log_lost(&self) -> u64 {
         self.access_log_lost.as_ref().map_or(0, |lost| lost.load(Relaxed))

@@ -56,8 +56,38 @@ labelled! {
         Draw => "draw",
         /// The client chose by hand, where the service allows it.
         Override => "override",
+        /// A trusted peer's baggage says that the user's request met it before.
+        Follow => "follow",
         /// The version it belonged to could not take it.
         Fallback => "fallback",
+    }
+}
+
+labelled! {
+    /// What became of sending a request to its version again.
+    RetryResult {
+        /// It was answered then.
+        Success => "success",
+        /// It failed again.
+        Failure => "failure",
+        /// It was not sent again: the retry budget was used up.
+        BudgetExhausted => "budgetExhausted",
+        /// It was not sent again: that would not have been safe, or it was not there any more.
+        NotReplayable => "notReplayable",
+    }
+}
+
+labelled! {
+    /// What became of another version answering what this one failed.
+    FallbackResult {
+        /// The other version answered.
+        Success => "success",
+        /// The other version failed, too.
+        Failure => "failure",
+        /// It was sent to the other version at once: this one had failed too often.
+        AtOnce => "atOnce",
+        /// It was not sent to the other version: that would not have been safe, or it was not there any more.
+        NotReplayable => "notReplayable",
     }
 }
 
@@ -80,12 +110,26 @@ labelled! {
         Unsupported => "unsupported",
         /// A method that no service here takes.
         MethodNotAllowed => "methodNotAllowed",
+        /// The caller's deadline had passed already.
+        DeadlinePassed => "deadlinePassed",
         /// Meant for another server.
         Misdirected => "misdirected",
         /// The client opened and reset streams faster than they could be dropped.
         ResetFlood => "resetFlood",
         /// The system could not hand the connection over (no file descriptors, for instance).
         AcceptFailed => "acceptFailed",
+        /// The version it was for had too much to do.
+        Overload => "overload",
+    }
+}
+
+labelled! {
+    /// Why a version that had too much to do was not given a request.
+    Shed {
+        /// Too many waited already that mattered as much.
+        QueueFull => "queueFull",
+        /// It waited for too long.
+        QueueTimeout => "queueTimeout",
     }
 }
 
@@ -208,6 +252,8 @@ mod tests {
     fn a_variants_position_is_its_number() {
         assert!(Failure::ALL.iter().enumerate().all(|(i, f)| *f as usize == i));
         assert!(Why::ALL.iter().enumerate().all(|(i, w)| *w as usize == i));
+        assert!(RetryResult::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
+        assert!(FallbackResult::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
         assert!(Refusal::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
     }
 

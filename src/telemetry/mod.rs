@@ -2,21 +2,29 @@
 //!
 //! Each worker writes its own cells ([`VersionCell`], [`WorkerCell`]), alone, with plain loads and stores; the
 //! [`Registry`] hands them out and adds them up when somebody reads. [`exposition`] turns what was read into Prometheus'
-//! formats, [`access_log`] writes a line per request from a thread of its own. Nothing here can block a worker, and
+//! formats, [`access_log`] writes a line per request from a thread of its own, and `otlp` exports spans ([`trace`]) from another. Nothing here can block a worker, and
 //! nothing decides anything.
 
 pub mod access_log;
 mod cell;
 mod control;
 pub mod exposition;
+mod faults;
+mod health;
 mod labels;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod registry;
 mod snapshot;
 mod tls;
+pub mod trace;
 
+pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, ReloadResult, WeightShare};
-pub use labels::{Failure, Outcome, Refusal, Why};
+pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
+pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
+pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
+pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};

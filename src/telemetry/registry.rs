@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{ControlFigures, Handshake, HandshakeCell, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell};
+use super::{
+    ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot,
+    WorkerCell,
+};
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
 ///
@@ -13,14 +16,19 @@ use super::{ControlFigures, Handshake, HandshakeCell, RegistrySnapshot, VersionC
 #[derive(Debug)]
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
+    faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     control: ControlFigures,
+    health: HealthFigures,
     started: SystemTime,
 }
 
 /// Service and version.
 type VersionName = (Arc<str>, Arc<str>);
+
+/// Service, version and fault.
+type FaultName = (Arc<str>, Arc<str>, Arc<str>);
 
 /// One version's cells, by worker.
 type WorkerCells = Box<[Arc<VersionCell>]>;
@@ -31,9 +39,11 @@ impl Registry {
     pub fn new(workers: usize) -> Self {
         Self {
             versions: Mutex::default(),
+            faults: Mutex::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
             control: ControlFigures::default(),
+            health: HealthFigures::default(),
             started: SystemTime::now(),
         }
     }
@@ -51,6 +61,20 @@ impl Registry {
             .entry((service.into(), version.into()))
             .or_insert_with(|| self.workers.iter().map(|_| Arc::new(VersionCell::new())).collect());
         Arc::clone(&cells[worker])
+    }
+
+    /// The cell of all workers for one fault: the same one for the same names. Takes a lock: ask when a plan comes in
+    /// force, not in a request.
+    #[must_use]
+    pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers.len()
     }
 
     /// The cell of one worker for what belongs to no version.
@@ -81,6 +105,12 @@ impl Registry {
         &self.control
     }
 
+    /// Figures of health.
+    #[must_use]
+    pub fn health(&self) -> &HealthFigures {
+        &self.health
+    }
+
     /// When the process started.
     #[must_use]
     pub fn started(&self) -> SystemTime {
@@ -96,8 +126,11 @@ impl Registry {
             cells.iter().for_each(|cell| cell.add_to(&mut total));
             total
         });
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_faults = faults.iter().map(|((service, version, fault), cell)| cell.snapshot(service, version, fault));
         RegistrySnapshot {
             versions: merged.collect(),
+            faults: of_faults.collect(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

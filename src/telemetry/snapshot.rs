@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::stats::Snapshot;
 
-use super::{Failure, Outcome, Refusal, Why};
+use super::{Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, Why};
 
 /// All figures of the data plane at one time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RegistrySnapshot {
     /// By service, then version, in the order of their names.
     pub versions: Vec<VersionSnapshot>,
+    /// Faults put in for drills, by service, version and name.
+    pub faults: Vec<FaultSnapshot>,
     /// By worker.
     pub workers: Vec<WorkerSnapshot>,
 }
@@ -34,8 +36,20 @@ pub struct VersionSnapshot {
     pub picks: [u64; Why::ALL.len()],
     /// Exchanges with upstreams that failed, by [`Failure::ALL`].
     pub upstream_failures: [u64; Failure::ALL.len()],
+    /// What became of requests sent to this version again, by [`RetryResult::ALL`].
+    pub retries: [u64; RetryResult::ALL.len()],
+    /// What became of requests that another version was to answer, by [`FallbackResult::ALL`].
+    pub fallbacks: [u64; FallbackResult::ALL.len()],
+    /// Workers that send this version's requests to another one at once.
+    pub fallback_open: u64,
     /// Connections to upstreams.
     pub connections: Connections,
+    /// Requests turned away before they reached the version, by [`Shed::ALL`].
+    pub shed: [u64; Shed::ALL.len()],
+    /// Most requests in flight that the version is given now; 0 where there is no limit.
+    pub concurrency_limit: u64,
+    /// Of those in flight, requests that wait for room.
+    pub queued: u64,
 }
 
 /// Connections to upstreams that are open, by state.
@@ -58,6 +72,8 @@ pub struct WorkerSnapshot {
     pub refusals: [u64; Refusal::ALL.len()],
     /// Access-log lines that found the queue full.
     pub access_log_dropped: u64,
+    /// Spans that found the queue full.
+    pub spans_dropped: u64,
 }
 
 impl RegistrySnapshot {
@@ -65,6 +81,12 @@ impl RegistrySnapshot {
     #[must_use]
     pub fn version(&self, service: &str, version: &str) -> Option<&VersionSnapshot> {
         self.versions.iter().find(|v| &*v.service == service && &*v.version == version)
+    }
+
+    /// The figures of one fault; `None` before its first cell was asked for.
+    #[must_use]
+    pub fn fault(&self, service: &str, version: &str, fault: &str) -> Option<&FaultSnapshot> {
+        self.faults.iter().find(|f| &*f.service == service && &*f.version == version && &*f.fault == fault)
     }
 
     /// Requests and connections of this kind refused by all workers.
@@ -84,7 +106,13 @@ impl VersionSnapshot {
             in_flight: 0,
             picks: [0; _],
             upstream_failures: [0; _],
+            retries: [0; _],
+            fallbacks: [0; _],
+            fallback_open: 0,
             connections: Connections::default(),
+            shed: [0; _],
+            concurrency_limit: 0,
+            queued: 0,
         }
     }
 
@@ -123,6 +151,9 @@ impl VersionSnapshot {
         window.first_byte = self.first_byte.since(&earlier.first_byte);
         subtract(&mut window.picks, &earlier.picks);
         subtract(&mut window.upstream_failures, &earlier.upstream_failures);
+        subtract(&mut window.shed, &earlier.shed);
+        subtract(&mut window.retries, &earlier.retries);
+        subtract(&mut window.fallbacks, &earlier.fallbacks);
         window
     }
 }

@@ -1,9 +1,11 @@
 //! One place a version answers at, as one worker sees it.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,8 +14,10 @@ use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use super::cap::Cap;
 use super::h1::H1;
 use super::h2::H2;
+use super::health::Witness;
 use crate::plan::{Address, UpstreamTls};
 use crate::tls::{Connector, Speaks};
 use crate::wire::Socket;
@@ -95,7 +99,8 @@ impl Complaints {
 /// An address with the connections this worker has to it.
 #[derive(Debug)]
 pub struct Endpoint {
-    pub(super) target: Target,
+    /// Where it is, and who is told how requests there end.
+    pub(super) witness: Witness,
     /// Requests sent and not yet answered whole.
     pub(super) pending: Cell<u32>,
     /// Unused HTTP/1.1 connections; the last used is taken first, so that the rest may grow old and be closed.
@@ -105,11 +110,31 @@ pub struct Endpoint {
     pub(super) gone: Cell<bool>,
     /// HTTP/2 connections.
     pub(super) h2: RefCell<Vec<H2>>,
+    /// The bound on all of them.
+    pub(super) cap: Rc<Cap>,
 }
 
 impl Endpoint {
-    pub(super) fn new(target: Target) -> Self {
-        Self { target, pending: Cell::new(0), idle: RefCell::default(), gone: Cell::new(false), h2: RefCell::default() }
+    /// An address without connections; `most`: how many there may be.
+    pub(super) fn new(witness: Witness, most: Option<u32>) -> Self {
+        Self {
+            witness,
+            pending: Cell::new(0),
+            idle: RefCell::default(),
+            gone: Cell::new(false),
+            h2: RefCell::default(),
+            cap: Cap::new(most),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tls(_, carrier) => carrier.fmt(f),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! A request's body on its way to an upstream.
 
 use std::cell::Cell;
+use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use super::replay::{Reader, Replay};
 use crate::wire::{Broken, Incoming};
 
 /// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
@@ -17,14 +20,30 @@ use crate::wire::{Broken, Incoming};
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// What went wrong with a request's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {
     /// More bytes than allowed.
-    #[error("the request body is larger than allowed")]
     TooLarge,
     /// Its chunks are not HTTP's, or the client broke off.
-    #[error("the client did not send its body whole")]
     Broken,
+}
+
+impl fmt::Display for BodyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the request body is larger than allowed",
+            Self::Broken => "the client did not send its body whole",
+        })
+    }
+}
+
+impl std::error::Error for BodyFault {
+    /// hyper resets the stream of a body that cannot go on, for the reason found here: nothing broke, the request is not
+    /// wanted any more, which is what a gRPC server calls cancelled.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        static CANCEL: LazyLock<h2::Error> = LazyLock::new(|| h2::Reason::CANCEL.into());
+        Some(&*CANCEL)
+    }
 }
 
 /// Tells whoever answers what became of the body.
@@ -32,6 +51,7 @@ pub enum BodyFault {
 pub struct BodyWatch {
     fault: Cell<Option<BodyFault>>,
     started: Cell<bool>,
+    ended: Cell<bool>,
     bytes: Cell<u64>,
     moved_at: Cell<Option<Instant>>,
 }
@@ -49,6 +69,12 @@ impl BodyWatch {
         self.started.get()
     }
 
+    /// Whether all of it was taken from the client.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
     /// Bytes taken from the client so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -64,10 +90,20 @@ impl BodyWatch {
 
 /// A request's body: nothing, or what the client sends, counted and bounded.
 #[derive(Debug, Default)]
-pub struct RequestBody(Option<Box<Streamed>>);
+pub struct RequestBody(Kind);
 
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Streamed(Box<Streamed>),
+    /// Kept for being sent again.
+    Replayed(Box<Reader>),
+}
+
+/// What the client sends, as it comes.
 #[derive(Debug)]
-struct Streamed {
+pub(super) struct Streamed {
     incoming: Incoming,
     left: u64,
     watch: Rc<BodyWatch>,
@@ -76,7 +112,7 @@ struct Streamed {
 
 /// Keeps a body back until the upstream asks for it.
 #[derive(Debug)]
-struct Gate {
+pub(super) struct Gate {
     /// The upstream has answered without asking.
     answered: bool,
     patience: Pin<Box<tokio::time::Sleep>>,
@@ -86,35 +122,57 @@ impl RequestBody {
     /// The body of a request; at most `limit` bytes of it are passed on.
     #[must_use]
     pub fn streamed(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>) -> Self {
-        Self(Some(Box::new(Streamed { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None })))
+        Self(Kind::Streamed(Box::new(Streamed::new(incoming, limit, watch))))
+    }
+
+    /// The body of a request that may have to be sent again; `keep` bytes of it are kept for that.
+    #[must_use]
+    pub fn replayable(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>, keep: usize) -> Replay {
+        Replay::new(Streamed::new(incoming, limit, watch), keep)
+    }
+
+    pub(super) fn replayed(reader: Reader) -> Self {
+        Self(Kind::Replayed(Box::new(reader)))
     }
 
     /// Keeps the body back until the upstream asks for it or a second has passed; for good if it answers before that.
     #[must_use]
     pub fn after_continue(mut self) -> Self {
-        if let Some(body) = &mut self.0 {
-            body.gate = Some(Gate { answered: false, patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
+        if let Some(gate) = self.gate() {
+            *gate = Some(Gate { answered: false, patience: Box::pin(tokio::time::sleep(CONTINUE_WAIT)) });
         }
         self
     }
 
     /// The upstream asks for the body.
     pub(super) fn go_ahead(&mut self) {
-        if let Some(body) = &mut self.0 {
-            body.gate = None;
+        if let Some(gate) = self.gate() {
+            *gate = None;
         }
     }
 
     /// The upstream has answered: a body still kept back then stays so.
     pub(super) fn answered(&mut self) {
-        if let Some(gate) = self.0.as_mut().and_then(|body| body.gate.as_mut()) {
+        if let Some(Some(gate)) = self.gate() {
             gate.answered = true;
         }
     }
 
-    /// Whether nothing of it was taken from the client.
+    /// Whether nothing of it was taken: from the client, or of what is kept.
     pub(super) fn is_untouched(&self) -> bool {
-        self.0.as_ref().is_none_or(|body| !body.watch.has_started())
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Streamed(body) => !body.watch.has_started(),
+            Kind::Replayed(body) => body.is_untouched(),
+        }
+    }
+
+    fn gate(&mut self) -> Option<&mut Option<Gate>> {
+        match &mut self.0 {
+            Kind::Empty => None,
+            Kind::Streamed(body) => Some(&mut body.gate),
+            Kind::Replayed(body) => Some(&mut body.gate),
+        }
     }
 }
 
@@ -124,29 +182,51 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match &mut self.get_mut().0 {
-            Some(body) => body.poll_frame(cx),
-            None => Poll::Ready(None),
+            Kind::Empty => Poll::Ready(None),
+            Kind::Streamed(body) => body.poll_frame(cx),
+            Kind::Replayed(body) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|body| body.incoming.is_end_stream())
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Streamed(body) => body.is_end_stream(),
+            Kind::Replayed(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.incoming.size_hint())
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Streamed(body) => body.size_hint(),
+            Kind::Replayed(body) => body.size_hint(),
+        }
     }
 }
 
 impl Streamed {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn new(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>) -> Self {
+        Self { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         if let Some(gate) = &mut self.gate {
             ready!(gate.poll_open(cx));
             self.gate = None;
         }
         self.watch.started.set(true);
-        let Some(frame) = ready!(Pin::new(&mut self.incoming).poll_frame(cx)) else { return Poll::Ready(None) };
-        Poll::Ready(Some(self.pass(frame)))
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.watch.ended.set(frame.is_none() || self.incoming.is_end_stream());
+        Poll::Ready(frame.map(|frame| self.pass(frame)))
     }
 
     fn pass(&mut self, frame: Result<Frame<Bytes>, Broken>) -> Result<Frame<Bytes>, BodyFault> {
@@ -171,7 +251,7 @@ impl Streamed {
 }
 
 impl Gate {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.answered { Poll::Pending } else { self.patience.as_mut().poll(cx) }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use hyper::body::Incoming;
@@ -18,6 +18,9 @@ use super::pool::Pool;
 use crate::telemetry::Failure;
 use crate::wire::Broken;
 
+/// Frames of a response that nobody wants which are read for the sake of its connection.
+const FRAMES_DISCARDED: usize = 8;
+
 /// One request's hold on a connection. Dropping it before the response is over closes the connection (HTTP/1.1) or
 /// resets the stream (HTTP/2).
 #[derive(Debug)]
@@ -25,6 +28,19 @@ pub struct Lease {
     connection: Option<Connection>,
     endpoint: Rc<Endpoint>,
     pool: Rc<Pool>,
+    /// What the response's head says of the address; until it was told, or something worse was.
+    verdict: Option<Verdict>,
+}
+
+/// What a response says of the address it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It does its work.
+    Well,
+    /// It answered, with its own failure.
+    Failed,
+    /// It cannot do its work: 502, 503, 504, gRPC's `UNAVAILABLE`.
+    Unable,
 }
 
 #[derive(Debug)]
@@ -39,7 +55,6 @@ struct Stream {
     connection: H2,
     /// Once the response's head has come.
     body: Option<Incoming>,
-    #[expect(dead_code, reason = "counts the stream while it lives")]
     count: StreamCount,
 }
 
@@ -55,7 +70,7 @@ impl Lease {
 
     fn new(connection: Connection, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
         endpoint.pending.set(endpoint.pending.get() + 1);
-        Self { connection: Some(connection), endpoint, pool }
+        Self { connection: Some(connection), endpoint, pool, verdict: None }
     }
 
     /// Takes the request out of `request`, sends it and waits for the response's head. `replayable`: it has no body and
@@ -73,19 +88,36 @@ impl Lease {
         replayable: bool,
     ) -> Result<Response<()>, Failure> {
         // Invariant: the connection is taken only by `finish` and `into_upgraded`, both of which end the lease.
-        match self.connection.as_mut().expect("a lease in use has its connection") {
+        let connection = self.connection.as_mut().expect("a lease in use has its connection");
+        let over_h2 = matches!(connection, Connection::H2(_));
+        let response = match connection {
             Connection::H1(h1) => {
                 let limit = self.pool.settings.connect_timeout;
-                h1.send(request, replayable.then_some(Again { target: &self.endpoint.target, limit })).await
+                let again = Again { target: self.endpoint.witness.target(), limit };
+                h1.send(request, replayable.then_some(again)).await?
             }
             Connection::H2(stream) => match stream.connection.send(request).await {
                 Ok(response) => {
+                    stream.count.heard();
                     let (head, body) = response.into_parts();
                     stream.body = Some(body);
-                    Ok(Response::from_parts(head, ()))
+                    Response::from_parts(head, ())
                 }
-                Err(error) => Err(if error.is_parse() { Failure::Protocol } else { Failure::Reset }),
+                Err(error) => return Err(if error.is_parse() { Failure::Protocol } else { Failure::Reset }),
             },
+        };
+        match Verdict::of(response.status(), over_h2.then(|| response.headers())) {
+            Verdict::Unable => self.endpoint.witness.let_down(),
+            // It is known to be so only when the response is over.
+            verdict => self.verdict = Some(verdict),
+        }
+        Ok(response)
+    }
+
+    /// The response broke off, or was given up, for this reason.
+    pub fn failed(&mut self, failure: Failure) {
+        if self.verdict.take().is_some() {
+            self.endpoint.witness.failed(failure);
         }
     }
 
@@ -95,13 +127,24 @@ impl Lease {
     /// # Errors
     /// The response ended before it was complete.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.connection {
+        let frame = match &mut self.connection {
             Some(Connection::H1(h1)) => h1.poll_frame(cx),
-            Some(Connection::H2(Stream { body: Some(body), .. })) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
+            Some(Connection::H2(Stream { body: Some(body), count, .. })) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                if frame.is_ready() {
+                    count.heard();
+                }
+                frame.map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
             }
             _ => Poll::Ready(None),
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && frame.trailers_ref().is_some_and(is_unavailable)
+            && self.verdict.take().is_some()
+        {
+            self.endpoint.witness.let_down();
         }
+        frame
     }
 
     /// Whether nothing of the response's body is still to come.
@@ -121,6 +164,28 @@ impl Lease {
             Some(Connection::H1(h1)) => h1.size_hint(),
             Some(Connection::H2(Stream { body: Some(body), .. })) => body.size_hint(),
             _ => SizeHint::with_exact(0),
+        }
+    }
+
+    /// The address it leads to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Rc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// The response is not wanted. Where all of it is there already its connection is kept, else closed.
+    pub fn discard(mut self) {
+        // Whoever would be woken is gone in a moment.
+        let mut no_one = Context::from_waker(Waker::noop());
+        for _ in 0..FRAMES_DISCARDED {
+            if self.is_end_stream() {
+                return self.finish();
+            }
+            match self.poll_frame(&mut no_one) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(None) => return self.finish(),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return,
+            }
         }
     }
 
@@ -144,11 +209,35 @@ impl Lease {
     }
 }
 
+impl Verdict {
+    /// `headers`: where they may be gRPC's, which is over HTTP/2 only.
+    fn of(status: StatusCode, headers: Option<&HeaderMap>) -> Self {
+        match status.as_u16() {
+            502..=504 => Self::Unable,
+            500.. => Self::Failed,
+            // gRPC's failures without a message are told in the head.
+            _ if headers.is_some_and(is_unavailable) => Self::Unable,
+            _ => Self::Well,
+        }
+    }
+}
+
+/// Whether gRPC's status is `UNAVAILABLE`.
+fn is_unavailable(headers: &HeaderMap) -> bool {
+    headers.get("grpc-status").is_some_and(|status| status == "14")
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.endpoint.pending.set(self.endpoint.pending.get() - 1);
+        if let Some(verdict) = self.verdict {
+            // Also where the client left before the end: the address had answered.
+            self.endpoint.witness.answered(verdict == Verdict::Well);
+        }
         if let Some(Connection::H1(_)) = self.connection.take() {
             self.pool.cell.connection_closed();
         }
+        // Over HTTP/2 there is room for one more stream.
+        self.endpoint.cap.freed();
     }
 }

@@ -4,14 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::address::{Endpoint, Secure, Target};
+use super::address::Endpoint;
+use super::cap::Slot;
 use super::h1::H1;
 use super::h2::H2;
+use super::health::VersionHealth;
 use super::lease::Lease;
-use super::resolve::{Resolved, Resolver};
-use crate::plan::{Address, UpstreamSettings, UpstreamSpec};
+use super::trail::Trail;
+use crate::plan::UpstreamSettings;
 use crate::telemetry::{Failure, VersionCell};
 
 /// Where one version answers, as one worker sees it.
@@ -19,54 +21,50 @@ use crate::telemetry::{Failure, VersionCell};
 pub struct Pool {
     pub(super) settings: UpstreamSettings,
     pub(super) cell: Arc<VersionCell>,
+    health: Arc<VersionHealth>,
+    worker: usize,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
-    fixed: Vec<Target>,
-    names: Vec<Name>,
+    /// The addresses in use for each of the version's names.
+    in_use: RefCell<Vec<Arc<Vec<SocketAddr>>>>,
     /// No plan names this pool any more: connections are closed instead of kept.
     retired: Cell<bool>,
 }
 
-/// A DNS name and the addresses in use for it.
-#[derive(Debug)]
-struct Name {
-    resolved: Arc<Resolved>,
-    in_use: RefCell<Arc<Vec<SocketAddr>>>,
-    secure: Option<Arc<Secure>>,
+/// What one request wants of its connection.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// Longest time to open one; `None`: as for every request.
+    pub connect_timeout: Option<Duration>,
+    /// An address that failed the request before: another one is taken where there is one.
+    pub other_than: Option<Rc<Endpoint>>,
 }
 
 impl Pool {
     /// A pool without connections yet.
     #[must_use]
-    pub fn new(spec: &UpstreamSpec, settings: &UpstreamSettings, cell: Arc<VersionCell>, resolver: &Resolver) -> Self {
-        let mut fixed = Vec::new();
-        let mut names = Vec::new();
-        for address in &spec.addresses {
-            let secure = match spec.tls.as_ref().map(|tls| Secure::new(tls, address)) {
-                None => None,
-                Some(Some(secure)) => Some(secure),
-                // `config` and `control` rule this out; if not, then rather no address than one without TLS.
-                Some(None) => continue,
-            };
-            match address {
-                Address::Ip(address) => fixed.push(Target::Ip(*address).inside(secure)),
-                Address::Unix(path) => fixed.push(Target::Unix(path.clone()).inside(secure)),
-                Address::Name(name, port) => {
-                    names.push(Name { resolved: resolver.watch(name, *port), in_use: RefCell::default(), secure });
-                }
-            }
-        }
-        let endpoints = fixed.iter().cloned().map(Endpoint::new).map(Rc::new).collect();
-        Self {
+    pub fn new(settings: &UpstreamSettings, cell: Arc<VersionCell>, health: Arc<VersionHealth>, worker: usize) -> Self {
+        let in_use = health.names().map(|_| Arc::default()).collect();
+        let pool = Self {
             settings: settings.clone(),
             cell,
-            endpoints: RefCell::new(endpoints),
-            fixed,
-            names,
+            health,
+            worker,
+            endpoints: RefCell::default(),
+            in_use: RefCell::new(in_use),
             retired: Cell::new(false),
-        }
+        };
+        pool.refill();
+        pool
     }
 
-    /// The less busy of two addresses drawn at random, other than those in `tried`.
+    /// What the whole process knows of the version's addresses.
+    #[must_use]
+    pub fn health(&self) -> &Arc<VersionHealth> {
+        &self.health
+    }
+
+    /// The less busy of two addresses drawn at random from those in use, other than those in `tried`. Where none is in
+    /// use, all are: whoever comes here all the same has nowhere else to go.
     ///
     /// Source: M. Mitzenmacher, "The power of two choices in randomized load balancing" (2001).
     fn choose(&self, rng: &mut fastrand::Rng, tried: &[Rc<Endpoint>]) -> Option<Rc<Endpoint>> {
@@ -75,33 +73,56 @@ impl Pool {
         if let [only] = endpoints.as_slice() {
             return tried.is_empty().then(|| Rc::clone(only));
         }
-        let left: Vec<_> = endpoints.iter().filter(|e| !tried.iter().any(|t| Rc::ptr_eq(t, e))).collect();
-        let first = match left.len() {
-            0 => return None,
-            n => rng.usize(..n),
+        let all = !endpoints.iter().any(|e| e.witness.is_used());
+        let left = || {
+            let usable = endpoints.iter().filter(move |e| all || e.witness.is_used());
+            usable.filter(|e| !tried.iter().any(|t| Rc::ptr_eq(t, e)))
         };
-        if left.len() == 1 {
-            return Some(Rc::clone(left[0]));
+        let count = left().count();
+        if count < 2 {
+            return left().next().map(Rc::clone);
         }
-        let second = (first + 1 + rng.usize(..left.len() - 1)) % left.len();
-        let chosen = if left[second].pending.get() < left[first].pending.get() { second } else { first };
-        Some(Rc::clone(left[chosen]))
+        let first = rng.usize(..count);
+        let second = (first + 1 + rng.usize(..count - 1)) % count;
+        let (first, second) = (left().nth(first)?, left().nth(second)?);
+        Some(Rc::clone(if second.pending.get() < first.pending.get() { second } else { first }))
     }
 
     /// A connection that a request can be sent on: a kept one, or a fresh one. An address that cannot be connected to
     /// is passed over for another one, since nothing was sent yet.
     ///
+    /// `trail` follows to which address; it is for who asks to say if the time is over before this is.
+    ///
     /// # Errors
     /// The failure of the last address tried.
-    pub async fn lease(self: &Rc<Self>, rng: &RefCell<fastrand::Rng>, h2: bool) -> Result<Lease, Failure> {
+    pub async fn lease(
+        self: &Rc<Self>,
+        rng: &RefCell<fastrand::Rng>,
+        h2: bool,
+        wish: &Wish,
+        trail: &Trail,
+    ) -> Result<Lease, Failure> {
         self.await_names().await;
         let mut tried = Vec::new();
+        let mut avoided = wish.other_than.as_ref();
+        tried.extend(avoided.cloned());
         let mut last = Failure::NoAddress;
         loop {
-            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else { return Err(last) };
-            match self.connection(&endpoint, h2).await {
+            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else {
+                // Better the address that failed before than none.
+                let Some(at) = avoided.take().and_then(|avoided| tried.iter().position(|e| Rc::ptr_eq(e, avoided)))
+                else {
+                    return Err(last);
+                };
+                tried.swap_remove(at);
+                continue;
+            };
+            trail.leads_to(&endpoint);
+            match self.connection(&endpoint, h2, wish.connect_timeout).await {
                 Ok(lease) => return Ok(lease),
                 Err(failure) => {
+                    trail.ends();
+                    endpoint.witness.failed(failure);
                     self.cell.upstream_failure(failure);
                     last = failure;
                     tried.push(endpoint);
@@ -115,34 +136,46 @@ impl Pool {
 
     /// A plan is in force before its new names are looked up: the first requests wait for that, as for a connection.
     async fn await_names(&self) {
-        if self.endpoints.borrow().is_empty() && !self.names.is_empty() {
+        if self.endpoints.borrow().is_empty() {
             let looking = async {
-                for name in &self.names {
-                    name.resolved.looked_up().await;
+                for name in self.health.names() {
+                    name.looked_up().await;
                 }
             };
             // What then is not known fails the request.
-            let _ = tokio::time::timeout(self.settings.connect_timeout, looking).await;
+            let _ = Box::pin(tokio::time::timeout(self.settings.connect_timeout, looking)).await;
         }
     }
 
-    async fn connection(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Result<Lease, Failure> {
+    /// `limit`: longest time to open one, where that is not as for every request. Opening is boxed: it is rare, and every
+    /// request would carry the room for it.
+    async fn connection(
+        self: &Rc<Self>,
+        endpoint: &Rc<Endpoint>,
+        h2: bool,
+        limit: Option<Duration>,
+    ) -> Result<Lease, Failure> {
+        // Boxed, since this is kept while the connection opens.
+        let own = limit.map(|connect_timeout| Box::new(UpstreamSettings { connect_timeout, ..self.settings.clone() }));
+        let settings = own.as_deref().unwrap_or(&self.settings);
+        let slot = match self.kept_or_slot(endpoint, h2, settings.connect_timeout).await? {
+            Ok(lease) => return Ok(lease),
+            Err(slot) => slot,
+        };
         let opened = if h2 {
-            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
-                return Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self)));
-            }
             let cell = Arc::clone(&self.cell);
-            H2::open(&endpoint.target, &self.settings, move || cell.connection_closed()).await.map(|open| {
+            let on_close = move || {
+                cell.connection_closed();
+                drop(slot);
+            };
+            Box::pin(H2::open(endpoint.witness.target(), settings, on_close)).await.map(|open| {
                 endpoint.h2.borrow_mut().push(open.clone());
                 Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
             })
         } else {
-            if let Some(kept) = self.take_idle(endpoint) {
-                return Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self)));
-            }
-            H1::open(&endpoint.target, &self.settings)
+            Box::pin(H1::open(endpoint.witness.target(), settings))
                 .await
-                .map(|open| Lease::h1(Box::new(open), Rc::clone(endpoint), Rc::clone(self)))
+                .map(|open| Lease::h1(Box::new(open.counted(slot)), Rc::clone(endpoint), Rc::clone(self)))
         };
         match opened {
             Ok(lease) => {
@@ -151,6 +184,58 @@ impl Pool {
             }
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(Failure::ConnectTimeout),
             Err(_) => Err(Failure::Connect),
+        }
+    }
+
+    /// A connection that is there already, or the right to open one; waits for either where there are as many as may be.
+    async fn kept_or_slot(
+        self: &Rc<Self>,
+        endpoint: &Rc<Endpoint>,
+        h2: bool,
+        limit: Duration,
+    ) -> Result<Result<Lease, Slot>, Failure> {
+        if !endpoint.cap.is_waited_for()
+            && let Some(found) = self.try_kept_or_slot(endpoint, h2)
+        {
+            return Ok(found);
+        }
+        let waiting = async {
+            loop {
+                endpoint.cap.wait().await;
+                if let Some(found) = self.try_kept_or_slot(endpoint, h2) {
+                    return found;
+                }
+            }
+        };
+        // Rare, and too much to carry for those that never wait.
+        let waiting = Box::pin(tokio::time::timeout(limit, waiting));
+        waiting.await.map_err(|_| Failure::ConnectTimeout)
+    }
+
+    fn try_kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Option<Result<Lease, Slot>> {
+        if h2 {
+            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
+                return Some(Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self))));
+            }
+        } else if let Some(kept) = self.take_idle(endpoint) {
+            return Some(Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self))));
+        }
+        if let Some(slot) = endpoint.cap.slot() {
+            return Some(Err(slot));
+        }
+        // An unused one of the other protocol makes room.
+        if h2 {
+            self.close_one_idle(endpoint);
+        } else {
+            endpoint.h2.borrow_mut().retain(|open| open.idle_since().is_none());
+        }
+        endpoint.cap.slot().map(Err)
+    }
+
+    fn close_one_idle(&self, endpoint: &Endpoint) {
+        if endpoint.idle.borrow_mut().pop().is_some() {
+            self.cell.connection_idle(-1);
+            self.cell.connection_closed();
         }
     }
 
@@ -179,6 +264,7 @@ impl Pool {
         connection.idle_since = Instant::now();
         self.cell.connection_idle(1);
         idle.push(connection);
+        endpoint.cap.freed();
     }
 
     /// Closes connections that were unused for too long or that the upstream has closed.
@@ -218,28 +304,25 @@ impl Pool {
     /// Takes over newly resolved addresses; connections to those that stay are kept.
     fn follow_names(&self) {
         let mut changed = false;
-        for name in &self.names {
-            let resolved = name.resolved.load();
-            if !Arc::ptr_eq(&resolved, &name.in_use.borrow()) {
-                *name.in_use.borrow_mut() = Arc::clone(&resolved);
+        for (name, in_use) in self.health.names().zip(self.in_use.borrow_mut().iter_mut()) {
+            let resolved = name.load();
+            if !Arc::ptr_eq(&resolved, in_use) {
+                *in_use = resolved;
                 changed = true;
             }
         }
-        if !changed {
-            return;
+        if changed {
+            self.refill();
         }
-        let named = self.names.iter().flat_map(|name| {
-            let of = |address: &SocketAddr| Target::Ip(*address).inside(name.secure.clone());
-            name.in_use.borrow().iter().map(of).collect::<Vec<_>>()
-        });
+    }
+
+    fn refill(&self) {
         let mut endpoints = self.endpoints.borrow_mut();
         let mut old = std::mem::take(&mut *endpoints);
-        for target in self.fixed.iter().cloned().chain(named) {
-            if endpoints.iter().any(|known| known.target == target) {
-                continue;
-            }
-            let kept = old.iter().position(|known| known.target == target).map(|at| old.swap_remove(at));
-            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(target))));
+        for witness in self.health.witnesses(self.worker) {
+            let kept = old.iter().position(|known| known.witness.is_same(&witness));
+            let kept = kept.map(|at| old.swap_remove(at));
+            endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(witness, self.settings.connections))));
         }
         for gone in old {
             gone.gone.set(true);

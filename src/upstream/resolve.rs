@@ -1,7 +1,10 @@
 //! Names to addresses, off the request path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -9,12 +12,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::lookup_host;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The addresses a name stands for right now; none until it was resolved once.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
     addresses: ArcSwap<Vec<SocketAddr>>,
     looked_up: AtomicBool,
+    /// Being looked up, or about to be.
+    claimed: AtomicBool,
     first: Notify,
 }
 
@@ -23,18 +30,44 @@ type Names = HashMap<(Arc<str>, u16), Weak<Resolved>>;
 
 /// Most addresses of one name that are used.
 const MAX_ADDRESSES: usize = 256;
+/// Most names looked up at the same time; each takes a thread while it is waited for.
+const AT_ONCE: usize = 16;
+
+/// What a look-up gives.
+pub(super) type Found = io::Result<Vec<SocketAddr>>;
+pub(super) type LookingUp = Pin<Box<dyn Future<Output = Found> + Send>>;
 
 /// Keeps the addresses of every DNS name in use up to date.
 ///
-/// Workers ask for a name once and then only read; one task on the control plane does the looking up. Names that no
-/// pool holds any more are forgotten.
-#[derive(Debug, Default)]
+/// Workers ask for a name once and then only read; the control plane does the looking up, several names at a time, so
+/// that one whose servers are silent holds up no other. Names that no pool holds any more are forgotten.
 pub struct Resolver {
     names: Mutex<Names>,
     added: Notify,
+    changed: Notify,
+    look_up: Box<dyn Fn(Arc<str>, u16) -> LookingUp + Send + Sync>,
+}
+
+impl Default for Resolver {
+    /// Asks the system.
+    fn default() -> Self {
+        Self::asking(|name, port| Box::pin(async move { Ok(lookup_host((&*name, port)).await?.collect()) }))
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("names", &self.names).finish_non_exhaustive()
+    }
 }
 
 impl Resolver {
+    /// Asks `look_up`.
+    pub(super) fn asking(look_up: impl Fn(Arc<str>, u16) -> LookingUp + Send + Sync + 'static) -> Self {
+        let (names, added, changed) = (Mutex::default(), Notify::default(), Notify::default());
+        Self { names, added, changed, look_up: Box::new(look_up) }
+    }
+
     /// The addresses of `name`, kept up to date from now on.
     #[must_use]
     pub(super) fn watch(&self, name: &Arc<str>, port: u16) -> Arc<Resolved> {
@@ -49,32 +82,49 @@ impl Resolver {
         fresh
     }
 
-    /// Resolves all names now and then every `interval()`, for as long as it is polled.
+    /// Waits until the addresses of a name have changed since this was waited for last, or it was looked up in vain for
+    /// the first time. For one waiter.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Resolves every name now and then every `interval()`, for as long as it is polled.
     pub async fn run(&self, interval: impl Fn() -> Duration) {
+        let mut running: JoinSet<(Arc<str>, Arc<Resolved>, Found)> = JoinSet::new();
+        let mut waiting: VecDeque<(Arc<str>, u16, Arc<Resolved>)> = VecDeque::new();
+        let mut round = Instant::now();
         loop {
-            self.resolve_all().await;
+            let due = round <= Instant::now();
+            if due {
+                round = Instant::now() + interval();
+            }
+            // One that is still being looked up, or waiting for it, has no need of a second time.
+            let wanted = |resolved: &Resolved| due || !resolved.looked_up.load(Ordering::Acquire);
+            waiting.extend(self.known().into_iter().filter(|(_, _, resolved)| wanted(resolved) && resolved.claim()));
+            while running.len() < AT_ONCE
+                && let Some((name, port, resolved)) = waiting.pop_front()
+            {
+                let looking = (self.look_up)(Arc::clone(&name), port);
+                running.spawn(async move { (name, resolved, looking.await) });
+            }
             tokio::select! {
-                () = tokio::time::sleep(interval()) => {}
+                () = tokio::time::sleep_until(round) => {}
                 () = self.added.notified() => {}
+                Some(done) = running.join_next() => {
+                    // Closed only where the runtime is; a look-up does not panic.
+                    if let Ok((name, resolved, found)) = done && resolved.keep(found, &name) {
+                        self.changed.notify_one();
+                    }
+                }
             }
         }
     }
 
-    async fn resolve_all(&self) {
-        let names: Vec<_> = {
-            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            names.retain(|_, resolved| resolved.strong_count() > 0);
-            names.iter().map(|(key, resolved)| (key.clone(), Weak::clone(resolved))).collect()
-        };
-        for ((name, port), resolved) in names {
-            let Some(resolved) = resolved.upgrade() else { continue };
-            match lookup_host((&*name, port)).await {
-                Ok(found) => resolved.keep(found, &name),
-                // The last known addresses stay in use: a DNS outage is no outage of the upstream.
-                Err(error) => tracing::warn!(%name, %error, "cannot resolve an upstream's name; keeping what is known"),
-            }
-            resolved.mark_looked_up();
-        }
+    fn known(&self) -> Vec<(Arc<str>, u16, Arc<Resolved>)> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|_, resolved| resolved.strong_count() > 0);
+        let known = names.iter().filter_map(|((name, port), known)| Some((Arc::clone(name), *port, known.upgrade()?)));
+        known.collect()
     }
 }
 
@@ -93,18 +143,44 @@ impl Resolved {
         }
     }
 
-    fn mark_looked_up(&self) {
-        self.looked_up.store(true, Ordering::Release);
-        self.first.notify_waiters();
+    /// Whether it was looked up once.
+    pub(super) fn is_looked_up(&self) -> bool {
+        self.looked_up.load(Ordering::Acquire)
     }
 
-    fn keep(&self, found: impl Iterator<Item = SocketAddr>, name: &str) {
-        let mut found: Vec<_> = found.take(MAX_ADDRESSES).collect();
+    /// Whether the caller is the one to look it up.
+    fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Takes over what was found; whether that changed anything. Where nothing was, the last known addresses stay in use:
+    /// a DNS outage is no outage of the upstream.
+    fn keep(&self, found: Found, name: &str) -> bool {
+        let changed = match found {
+            Ok(found) => self.take_over(found, name),
+            Err(error) => {
+                tracing::warn!(%name, %error, "cannot resolve an upstream's name; keeping what is known");
+                false
+            }
+        };
+        let first = !self.looked_up.swap(true, Ordering::AcqRel);
+        self.first.notify_waiters();
+        self.claimed.store(false, Ordering::Release);
+        changed || first
+    }
+
+    fn take_over(&self, mut found: Vec<SocketAddr>, name: &str) -> bool {
+        found.truncate(MAX_ADDRESSES);
         found.sort_unstable();
         found.dedup();
-        if !found.is_empty() && **self.addresses.load() != found {
+        let changed = !found.is_empty() && **self.addresses.load() != found;
+        if changed {
             tracing::info!(%name, addresses = ?found, "resolved an upstream's name");
             self.addresses.store(Arc::new(found));
         }
+        changed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,30 @@ pub enum Length {
     Chunked,
 }
 
+/// What the `Connection` lines of a head say (RFC 9112, section 9.3).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    /// `close` is among them.
+    pub close: bool,
+    /// `keep-alive` is among them.
+    pub keep_alive: bool,
+    /// Something else is: most likely the name of a header that goes no further.
+    pub more: bool,
+}
+
+impl Persistence {
+    fn note(&mut self, value: &[u8]) {
+        for word in value.split(|byte| *byte == b',').map(trim) {
+            match word {
+                [] => {}
+                _ if word.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+                _ if word.eq_ignore_ascii_case(b"close") => self.close = true,
+                _ => self.more = true,
+            }
+        }
+    }
+}
+
 /// What the header lines of one head have said so far.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Fields {
@@ -43,7 +67,7 @@ pub(super) struct Fields {
     bytes: usize,
     length: Option<u64>,
     chunked: bool,
-    connection: bool,
+    connection: Persistence,
 }
 
 impl Fields {
@@ -71,7 +95,9 @@ impl Fields {
                 if let Some(value) = value_of(line, b"content-length") {
                     return self.content_length(value);
                 }
-                self.connection |= value_of(line, b"connection").is_some();
+                if let Some(value) = value_of(line, b"connection") {
+                    self.connection.note(value);
+                }
                 Ok(())
             }
             b't' | b'T' => match value_of(line, b"transfer-encoding") {
@@ -87,8 +113,8 @@ impl Fields {
         self.lines
     }
 
-    /// Whether one of them was `Connection`.
-    pub(super) fn has_connection(&self) -> bool {
+    /// What they said about the connection.
+    pub(super) fn persistence(&self) -> Persistence {
         self.connection
     }
 
@@ -139,7 +165,7 @@ pub(super) fn is_field_line(line: &[u8]) -> bool {
 
 /// The value of a header line if its name is `name` (given in lower case), without surrounding blanks.
 ///
-/// A name with blanks or other bytes around it is no match: hyper refuses such lines.
+/// A name with blanks or other bytes around it is no match: whoever reads the whole head refuses such lines.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = line.split_at_checked(name.len())?;
     let rest = rest.strip_prefix(b":")?;

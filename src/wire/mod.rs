@@ -3,6 +3,8 @@
 //! No message whose boundary two parsers could see differently ever crosses serin (two framings at once, bare line feeds,
 //! odd lengths). This room never decides what is answered: it only says what is wrong. HTTP/2 is hyper's.
 
+pub mod grpc;
+pub mod grpc_health;
 mod head;
 pub mod http1;
 mod incoming;
@@ -11,7 +13,7 @@ mod scratch;
 mod socket;
 mod tls;
 
-pub use head::{Fault, HeadLimits, Length};
+pub use head::{Fault, HeadLimits, Length, Persistence};
 pub use incoming::{Broken, Incoming};
 pub use io::PlainIo;
 pub use scratch::{READ_SIZE, give_back_spare, take_spare, with_scratch};

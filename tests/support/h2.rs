@@ -81,7 +81,8 @@ pub async fn connect(address: SocketAddr) -> SendRequest<AnyBody> {
 /// A client connection on one that is open already.
 pub async fn connect_over(socket: Socket) -> SendRequest<AnyBody> {
     let io = PlainIo::new(socket, Vec::new());
-    let (send, connection) = hyper::client::conn::http2::handshake(LocalExecutor, io).await.expect("a handshake");
+    let mut builder = hyper::client::conn::http2::Builder::new(LocalExecutor);
+    let (send, connection) = builder.max_header_list_size(1 << 20).handshake(io).await.expect("a handshake");
     tokio::task::spawn_local(async move {
         // How it ends is seen by the requests on it.
         let _ = connection.await;

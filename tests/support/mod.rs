@@ -4,13 +4,16 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
 pub mod client;
+pub mod faulty;
 pub mod frames;
 pub mod fuzz;
 pub mod h2;
 pub mod load;
 pub mod net;
+pub mod protobuf;
 pub mod serin;
 pub mod sidecar;
+pub mod slots;
 pub mod strict;
 pub mod tls;
 pub mod upstream;

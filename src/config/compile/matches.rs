@@ -2,14 +2,15 @@
 
 use regex::{Regex, RegexBuilder};
 
-use crate::plan::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
+use crate::plan::{CallMatch, HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
 
 use super::services::all;
+use crate::config::method::MethodMatch;
 use crate::config::node::quote;
 use crate::config::problem::Problems;
 use crate::config::read::At;
 use crate::config::values::{MatchType, PathMatchType, Text};
-use crate::config::written::{self, Match};
+use crate::config::written::{self, GrpcMethod, Match};
 
 /// Most bytes of a path or regular expression.
 const MAX_PATTERN: usize = 1024;
@@ -18,9 +19,10 @@ const MAX_COMPILED: usize = 1 << 20;
 
 /// `None` after noting why.
 pub(super) fn route_match(written: &Match, problems: &mut Problems<'_>) -> Option<RouteMatch> {
-    let path = match &written.path {
-        Some(path) => path_match(path, problems),
-        None => Some(PathMatch::Prefix("/".to_owned())),
+    let path = match (&written.method, &written.path) {
+        (Some(MethodMatch::Grpc(call)), _) => call_match(call, written, problems),
+        (_, Some(path)) => path_match(path, problems),
+        (_, None) => Some(PathMatch::Prefix("/".to_owned())),
     };
     let headers = all(written.headers.iter().flat_map(|list| list.iter()).map(|header| {
         let value = value_match(header.kind.as_ref(), header.value.as_ref(), problems);
@@ -30,16 +32,66 @@ pub(super) fn route_match(written: &Match, problems: &mut Problems<'_>) -> Optio
         let value = value_match(param.kind.as_ref(), param.value.as_ref(), problems);
         Some(QueryMatch { name: param.name.as_ref()?.0.clone(), value: value? })
     }));
-    let method = written.method.as_ref().map(|method| method.0.clone());
+    let method = match &written.method {
+        Some(MethodMatch::Http(method)) => Some(method.0.clone()),
+        Some(MethodMatch::Grpc(_)) | None => None,
+    };
     Some(RouteMatch { path: path?, method, headers: headers?, query: query? })
 }
 
 /// Whether a prefix always matched, which is what `replacePrefixMatch` replaces.
 pub(super) fn all_prefixes<'a>(mut matches: impl Iterator<Item = &'a Match>) -> bool {
     matches.all(|written| {
+        if matches!(written.method, Some(MethodMatch::Grpc(_))) {
+            return false;
+        }
         let kind = written.path.as_ref().and_then(|path| path.kind.as_ref());
         kind.is_none_or(|kind| kind.value == PathMatchType::PathPrefix)
     })
+}
+
+/// A call, by the rules of Gateway API's `GRPCMethodMatch`.
+fn call_match(call: &GrpcMethod, written: &Match, problems: &mut Problems<'_>) -> Option<PathMatch> {
+    let others = [
+        ("path", written.path.as_ref().map(|path| &path.spot)),
+        ("queryParams", written.query_params.as_ref().and_then(|list| list.first()).map(|param| &param.spot)),
+    ];
+    for (key, spot) in others.into_iter().filter_map(|(key, spot)| Some((key, spot?))) {
+        problems
+            .error(spot, format!("a match of a gRPC method has no `{key}`"))
+            .expected("`method` and `headers`: service and method are the path of a call");
+    }
+    if call.service.is_none() && call.method.is_none() {
+        if !problems.noted(&call.spot, &["service", "method"]) {
+            problems
+                .error(&call.spot, "it names neither a service nor a method")
+                .expected("`service`, `method` or both");
+        }
+        return None;
+    }
+    let part = |value: &Option<At<Text>>, is_name: fn(&str) -> bool, expected: &str, problems: &mut Problems<'_>| {
+        let Some(value) = value else { return Some(None) };
+        if call.kind.as_ref().map_or(MatchType::Exact, |kind| kind.value) == MatchType::Exact && !is_name(&value.0) {
+            problems.error(&value.spot, "not a name in gRPC").found(quote(&value.0)).expected(expected);
+            return None;
+        }
+        value_match(call.kind.as_ref(), Some(value), problems).map(Some)
+    };
+    let service = part(&call.service, is_service, "a service with its package, such as shop.Checkout", problems);
+    let method = part(&call.method, is_identifier, "a method's name, such as Pay", problems);
+    Some(PathMatch::Call(CallMatch { service: service?, method: method? }))
+}
+
+/// Gateway API: `^(?i)\.?[a-z_][a-z_0-9]*(\.[a-z_][a-z_0-9]*)*$`, at most 1024 characters. No path has the dot in front.
+fn is_service(name: &str) -> bool {
+    name.len() <= MAX_PATTERN && name.split('.').all(is_identifier)
+}
+
+/// Gateway API: `^[A-Za-z_][A-Za-z_0-9]*$`, at most 1024 characters.
+fn is_identifier(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    first && name.len() <= MAX_PATTERN && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn path_match(written: &written::PathMatch, problems: &mut Problems<'_>) -> Option<PathMatch> {

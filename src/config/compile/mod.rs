@@ -1,7 +1,11 @@
 //! From values that are right by themselves to a whole that is right: names that exist, no clashes, rules among keys.
 
+mod faults;
 mod filters;
+mod health;
 mod matches;
+mod overload;
+mod retry;
 mod routes;
 mod services;
 mod settings;
@@ -29,6 +33,7 @@ pub(super) fn serin(
     let drafts = services.and_then(|services| services::drafts(services, problems));
     let own_weights = services.and_then(|services| services::own_weights(services, problems));
     let routes = routes::routes(written, problems);
+    let endings = services.map(|services| services::endings(services, problems)).unwrap_or_default();
     let own_weights = own_weights?;
     let plan = Plan {
         generation: 0,
@@ -37,8 +42,9 @@ pub(super) fn serin(
         limits: settings::limits(written.limits.as_ref()),
         trusted: settings::trusted(written.forwarded.as_ref()),
         upstream: settings::upstream(written.upstreams.as_ref()),
+        retry_budget: retry::budget(written.retry_budget.as_ref()),
     };
     let warnings = std::mem::take(&mut problems.warnings);
     let places = std::mem::take(&mut problems.places);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, places })
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places })
 }

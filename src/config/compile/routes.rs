@@ -7,7 +7,10 @@ use crate::plan::{Route, ServiceId, Timeouts};
 
 use super::filters::{filters, is_redirect};
 use super::matches::{all_prefixes, route_match};
+use super::overload::priority;
+use super::retry::retry;
 use super::services::all;
+use super::settings;
 use super::weights::listed;
 use crate::config::node::quote;
 use crate::config::problem::Problems;
@@ -33,7 +36,8 @@ pub(super) fn routes(serin: &Serin, problems: &mut Problems<'_>) -> Option<Vec<R
         }
         id.map(ServiceId::from_index)
     };
-    let routes = all(written.iter().map(|written| route(written, find, problems)));
+    let silence = settings::upstream(serin.upstreams.as_ref()).response_idle_timeout;
+    let routes = all(written.iter().map(|written| route(written, silence, find, problems)));
     let used: HashSet<&str> = written.iter().filter_map(|route| route.service.as_ref()).map(|name| &*name.0).collect();
     for (name, _) in services.iter().flat_map(|services| &services.entries) {
         if !used.contains(&*name.0) {
@@ -55,6 +59,7 @@ fn unique_names(routes: &[written::Route], problems: &mut Problems<'_>) {
 
 fn route(
     written: &written::Route,
+    silence: Duration,
     find: impl Fn(&At<Name>, &mut Problems<'_>) -> Option<ServiceId>,
     problems: &mut Problems<'_>,
 ) -> Option<Route> {
@@ -64,7 +69,7 @@ fn route(
     let listed = written.filters.iter().flat_map(|filters| filters.iter());
     let redirects = written.filters.iter().flat_map(|filters| filters.iter()).any(is_redirect);
     let filters = filters(listed, prefixes, problems);
-    let timeouts = written.timeouts.as_ref().map(|timeouts| compile_timeouts(timeouts, problems)).unwrap_or_default();
+    let timeouts = compile_timeouts(written.timeouts.as_ref(), silence, problems);
     let service = match &written.service {
         Some(name) if redirects => {
             problems
@@ -83,13 +88,27 @@ fn route(
         }
     };
     let hostnames = written.hostnames.iter().flat_map(|names| names.iter()).map(|name| name.0.clone()).collect();
-    Some(Route { hostnames, matches: matches?, filters: filters?, service, timeouts })
+    Some(Route {
+        hostnames,
+        matches: matches?,
+        filters: filters?,
+        service,
+        timeouts,
+        priority: priority(written.priority.as_ref()),
+        retry: written.retry.as_ref().map(retry),
+    })
 }
 
-/// One try cannot take longer than the whole, as Gateway API has it.
-fn compile_timeouts(written: &written::Timeouts, problems: &mut Problems<'_>) -> Timeouts {
+/// One try cannot take longer than the whole, as Gateway API has it. `silence`: the bound for upstreams in general.
+fn compile_timeouts(written: Option<&written::Timeouts>, silence: Duration, problems: &mut Problems<'_>) -> Timeouts {
+    let Some(written) = written else { return Timeouts { idle: Some(silence), ..Timeouts::default() } };
     let bound = |timeout: &Option<At<Timeout>>| -> Option<Duration> { timeout.as_ref()?.0 };
-    let timeouts = Timeouts { request: bound(&written.request), backend_request: bound(&written.backend_request) };
+    let timeouts = Timeouts {
+        request: bound(&written.request),
+        backend_request: bound(&written.backend_request),
+        idle: written.idle.as_ref().map_or(Some(silence), |idle| idle.0),
+        connect: written.connect.as_ref().map(|connect| connect.0),
+    };
     if let (Some(request), Some(backend), Some(at)) =
         (timeouts.request, timeouts.backend_request, &written.backend_request)
         && backend > request

@@ -4,13 +4,20 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::plan::{self, KeySource, ServiceId, Split, UpstreamSpec, VersionOverride, Weight};
+use crate::plan::{
+    self, Follow, HealthCheck, KeySource, Outliers, ServiceId, Split, UpstreamSpec, VersionOverride, Weight,
+};
 use crate::tls::Part;
 
+use super::faults::faults;
+use super::health::{health_check, outliers};
+use super::overload::overload;
+use super::retry::fallback;
 use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::{At, Named};
+use crate::config::settings::Ending;
 use crate::config::values::{CertificatePart, Name, Protocol, Upstream};
 use crate::config::written::{MAX_SERVICES, Override, Service, Sticky, Version};
 
@@ -23,6 +30,11 @@ pub(super) struct Draft {
     versions: Vec<plan::Version>,
     sticky: Vec<KeySource>,
     version_override: Option<VersionOverride>,
+    outliers: Outliers,
+    overload: Option<plan::Overload>,
+    fallback: Option<plan::Fallback>,
+    follow: Option<Follow>,
+    faults: Vec<plan::Fault>,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -64,9 +76,27 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, .. } = draft;
-        Some(Arc::new(plan::Service { name, versions, sticky, split, version_override }))
+        let Draft { name, versions, sticky, version_override, overload, fallback, outliers, follow, faults, .. } =
+            draft;
+        Some(Arc::new(plan::Service {
+            name,
+            versions,
+            sticky,
+            split,
+            version_override,
+            overload,
+            fallback,
+            outliers,
+            follow,
+            faults,
+        }))
     }))
+}
+
+/// When the faults of all services end.
+pub(super) fn endings(services: &Services, problems: &Problems<'_>) -> Vec<Ending> {
+    let services = services.entries.iter().filter_map(|(_, service)| service.as_ref());
+    services.flat_map(|service| super::faults::endings(service, problems)).collect()
 }
 
 /// All of them, or `None`; every one is made either way, so that every error is noted.
@@ -76,20 +106,48 @@ pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
 }
 
 fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Option<Draft> {
+    let health = optional(service.health.as_ref(), |written| health_check(written, problems));
+    let outliers = optional(service.outliers.as_ref(), |written| outliers(written, problems));
     let versions = service.versions.as_ref().and_then(|versions| {
-        all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, problems)))
+        let health = health.as_ref().and_then(Option::as_ref);
+        all(versions.entries.iter().map(|(name, written)| version(name, written.as_ref()?, health, problems)))
     });
     let sticky = all(service.sticky.iter().flat_map(|list| list.iter()).map(|written| key_source(written, problems)));
+    // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
+    let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
+    let faults = faults(service, version_names(service).as_deref(), problems);
+    health?;
     Some(Draft {
         name: name.0.clone(),
         spot: name.spot.clone(),
         versions: versions?,
         sticky: sticky?,
         version_override: service.version_override.as_ref().map(version_override),
+        overload: service.overload.as_ref().map(|written| overload(written, problems)),
+        fallback: match fallback {
+            Some(fallback) => Some(fallback?),
+            None => None,
+        },
+        outliers: outliers?.unwrap_or_default(),
+        follow: follow(service, problems)?,
+        faults: faults?,
     })
 }
 
-fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> Option<plan::Version> {
+/// What may be left out: `None` only where it is there and wrong.
+#[expect(clippy::option_option, reason = "wrong, left out, or there")]
+fn optional<W, T>(written: Option<&W>, compile: impl FnOnce(&W) -> Option<T>) -> Option<Option<T>> {
+    written.map_or(Some(None), |written| compile(written).map(Some))
+}
+
+/// `health`: what the service says for all its versions.
+fn version(
+    name: &At<Name>,
+    written: &Version,
+    health: Option<&Arc<HealthCheck>>,
+    problems: &mut Problems<'_>,
+) -> Option<plan::Version> {
+    let own_health = optional(written.health.as_ref(), |written| health_check(written, problems));
     let upstreams: Vec<&At<Upstream>> = match (&written.upstream, &written.upstreams) {
         (Some(one), None) => vec![one],
         (None, Some(several)) => several.iter().collect(),
@@ -117,7 +175,12 @@ fn version(name: &At<Name>, written: &Version, problems: &mut Problems<'_>) -> O
     };
     // Invariant: a `Name` holds nothing but letters, digits, `-`, `_` and `.`.
     let header = HeaderValue::from_str(&name.0).expect("names are plain ASCII");
-    Some(plan::Version { name: name.0.clone(), header, upstream: Arc::new(UpstreamSpec { addresses, protocol, tls }) })
+    Some(plan::Version {
+        name: name.0.clone(),
+        header,
+        upstream: Arc::new(UpstreamSpec { addresses, protocol, tls }),
+        health: own_health?.or_else(|| health.cloned()),
+    })
 }
 
 fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource> {
@@ -157,6 +220,24 @@ fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource
 }
 
 const SOURCES: &str = "exactly one of: header, cookie, query, clientIp, clientCertificate";
+
+/// The outer `None` after noting why not.
+#[expect(clippy::option_option, reason = "noted as wrong, not asked for, or how")]
+fn follow(written: &Service, problems: &mut Problems<'_>) -> Option<Option<Follow>> {
+    let from = written.follow_from.as_ref().map(|ranges| ranges.iter().map(|range| range.value.0).collect());
+    match (&written.follow, &written.follow_from) {
+        (Some(_), _) => Some(Some(Follow { from })),
+        (None, None) => Some(None),
+        (None, Some(_)) if problems.noted(&written.spot, &["follow"]) => None,
+        (None, Some(ranges)) => {
+            let spot = ranges.first().map_or(&written.spot, |range| &range.spot);
+            problems
+                .error(spot, "`followFrom` says whom to follow, but nothing is followed")
+                .expected("`follow: baggage` beside it");
+            None
+        }
+    }
+}
 
 fn version_override(written: &Override) -> VersionOverride {
     let header = written.header.as_ref().map_or(HeaderName::from_static("x-serin-version"), |header| header.0.clone());

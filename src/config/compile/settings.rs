@@ -10,9 +10,11 @@ use crate::plan;
 use super::tls;
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
-use crate::config::settings::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Settings};
-use crate::config::values::{Bind, FilePath, LogFormat, Period};
-use crate::config::written::{AccessLog, Endpoint, Forwarded, Limits, Serin, Upstreams};
+use crate::config::settings::{
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Settings, TracingSettings,
+};
+use crate::config::values::{Bind, Collector, FilePath, LogFormat, Period};
+use crate::config::written::{AccessLog, Endpoint, Forwarded, Limits, Serin, Tracing, Upstreams};
 
 /// How long requests in flight may take at the end, where nothing else is said.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,6 +42,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
         state_dir: written.state_dir.as_ref().map(path),
         drain_timeout: period(written.drain_timeout.as_ref(), DRAIN_TIMEOUT),
         access_log: written.access_log.as_ref().and_then(access_log),
+        tracing: written.tracing.as_ref().and_then(|written| tracing(written, problems)),
         weights_file: files.and_then(|files| files.weights.as_ref()).map(path),
         flags_file: flags.map(path),
     })
@@ -104,6 +107,20 @@ fn access_log(written: &AccessLog) -> Option<AccessLogSettings> {
     })
 }
 
+/// Of the traces that begin here, where nothing else is said.
+const SAMPLE: u32 = 100;
+
+fn tracing(written: &Tracing, problems: &mut Problems<'_>) -> Option<TracingSettings> {
+    if !cfg!(feature = "otlp") {
+        problems.warning(&written.spot, "without effect: this serin was built without the feature `otlp`");
+        return None;
+    }
+    let Collector { host, port, path } = written.otlp.as_ref()?.value.clone();
+    let sample = written.sample.as_ref().map_or(plan::Share::from_hundredths(SAMPLE), |sample| sample.value.0);
+    let service_name = written.service_name.as_ref().map_or_else(|| "serin".to_owned(), |name| name.0.clone());
+    Some(TracingSettings { host, port, path, sample, service_name })
+}
+
 /// Bounds on clients; what is not written has its default.
 pub(super) fn limits(written: Option<&Limits>) -> plan::Limits {
     let default = plan::Limits::default();
@@ -132,7 +149,9 @@ pub(super) fn upstream(written: Option<&Upstreams>) -> plan::UpstreamSettings {
         idle_timeout: period(written.idle_timeout.as_ref(), default.idle_timeout),
         response_idle_timeout: period(written.response_idle_timeout.as_ref(), default.response_idle_timeout),
         idle_connections: written.idle_connections.as_ref().map_or(default.idle_connections, |count| count.0 as usize),
+        connections: written.connections.as_ref().map(|count| count.0),
         resolve_interval: period(written.resolve_interval.as_ref(), default.resolve_interval),
+        ping_interval: written.ping_interval.as_ref().map_or(default.ping_interval, |interval| interval.0),
     }
 }
 
@@ -142,6 +161,6 @@ pub(super) fn trusted(written: Option<&Forwarded>) -> Vec<IpNet> {
     ranges.iter().flat_map(|ranges| ranges.iter()).map(|range| range.value.0).collect()
 }
 
-fn period(written: Option<&At<Period>>, default: Duration) -> Duration {
+pub(super) fn period(written: Option<&At<Period>>, default: Duration) -> Duration {
     written.map_or(default, |period| period.0)
 }

@@ -42,6 +42,8 @@ macro_rules! choice {
 choice! {
     /// The protocol spoken to an upstream.
     Protocol { "auto" => Auto, "http1" => Http1, "h2" => H2, }
+    /// How an address is asked whether it is well.
+    ProbeType { "http" => Http, "grpc" => Grpc, "tcp" => Tcp, }
     /// How a path is matched.
     PathMatchType { "Exact" => Exact, "PathPrefix" => PathPrefix, "RegularExpression" => RegularExpression, }
     /// How the value of a header or query parameter is matched.
@@ -55,12 +57,24 @@ choice! {
     }
     /// How a path is changed.
     PathModifierType { "ReplaceFullPath" => ReplaceFullPath, "ReplacePrefixMatch" => ReplacePrefixMatch, }
+    /// A way to fail that another version answers for.
+    FallbackCause {
+        "connect" => Connect,
+        "timeout" => Timeout,
+        "reset" => Reset,
+        "5xx" => ServerError,
+        "grpcUnavailable" => GrpcUnavailable,
+    }
     /// The scheme of a redirect.
     Scheme { "http" => Http, "https" => Https, }
     /// Whether clients show a certificate.
     ClientAuth { "none" => None, "optional" => Optional, "required" => Required, }
     /// A part of a client's certificate.
     CertificatePart { "subject" => Subject, "uri" => Uri, "dns" => Dns, "hash" => Hash, }
+    /// Where the version that is followed is named.
+    FollowSource { "baggage" => Baggage, }
+    /// How much a request matters.
+    Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.
     LogFormat { "json" => Json, "text" => Text, }
 }

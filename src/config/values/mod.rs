@@ -2,23 +2,31 @@
 
 mod address;
 mod choice;
+mod collector;
 mod duration;
 mod field;
+mod moment;
 mod name;
 mod number;
+mod percent;
 mod tls;
+mod tolerance;
 
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, FilterType, LogFormat, MatchType, PathMatchType, PathModifierType, Protocol,
-    RedirectStatus, Scheme,
+    CertificatePart, ClientAuth, FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType,
+    PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
 };
+pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
+pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
-pub(super) use number::{Count, Share, Size};
+pub(super) use number::{Count, Factor, Share, Size};
+pub(super) use percent::Percent;
 pub(super) use tls::{ServerName, TlsVersion};
+pub(super) use tolerance::Tolerance;
 
 use serde_json::Value;
 

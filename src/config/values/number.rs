@@ -14,6 +14,10 @@ pub(in crate::config) struct Count<const MIN: u32, const MAX: u32>(pub(in crate:
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct Size<const MIN: u64, const MAX: u64>(pub(in crate::config) u64);
 
+/// A multiple of something, from 0.1 to 100.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Factor(pub(in crate::config) f64);
+
 /// The weight of a version.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct Share(pub(in crate::config) Weight);
@@ -83,6 +87,28 @@ fn spoken(bytes: u64) -> String {
     match UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
         Some((name, unit)) => format!("{}{name}", bytes / unit),
         None => bytes.to_string(),
+    }
+}
+
+/// The least and the greatest factor.
+const FACTORS: std::ops::RangeInclusive<f64> = 0.1..=100.0;
+
+impl Scalar for Factor {
+    fn expected() -> String {
+        format!("a number from {} to {}", FACTORS.start(), FACTORS.end())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "number", "minimum": FACTORS.start(), "maximum": FACTORS.end() })
+    }
+
+    fn from_integer(number: i128) -> Result<Self, Wrong> {
+        // Whole numbers that a double cannot hold are far above the largest factor.
+        Self::from_float(number as f64)
+    }
+
+    fn from_float(number: f64) -> Result<Self, Wrong> {
+        if FACTORS.contains(&number) { Ok(Self(number)) } else { Err(Wrong::new("out of range")) }
     }
 }
 

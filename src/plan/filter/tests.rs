@@ -1,7 +1,7 @@
 use http::Request;
 
 use super::*;
-use crate::plan::{Route, RouteTable, Timeouts};
+use crate::plan::{Priority, Route, RouteTable, Timeouts};
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -106,6 +106,8 @@ fn location(redirect: &Redirect, scheme: &uri::Scheme, port: Option<u16>, target
         filters: Vec::new(),
         service: None,
         timeouts: Timeouts::default(),
+        priority: Priority::default(),
+        retry: None,
     };
     let table = RouteTable::new(vec![route]);
     let request = Request::builder().uri(target).body(()).unwrap().into_parts().0;
@@ -165,6 +167,8 @@ fn a_request_without_a_host_is_redirected_only_to_a_given_one() {
         filters: Vec::new(),
         service: None,
         timeouts: Timeouts::default(),
+        priority: Priority::default(),
+        retry: None,
     }]);
     let request = Request::builder().uri("/").body(()).unwrap().into_parts().0;
     let matched = table.find(Host(""), &request).unwrap();

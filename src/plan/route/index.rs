@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::{HostPattern, PathMatch, Route, RouteMatch};
+use super::{CallMatch, HostPattern, PathMatch, Route, RouteMatch, ValueMatch};
 
 /// One alternative of one route, as indexes.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,7 @@ pub(super) struct Hosts {
     /// By suffix.
     wildcards: Literals<Paths>,
     any: Paths,
+    has_calls: bool,
 }
 
 /// The alternatives of one host name by path. Every list is in the order of precedence.
@@ -28,6 +29,10 @@ struct Paths {
     patterns: Vec<Entry>,
     /// By prefix without its trailing slash.
     prefixes: Literals<Vec<Entry>>,
+    /// Calls of a literal service, by that.
+    services: HashMap<Box<str>, Vec<Entry>>,
+    /// All other calls.
+    calls: Vec<Entry>,
 }
 
 /// Values by literal, grouped by the literals' lengths, longest first: looking for all prefixes (or suffixes) of a text
@@ -42,9 +47,12 @@ impl Hosts {
             all.extend(matches.iter().enumerate().map(|(alternative, rule)| (Entry { route, alternative }, rule)));
         }
         // Stable: what ties stays in the order of the file.
-        all.sort_by_key(|(_, rule)| Reverse((rule.method.is_some(), rule.headers.len(), rule.query.len())));
+        all.sort_by_key(|(_, rule)| {
+            Reverse((call_rank(rule), rule.method.is_some(), rule.headers.len(), rule.query.len()))
+        });
 
-        let mut hosts = Self::default();
+        let has_calls = all.iter().any(|(_, rule)| matches!(rule.path, PathMatch::Call(_)));
+        let mut hosts = Self { has_calls, ..Self::default() };
         for (entry, rule) in all {
             let names = &routes[entry.route].hostnames;
             for name in names {
@@ -64,12 +72,23 @@ impl Hosts {
         }
     }
 
-    /// All alternatives whose host name holds and whose path, where it is a literal, holds too.
-    pub(super) fn by_precedence(&self, host: &str, path: &str) -> impl Iterator<Item = Entry> {
+    /// Whether any alternative is for calls.
+    pub(super) fn has_calls(&self) -> bool {
+        self.has_calls
+    }
+
+    /// All alternatives whose host name holds and whose path, where it is a literal, holds too. `call`: service and method,
+    /// where the request is a call.
+    pub(super) fn by_precedence(
+        &self,
+        host: &str,
+        path: &str,
+        call: Option<(&str, &str)>,
+    ) -> impl Iterator<Item = Entry> {
         let exact = self.exact.get(host).into_iter();
         // A star stands for one label at least, so a host is longer than the suffix.
         let wildcards = self.wildcards.cuts(move |len| host.get(host.len().checked_sub(len).filter(|cut| *cut > 0)?..));
-        exact.chain(wildcards).chain([&self.any]).flat_map(move |paths| paths.by_precedence(path))
+        exact.chain(wildcards).chain([&self.any]).flat_map(move |paths| paths.by_precedence(path, call))
     }
 }
 
@@ -79,17 +98,36 @@ impl Paths {
             PathMatch::Exact(path) => self.exact.entry(path.as_str().into()).or_default(),
             PathMatch::Regex(_) => &mut self.patterns,
             PathMatch::Prefix(prefix) => self.prefixes.entry(prefix.trim_end_matches('/')),
+            PathMatch::Call(CallMatch { service: Some(ValueMatch::Exact(service)), .. }) => {
+                self.services.entry(service.as_str().into()).or_default()
+            }
+            PathMatch::Call(_) => &mut self.calls,
         };
         list.push(entry);
     }
 
-    fn by_precedence(&self, path: &str) -> impl Iterator<Item = Entry> {
+    fn by_precedence(&self, path: &str, call: Option<(&str, &str)>) -> impl Iterator<Item = Entry> {
         let prefixes = self.prefixes.cuts(move |len| {
             // The prefix of length 0 is `/`, which holds for every request, `OPTIONS *` among them.
             let ends_element = len == 0 || path.as_bytes().get(len).is_none_or(|next| *next == b'/');
             path.get(..len).filter(|_| ends_element)
         });
-        self.exact.get(path).into_iter().chain([&self.patterns]).chain(prefixes).flatten().copied()
+        let calls =
+            call.into_iter().flat_map(|(service, _)| self.services.get(service).into_iter().chain([&self.calls]));
+        calls.chain(self.exact.get(path)).chain([&self.patterns]).chain(prefixes).flatten().copied()
+    }
+}
+
+/// Who names the service and who the method of a call, a literal before a pattern.
+fn call_rank(rule: &RouteMatch) -> (u8, u8) {
+    let rank = |value: &Option<ValueMatch>| match value {
+        Some(ValueMatch::Exact(_)) => 2,
+        Some(ValueMatch::Regex(_)) => 1,
+        None => 0,
+    };
+    match &rule.path {
+        PathMatch::Call(call) => (rank(&call.service), rank(&call.method)),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => (0, 0),
     }
 }
 

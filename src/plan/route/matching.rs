@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, header, request};
 
-use super::{HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
-use crate::plan::query;
+use super::{CallMatch, HeaderMatch, PathMatch, QueryMatch, RouteMatch, ValueMatch};
+use crate::plan::{query, rpc};
 
 impl RouteMatch {
     /// What a route without alternatives stands for: a prefix of `/` and nothing else.
@@ -22,11 +22,21 @@ impl RouteMatch {
         let path_holds = match &self.path {
             PathMatch::Exact(_) | PathMatch::Prefix(_) => true,
             PathMatch::Regex(pattern) => pattern.is_match(request.uri.path()),
+            PathMatch::Call(call) => call.holds(request.uri.path()),
         };
         path_holds
             && self.method.as_ref().is_none_or(|method| *method == request.method)
             && self.headers.iter().all(|entry| entry.holds(&request.headers))
             && self.query.iter().all(|entry| entry.holds(request.uri.query()))
+    }
+}
+
+impl CallMatch {
+    /// For the path of a request that is a call, which the index has seen to.
+    fn holds(&self, path: &str) -> bool {
+        let Some((service, method)) = rpc::called(path) else { return false };
+        self.service.as_ref().is_none_or(|wanted| wanted.holds(service.as_bytes()))
+            && self.method.as_ref().is_none_or(|wanted| wanted.holds(method.as_bytes()))
     }
 }
 

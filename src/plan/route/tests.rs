@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// A route for `hosts` that [`found`] recognises by its place.
-fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
+pub(super) fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
     let hostnames = hosts
         .iter()
         .map(|host| match host.strip_prefix('*') {
@@ -12,22 +12,23 @@ fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
             None => HostPattern::Exact((*host).to_owned()),
         })
         .collect();
-    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts: Timeouts::default() }
+    let (timeouts, priority) = (Timeouts::default(), Priority::default());
+    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts, priority, retry: None }
 }
 
-fn whole(pattern: &str) -> regex::Regex {
+pub(super) fn whole(pattern: &str) -> regex::Regex {
     regex::Regex::new(&format!(r"\A(?:{pattern})\z")).unwrap()
 }
 
-fn path(path: PathMatch) -> RouteMatch {
+pub(super) fn path(path: PathMatch) -> RouteMatch {
     RouteMatch { path, ..RouteMatch::everything() }
 }
 
-fn exact(value: &str) -> RouteMatch {
+pub(super) fn exact(value: &str) -> RouteMatch {
     path(PathMatch::Exact(value.to_owned()))
 }
 
-fn prefix(value: &str) -> RouteMatch {
+pub(super) fn prefix(value: &str) -> RouteMatch {
     path(PathMatch::Prefix(value.to_owned()))
 }
 
@@ -41,7 +42,7 @@ impl RouteMatch {
         self
     }
 
-    fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers
             .push(HeaderMatch { name: HeaderName::from_static(name), value: ValueMatch::Exact(value.to_owned()) });
         self
@@ -53,7 +54,7 @@ impl RouteMatch {
     }
 }
 
-fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> request::Parts {
+pub(super) fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> request::Parts {
     let mut request = Request::builder().method(method).uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -62,17 +63,17 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> request::Par
 }
 
 /// The place of the route that was found.
-fn found(table: &RouteTable, host: &str, request: &request::Parts) -> Option<usize> {
+pub(super) fn found(table: &RouteTable, host: &str, request: &request::Parts) -> Option<usize> {
     let matched = table.find(Host(host), request)?;
     table.routes().iter().position(|route| std::ptr::eq(route, matched.route))
 }
 
-fn get(table: &RouteTable, host: &str, target: &str) -> Option<usize> {
+pub(super) fn get(table: &RouteTable, host: &str, target: &str) -> Option<usize> {
     found(table, host, &request("GET", target, &[]))
 }
 
 /// Whether one alternative holds for a request.
-fn holds(alternative: RouteMatch, request: &request::Parts) -> bool {
+pub(super) fn holds(alternative: RouteMatch, request: &request::Parts) -> bool {
     found(&RouteTable::new(vec![route(&[], vec![alternative])]), "any.example", request).is_some()
 }
 
@@ -369,6 +370,16 @@ fn by_asking_all(routes: &[Route], host: &str, request: &request::Parts) -> Opti
             PathMatch::Prefix(prefix) => elements(request.uri.path())
                 .starts_with(&elements(prefix))
                 .then_some((0, prefix.trim_end_matches('/').len())),
+            PathMatch::Call(call) => {
+                let is_call = request.method == Method::POST && request.headers.contains_key("content-type");
+                let (service, method) = request.uri.path()[1..].rsplit_once('/').filter(|_| is_call)?;
+                let rank = |wanted: &Option<ValueMatch>, is: &str| match wanted {
+                    None => Some(0),
+                    Some(ValueMatch::Regex(pattern)) => pattern.is_match(is).then_some(1),
+                    Some(ValueMatch::Exact(name)) => (name == is).then_some(2),
+                };
+                Some((3 + rank(&call.service, service)?, rank(&call.method, method)?))
+            }
         }
     };
     let mut best = None;
@@ -395,6 +406,7 @@ fn some_match() -> impl Strategy<Value = RouteMatch> {
         "(/[ab]{1,2}){0,2}/".prop_map(|path| prefix(&path)),
         "(/[ab]{1,2}){1,2}".prop_map(|path| prefix(&path)),
         "/a[.]b?|/[.]{2}".prop_map(|path| pattern(&path)),
+        (some_part(), some_part()).prop_map(|(service, method)| path(PathMatch::Call(CallMatch { service, method }))),
     ];
     (path, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(mut rule, method, x, y)| {
         if method {
@@ -405,6 +417,14 @@ fn some_match() -> impl Strategy<Value = RouteMatch> {
         }
         if y { rule.header("y", "1") } else { rule }
     })
+}
+
+fn some_part() -> impl Strategy<Value = Option<ValueMatch>> {
+    prop_oneof![
+        Just(None),
+        "[ab]{1,2}".prop_map(|name| Some(ValueMatch::Exact(name))),
+        "a[.]?|[.]b".prop_map(|name| Some(ValueMatch::Regex(whole(&name)))),
+    ]
 }
 
 fn some_route() -> impl Strategy<Value = Route> {
@@ -421,12 +441,14 @@ proptest! {
         routes in prop::collection::vec(some_route(), 0..12),
         host in "([ab][.]){0,3}c",
         target in "(/[ab]{1,2}){1,3}/?",
-        get in any::<bool>(),
+        method in prop_oneof![Just("GET"), Just("POST"), Just("PUT")],
+        call in any::<bool>(),
         x in any::<bool>(),
         y in any::<bool>(),
     ) {
-        let headers: Vec<_> = [("x", x), ("y", y)].into_iter().filter(|(_, on)| *on).map(|(name, _)| (name, "1")).collect();
-        let request = request(if get { "GET" } else { "PUT" }, &target, &headers);
+        let headers = [("x", "1", x), ("y", "1", y), ("content-type", "application/grpc", call)];
+        let headers: Vec<_> = headers.into_iter().filter(|(.., on)| *on).map(|(name, value, _)| (name, value)).collect();
+        let request = request(method, &target, &headers);
         let expected = by_asking_all(&routes, &host, &request);
         prop_assert_eq!(found(&RouteTable::new(routes), &host, &request), expected);
     }

@@ -6,15 +6,21 @@ use std::time::Instant;
 use http::{HeaderValue, Response, StatusCode, header, request};
 use http_body::Body;
 
+use super::again::Again;
 use super::ask::Asked;
-use super::send::{self, Outgoing};
-use super::{Arrival, Busy, Record, RelayBody, TimeLimit, answer, headers, pick, upgrade};
-use crate::plan::{Filter, Matched, Route, ServiceId, Version, VersionId};
+use super::fault::Blow;
+use super::send::{self, Outgoing, Sent};
+use super::{
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, headers, pick, upgrade,
+};
+use crate::plan::{Filter, Matched, Priority, Route, ServiceId, Version, VersionId};
+use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
+use crate::proxy::retry::Next;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
-use crate::telemetry::Failure;
-use crate::upstream::{BodyWatch, Lease};
+use crate::telemetry::{Failure, Shed, Why};
+use crate::upstream::{BodyWatch, Lease, RequestBody, Wish};
 use crate::wire::Incoming;
 
 /// A request whose version was picked and whose headers are ready for it.
@@ -24,12 +30,24 @@ pub(super) struct Forward {
     route: usize,
     service: ServiceId,
     version: VersionId,
+    priority: Priority,
     outgoing: Outgoing,
     /// The protocol the client may switch to.
     upgrade: Option<HeaderValue>,
     limit: TimeLimit,
+    caller: Caller,
     record: Record,
     busy: Busy,
+    /// What it takes to send it again, where that may be.
+    again: Option<Box<Again>>,
+}
+
+/// What came of one try.
+#[expect(clippy::large_enum_variant, reason = "that it was sent is the rule, and a box would cost each an allocation")]
+enum Tried {
+    Sent(Sent),
+    /// A drill kept it from its version.
+    Struck(Blow),
 }
 
 impl Forward {
@@ -43,12 +61,23 @@ impl Forward {
         asked: &Asked,
         mut parts: request::Parts,
         body: Incoming,
-        Arrival { started, mut log, busy }: Arrival,
+        Arrival { started, caller, mut log, trace, busy }: Arrival,
     ) -> Self {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
-        let picked = pick::pick(plan.service(service), &parts, client, plan, &mut worker.rng.borrow_mut());
+        let (rng, up) = (&worker.rng, view.up(service));
+        let mut picked = pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut());
+        let deadline = caller.timeout(&parts.headers);
+        let timeouts = route.timeouts.within(deadline);
+        // Who cannot take requests can answer for nobody.
+        let fallback = plan.service(service).fallback.filter(|fallback| up.contains(fallback.to));
+        let mut again = None;
+        if route.retry.is_some() || fallback.is_some() {
+            let (resend, target) = (view.resend(service), Rc::clone(view.target(service, picked.version)));
+            let known = (asked, timeouts, started, rng.borrow_mut().u64(..));
+            again = Again::begin(matched, fallback, resend, &mut picked, &target, &parts, known);
+        }
         let version = plan.service(service).version(picked.version);
         let watch = (!body.is_end_stream()).then(Rc::<BodyWatch>::default);
         if let Some(log) = &mut log {
@@ -57,51 +86,169 @@ impl Forward {
                 log.body(Rc::clone(watch));
             }
         }
-        let record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        let mut record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        if let Some(mut span) = trace.and_then(|trace| trace.pass_on(&mut parts.headers)) {
+            span.picked(plan.service(service), version, picked.why);
+            record.traced(Some(span));
+        }
+        fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
+        let priority = admit::priority(plan.service(service), route, &parts, client);
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
-        let to_h2 = send::speaks_h2(version, &parts, is_h2, upgrade.is_some());
+        let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
         headers::to_upstream(&mut parts, client, plan, asked, version, upgrade.as_ref());
+        affinity::tell(&mut parts.headers, plan.service(service), version, client, plan);
+        if let Some(again) = &mut again {
+            again.keep_head(&parts, upgrade.is_some());
+        }
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
         if to_h2 {
             headers::for_h2(&mut parts, version);
         }
+        let body = match (&watch, &mut again) {
+            (None, _) => RequestBody::default(),
+            (Some(watch), None) => RequestBody::streamed(body, plan.limits.body_bytes, Rc::clone(watch)),
+            (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
+        };
+        let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Self {
-            limit: TimeLimit::new(worker, route.timeouts, plan.upstream.response_idle_timeout, started, watch.clone()),
-            outgoing: Outgoing::new(parts, body, watch, plan.limits.body_bytes, asked.glance),
+            limit: TimeLimit::new(worker, timeouts, started, watch.clone()),
+            outgoing: Outgoing::new(parts, body, watch, asked.glance, wish, again.is_some())
+                .telling_time(deadline.is_some()),
             worker: Rc::clone(worker),
             view: Rc::clone(view),
             route: matched.position,
             service,
             version: picked.version,
+            priority,
             upgrade,
+            caller,
             record,
             busy,
+            again,
         }
     }
 
-    /// Sends the request and gives the response, its body still coming.
+    /// Sends the request, again where it must and may be, and gives the response, its body still coming.
     pub(super) async fn run(mut self) -> Response<RelayBody> {
-        let target = self.view.target(self.service, self.version);
-        let sent = self.outgoing.send(&self.worker, target, &self.limit).await;
-        let checked = sent.and_then(|(response, lease)| {
-            upgrade::check(&response, self.upgrade.as_ref())?;
-            Ok((response, lease))
-        });
-        match checked {
-            Ok((response, lease)) => self.relay(response, lease),
-            Err(failure) => self.fail(failure),
+        loop {
+            if let Some(gate) = self.view.target(self.service, self.version).gateway.gate() {
+                match gate.enter(&self.worker, self.priority, &self.limit, self.outgoing.watch()).await {
+                    Ok(ticket) => self.record.admitted(ticket),
+                    Err(shed) => return self.turn_away(shed),
+                }
+            }
+            let blow = match self.record.fault() {
+                // Boxed, so that what nearly never happens takes no room.
+                Some(fault) => Box::pin(fault.fall(&self.limit)).await,
+                None => None,
+            };
+            let tried = if let Some(blow) = blow {
+                Tried::Struck(blow)
+            } else {
+                let target = self.view.target(self.service, self.version);
+                let sent = self.outgoing.send(&self.worker, target, &self.limit).await;
+                Tried::Sent(sent.and_then(|(response, lease)| {
+                    upgrade::check(&response, self.upgrade.as_ref())?;
+                    Ok((response, lease))
+                }))
+            };
+            match self.settle(&tried) {
+                Next::Answer => {
+                    return match tried {
+                        Tried::Sent(Ok((response, lease))) => self.relay(response, lease),
+                        Tried::Sent(Err(failure)) => self.fail(failure),
+                        Tried::Struck(blow) => self.struck_down(blow),
+                    };
+                }
+                Next::Retry { after } => {
+                    self.give_up(tried, None);
+                    // Boxed, so that what is rarely waited for takes no room where nothing is.
+                    Box::pin(tokio::time::sleep(after)).await;
+                    self.next_try();
+                }
+                Next::FallBack => {
+                    self.give_up(tried, Some(Why::Fallback));
+                    self.next_try();
+                }
+            }
         }
+    }
+
+    /// What comes after a try.
+    fn settle(&mut self, tried: &Tried) -> Next {
+        let Some(again) = &mut self.again else { return Next::Answer };
+        let trouble = match tried {
+            Tried::Sent(sent) => again::trouble(sent),
+            Tried::Struck(blow) => Some(fault::trouble(*blow, &self.caller)),
+        };
+        let retry = self.view.plan.routes.routes()[self.route].retry.as_ref();
+        let first = self.view.target(self.service, again.first());
+        let draw = self.worker.rng.borrow_mut().f64();
+        again.settle(trouble, retry, self.outgoing.is_unsent(), first, draw)
+    }
+
+    /// Counts a try that the client gets nothing of. From here on the request is the next one's; `why`: where that is
+    /// another version's.
+    fn give_up(&mut self, tried: Tried, why: Option<Why>) {
+        let now = Instant::now();
+        let (log, span) = (self.record.take_log(), self.record.take_span());
+        match tried {
+            Tried::Sent(Ok((response, lease))) => {
+                self.record.head(&response, &self.caller, now);
+                lease.discard();
+            }
+            Tried::Sent(Err(failure)) => self.record.fail(failure),
+            Tried::Struck(blow) => {
+                let version = self.version().header.clone();
+                fault::count(blow, &mut self.record, &self.caller, version, now);
+            }
+        }
+        self.record.give_up(now);
+        let Some(again) = &self.again else { return };
+        if why.is_some()
+            && let Some(other) = again.fallback_version()
+        {
+            self.version = other;
+            self.outgoing.forget_address();
+        }
+        let target = self.view.target(self.service, self.version);
+        self.record = Record::begin_again(target, now, why, log);
+        self.record.traced(span);
+    }
+
+    /// Makes everything ready for the next try.
+    fn next_try(&mut self) {
+        let Some(again) = &mut self.again else { return };
+        let now = Instant::now();
+        let plan = &*self.view.plan;
+        let route = &plan.routes.routes()[self.route];
+        let service = plan.service(self.service);
+        let version = service.version(self.version);
+        self.record.sent_again(service, version, now);
+        self.limit.begin_try(again.whole(), route.timeouts.backend_request, now);
+        let Some(mut parts) = again.head() else { return };
+        let to_h2 = send::speaks_h2(version, &self.caller, self.busy.0.is_h2.get(), self.upgrade.is_some());
+        headers::for_version(&mut parts, version, again.asked.names_host);
+        affinity::tell(&mut parts.headers, service, version, &self.busy.0, plan);
+        fault::strike(&mut self.record, &self.view, self.service, self.version, &parts.headers, &self.worker);
+        for filter in &route.filters {
+            headers::apply_request_filter(filter, &mut parts, again.prefix());
+        }
+        if to_h2 {
+            headers::for_h2(&mut parts, version);
+        }
+        self.outgoing.prepare_again(parts, again.body(), again.asked.glance);
     }
 
     fn relay(mut self, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {
         let now = Instant::now();
         self.limit.progressed(now);
-        self.record.head(&response, now);
+        self.record.head(&response, &self.caller, now);
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
@@ -115,8 +262,28 @@ impl Forward {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return upgrade::accept(&response, lease, self.record, &self.busy);
         }
+        let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
         let Self { record, limit, busy, .. } = self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
+    }
+
+    /// A drill keeps the request from its version.
+    fn struck_down(self, blow: Blow) -> Response<RelayBody> {
+        match blow {
+            Blow::TimedOut => self.fail(Failure::Timeout),
+            Blow::Reset => fault::reset(self.record),
+            Blow::Abort(abort) => {
+                let closes = self.outgoing.is_body_unread() && !self.busy.0.is_h2.get();
+                fault::abort(abort, &self.caller, self.version().header.clone(), closes, self.record, &self.busy)
+            }
+        }
+    }
+
+    fn turn_away(self, shed: Shed) -> Response<RelayBody> {
+        // What of the request's body the client still sends would stand where its next request should.
+        let ends = self.outgoing.watch().is_some() && !self.busy.0.is_h2.get();
+        let version = self.version().header.clone();
+        admit::turned_away(&self.worker, shed, &self.caller, version, self.record, &self.busy, ends)
     }
 
     fn fail(mut self, failure: Failure) -> Response<RelayBody> {
@@ -126,7 +293,7 @@ impl Forward {
             Some(fault) if failure == Failure::ClientGone => Problem::unreadable(fault).1,
             _ => Problem::failed(failure),
         };
-        answer::failed(&problem, version, self.record, &self.busy)
+        answer::failed(&problem, &self.caller, version, self.record, &self.busy)
     }
 
     fn route(&self) -> &Route {

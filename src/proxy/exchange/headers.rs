@@ -1,6 +1,6 @@
 //! Header hygiene in both directions: what belongs to one hop stays on it.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, TE, UPGRADE};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version as HttpVersion, request};
 
@@ -16,11 +16,6 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static(CLIENT_CERTIFICATE);
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
-
-/// Whether a message is gRPC's, by its content type.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
 
 /// The comma-separated words of a header value, without blanks around them.
 pub(in crate::proxy) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
@@ -60,6 +55,14 @@ pub(super) fn to_upstream(
         }
     }
     parts.version = HttpVersion::HTTP_11;
+}
+
+/// Turns the headers for one version into those for another: a request that fell back.
+pub(super) fn for_version(parts: &mut request::Parts, version: &Version, names_host: bool) {
+    parts.headers.insert(X_SERIN_VERSION, version.header.clone());
+    if !names_host {
+        name_host(&mut parts.headers, version);
+    }
 }
 
 /// An HTTP/1.0 client need not name a host, but the upstream is asked in HTTP/1.1 and must get one.

@@ -1,10 +1,14 @@
-//! One request and its response: *ask → pick → forward → relay → record*.
+//! One request and its response: *ask → pick → admit → forward → relay → record*.
 //!
 //! Everything up to sending is plain functions; what then has to be waited for is one small future. (Moving a request
 //! from future to future costs more than looking at it.)
 
+mod admit;
+mod affinity;
+mod again;
 mod answer;
 mod ask;
+mod fault;
 mod forward;
 mod glance;
 mod headers;
@@ -14,13 +18,13 @@ mod record;
 mod relay;
 mod send;
 mod time_limit;
+mod trace;
 mod upgrade;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{Request, Response, Uri, request};
@@ -30,9 +34,12 @@ use forward::Forward;
 pub(super) use headers::tokens;
 use log::LogLine;
 pub(super) use record::Record;
+use relay::BrokenOff;
 pub(super) use relay::RelayBody;
-use time_limit::TimeLimit;
+pub(super) use time_limit::TimeLimit;
+use trace::Trace;
 
+use super::caller::Caller;
 use super::client::Client;
 use super::problem::Problem;
 use super::view::View;
@@ -64,7 +71,7 @@ impl Exchanges {
 
 impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
     type Response = Response<RelayBody>;
-    type Error = Infallible;
+    type Error = BrokenOff;
     type Future = Exchange;
 
     fn call(&self, request: Request<hyper::body::Incoming>) -> Exchange {
@@ -81,13 +88,17 @@ pub(super) enum Exchange {
 }
 
 impl Future for Exchange {
-    type Output = Result<Response<RelayBody>, Infallible>;
+    type Output = Result<Response<RelayBody>, BrokenOff>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             // Invariant: a future is not polled again once it was ready.
             Self::Answered(answer) => Poll::Ready(Ok(*answer.take().expect("polled once"))),
-            Self::Forwarded(forwarded) => forwarded.as_mut().poll(cx).map(Ok),
+            Self::Forwarded(forwarded) => {
+                let response = ready!(forwarded.as_mut().poll(cx));
+                let is_cut_off = matches!(response.body(), RelayBody::Reset);
+                Poll::Ready(if is_cut_off { Err(BrokenOff::Drill) } else { Ok(response) })
+            }
         }
     }
 }
@@ -113,7 +124,9 @@ impl Drop for Busy {
 /// A request that has come and is not answered yet.
 struct Arrival {
     started: Instant,
+    caller: Caller,
     log: Option<Box<LogLine>>,
+    trace: Option<Trace>,
     busy: Busy,
 }
 
@@ -122,7 +135,10 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let started = Instant::now();
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
-    let arrival = Arrival { started, log: LogLine::begin(worker, &busy.0, &parts), busy };
+    let caller = Caller::of(&parts);
+    let mut log = LogLine::begin(worker, &busy.0, &parts, started);
+    let trace = trace::begin(worker, &busy.0, &parts, started, log.as_deref_mut());
+    let arrival = Arrival { started, caller, log, trace, busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
     let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
@@ -138,6 +154,10 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let Some(matched) = find_route(&view, &asked, &mut parts) else {
         return Err(refuse(worker, Refusal::NoRoute, "No route matches this request.", arrival).into());
     };
+    if arrival.caller.timeout(&parts.headers).is_some_and(|timeout| timeout.is_zero()) {
+        let detail = "The caller's deadline had passed when the request came.";
+        return Err(refuse(worker, Refusal::DeadlinePassed, detail, arrival).into());
+    }
     match matched.route.service {
         Some(service) => Ok(Forward::new(worker, &view, matched, service, &asked, parts, body, arrival)),
         None => Err(redirect(worker, matched, &asked, &parts, arrival).into()),
@@ -161,9 +181,12 @@ fn refuse(worker: &Worker, refusal: Refusal, detail: &'static str, arrival: Arri
     worker.cell.refused(refusal);
     let problem = Problem::refused(refusal, detail);
     if let Some(log) = arrival.log {
-        log.unrouted(problem.status, problem.kind, arrival.started);
+        log.unrouted(arrival.caller.status(&problem), problem.kind);
     }
-    answer::refused(&problem, &arrival.busy)
+    if let Some(trace) = arrival.trace {
+        trace.unrouted(arrival.caller.status(&problem), problem.kind);
+    }
+    answer::refused(&problem, &arrival.caller, &arrival.busy)
 }
 
 /// Answers by the route's redirect filter.
@@ -186,7 +209,10 @@ fn redirect(
     match location {
         Some((status, location)) => {
             if let Some(log) = arrival.log {
-                log.unrouted(status, "redirect", arrival.started);
+                log.unrouted(status, "redirect");
+            }
+            if let Some(trace) = arrival.trace {
+                trace.unrouted(status, "redirect");
             }
             answer::redirect(status, location, &arrival.busy)
         }

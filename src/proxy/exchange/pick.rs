@@ -2,7 +2,8 @@
 
 use http::request;
 
-use crate::plan::{Plan, Service, StickyKey, VersionId};
+use super::affinity;
+use crate::plan::{Plan, Service, StickyKey, VersionId, VersionSet};
 use crate::proxy::client::{Client, contains};
 use crate::telemetry::Why;
 
@@ -13,9 +14,11 @@ pub(super) struct Picked {
     pub(super) why: Why,
 }
 
-/// Picks by hand where the client may, else by the sticky key, else by lot.
+/// Picks by hand where the client may, else as the request met the service before, else by the sticky key, else by lot. Key
+/// and lot choose from the versions that are `up`.
 pub(super) fn pick(
     service: &Service,
+    up: VersionSet,
     parts: &request::Parts,
     client: &Client,
     plan: &Plan,
@@ -24,11 +27,19 @@ pub(super) fn pick(
     if let Some(version) = chosen_by_hand(service, parts, client) {
         return Picked { version, why: Why::Override };
     }
-    let address = client_address(parts, client, plan);
-    match StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address, client.identity()) {
-        Some(key) => Picked { version: service.split.pick_key(key.as_bytes()), why: Why::Key },
-        None => Picked { version: service.split.pick_draw(rng.u64(..)), why: Why::Draw },
+    if let Some(version) = affinity::follow(service, &parts.headers, client, plan) {
+        return Picked { version, why: Why::Follow };
     }
+    let address = client_address(parts, client, plan);
+    let (split, all) = (&service.split, up == VersionSet::ALL);
+    let key = StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address, client.identity());
+    let (version, why) = match key {
+        Some(key) if all => (split.pick_key(key.as_bytes()), Why::Key),
+        Some(key) => (split.pick_key_among(key.as_bytes(), up), Why::Key),
+        None if all => (split.pick_draw(rng.u64(..)), Why::Draw),
+        None => (split.pick_draw_among(rng.u64(..), up), Why::Draw),
+    };
+    Picked { version, why }
 }
 
 fn chosen_by_hand(service: &Service, parts: &request::Parts, client: &Client) -> Option<VersionId> {

@@ -3,65 +3,208 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::{HeaderMap, Response};
+use http_body::Frame;
 
-use super::headers::is_grpc;
+use super::fault::Struck;
 use super::log::LogLine;
+use super::trace::SpanLine;
+use crate::plan::{Rpc, Service, Version};
+use crate::proxy::caller::{Caller, code_of_failure};
 use crate::proxy::client::Client;
+use crate::proxy::gate::Ticket;
+use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Failure, Outcome, Why};
-
-const GRPC_STATUS: &str = "grpc-status";
+use crate::telemetry::{Failure, Outcome, Shed, Why};
+use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
 /// it became clear that it never will be.
 #[derive(Debug)]
 pub(in crate::proxy) struct Record {
     target: Rc<Target>,
+    /// When this try began; the access log counts from when the request came.
     started: Instant,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
-    is_grpc: bool,
+    status_in: StatusIn,
     written: bool,
     log: Option<Box<LogLine>>,
+    /// There from when the version's gate let the request in until its response is complete.
+    ticket: Option<Box<Ticket>>,
+    /// There where a drill strikes it.
+    fault: Option<Box<Struck>>,
+    /// There where its trace is recorded.
+    span: Option<Box<SpanLine>>,
+}
+
+/// Where else than in a response's head its gRPC status may be.
+#[derive(Debug)]
+enum StatusIn {
+    /// Nowhere.
+    Head,
+    /// In its trailers.
+    Trailers,
+    /// In the last frame of its body. Boxed, as most requests have no use for it.
+    Body(Box<WebTrailers>),
 }
 
 impl Record {
     /// A version was picked for a request that came at `started`.
     pub(super) fn begin(target: &Rc<Target>, started: Instant, why: Why, log: Option<Box<LogLine>>) -> Self {
         target.cell.begin(why);
+        Self::new(target, started, log)
+    }
+
+    /// The request goes to `target` now, after another try. `why`: where that is another version.
+    pub(super) fn begin_again(target: &Rc<Target>, now: Instant, why: Option<Why>, log: Option<Box<LogLine>>) -> Self {
+        match why {
+            Some(why) => target.cell.begin(why),
+            None => target.cell.begin_again(),
+        }
+        Self::new(target, now, log)
+    }
+
+    fn new(target: &Rc<Target>, started: Instant, log: Option<Box<LogLine>>) -> Self {
         let outcome = Outcome::Failed(Failure::ClientGone);
-        Self { target: Rc::clone(target), started, outcome, is_grpc: false, written: false, log }
+        Self {
+            target: Rc::clone(target),
+            started,
+            outcome,
+            status_in: StatusIn::Head,
+            written: false,
+            log,
+            ticket: None,
+            fault: None,
+            span: None,
+        }
+    }
+
+    /// Its trace is recorded, if there is a span for that.
+    pub(super) fn traced(&mut self, span: Option<Box<SpanLine>>) {
+        self.span = span;
+    }
+
+    /// A drill strikes the request.
+    pub(super) fn struck(&mut self, fault: Box<Struck>) {
+        if let Some(log) = &mut self.log {
+            log.fault(&fault.name);
+        }
+        if let Some(span) = &mut self.span {
+            span.fault(&fault.name);
+        }
+        self.fault = Some(fault);
+    }
+
+    /// The fault of a drill it is under.
+    pub(super) fn fault(&self) -> Option<&Struck> {
+        self.fault.as_deref()
+    }
+
+    /// The version's gate has let the request in.
+    pub(super) fn admitted(&mut self, ticket: Ticket) {
+        self.ticket = Some(Box::new(ticket));
+    }
+
+    /// The version's gate has turned the request away: it counts among what never reached a version.
+    pub(super) fn turned_away(mut self, shed: Shed, problem: &Problem, caller: &Caller) {
+        self.written = true;
+        self.target.cell.shed(shed);
+        let status = caller.status(problem);
+        if let Some(log) = self.log.take() {
+            log.unrouted(status, problem.kind);
+        }
+        if let Some(span) = self.span.take() {
+            span.unrouted(status, problem.kind);
+        }
+    }
+
+    /// Its log line goes on with the next try.
+    pub(super) fn take_log(&mut self) -> Option<Box<LogLine>> {
+        self.log.take()
+    }
+
+    /// Its span goes on with the next try.
+    pub(super) fn take_span(&mut self) -> Option<Box<SpanLine>> {
+        self.span.take()
+    }
+
+    /// The next try begins now, after a wait perhaps.
+    pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
+        self.started = now;
+        if let Some(log) = &mut self.log {
+            log.sent_again(service, version);
+        }
+        if let Some(span) = &mut self.span {
+            span.sent_again(service, version);
+        }
+    }
+
+    /// This try is over, and the client gets another one's answer.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        self.write(self.outcome, now);
     }
 
     /// The response's head has come.
-    pub(super) fn head<B>(&mut self, response: &Response<B>, now: Instant) {
+    pub(super) fn head<B>(&mut self, response: &Response<B>, caller: &Caller, now: Instant) {
         let nanos = nanos_between(self.started, now);
         self.target.cell.first_byte(nanos);
-        let class = (response.status().as_u16() / 100) as u8;
-        self.outcome = Outcome::Status(class);
-        self.is_grpc = is_grpc(response.headers());
-        if self.is_grpc {
-            self.outcome = grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(GRPC_UNKNOWN));
+        if let Some(ticket) = &mut self.ticket {
+            ticket.answered(!response.status().is_server_error());
         }
+        let rpc = Rpc::of(response.headers());
+        self.status_in = match rpc {
+            None => StatusIn::Head,
+            Some(Rpc::Grpc) => StatusIn::Trailers,
+            Some(web) => StatusIn::Body(Box::new(WebTrailers::new(web == Rpc::WebText))),
+        };
+        self.outcome = if rpc.is_some() || caller.rpc().is_some() {
+            grpc_outcome(response.headers()).unwrap_or(Outcome::Grpc(Code::of_http(response.status()) as u8))
+        } else {
+            Outcome::of_status(response.status().as_u16())
+        };
         if let Some(log) = &mut self.log {
-            log.head(response.status(), nanos);
+            log.head(response.status(), now);
+        }
+        if let Some(span) = &mut self.span {
+            span.head(response.status(), now);
         }
     }
 
     /// The response's trailers have come.
     pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
-        if self.is_grpc
+        if matches!(self.status_in, StatusIn::Trailers)
             && let Some(outcome) = grpc_outcome(trailers)
         {
             self.outcome = outcome;
         }
     }
 
-    /// So many bytes of the response's body were passed on.
-    pub(super) fn sent(&mut self, bytes: usize) {
+    /// A piece of the response's body is passed on.
+    pub(super) fn sent(&mut self, data: &[u8]) {
+        if let StatusIn::Body(trailers) = &mut self.status_in {
+            trailers.read(data);
+            if let Some(status) = trailers.status() {
+                self.outcome = Outcome::Grpc(status);
+            }
+        }
         if let Some(log) = &mut self.log {
-            log.sent(bytes);
+            log.sent(data.len());
+        }
+    }
+
+    /// What ends a response that broke off, where its protocol has words for that.
+    pub(super) fn last_words(&self, failure: Failure, client: &Client) -> Option<Frame<Bytes>> {
+        let detail = Problem::failed(failure).detail;
+        let code = code_of_failure(failure);
+        match &self.status_in {
+            StatusIn::Trailers if client.is_h2.get() => {
+                let fields = [(GRPC_STATUS, code.value()), (GRPC_MESSAGE, message_value(detail))];
+                Some(Frame::trailers(fields.into_iter().collect()))
+            }
+            StatusIn::Body(trailers) => trailers.closing(code, detail).map(Frame::data),
+            StatusIn::Head | StatusIn::Trailers => None,
         }
     }
 
@@ -77,13 +220,18 @@ impl Record {
 
     /// serin answers in the version's place.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
+        let now = Instant::now();
         if let Some(log) = &mut self.log {
-            log.head(status, nanos_between(self.started, Instant::now()));
+            log.head(status, now);
+        }
+        if let Some(span) = &mut self.span {
+            span.head(status, now);
         }
     }
 
     /// The response is complete; over HTTP/1 its last bytes are still on their way.
-    pub(super) fn complete(self, client: &Client) {
+    pub(super) fn complete(mut self, client: &Client) {
+        self.ticket = None;
         if client.is_h2.get() {
             let now = Instant::now();
             client.active_at.set(now);
@@ -106,7 +254,10 @@ impl Record {
         let nanos = nanos_between(self.started, now);
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
-            log.write(outcome.label(), nanos);
+            log.write(outcome.label(), now);
+        }
+        if let Some(span) = self.span.take() {
+            span.finish(outcome, now);
         }
     }
 }
@@ -124,13 +275,18 @@ impl Drop for Record {
     }
 }
 
-/// gRPC's code for an answer without a status.
-const GRPC_UNKNOWN: u8 = 2;
+/// gRPC's code for a service that cannot be reached.
+const UNAVAILABLE: Outcome = Outcome::Grpc(Code::Unavailable as u8);
+
+/// Whether an answer's head says that the call was not taken up: a trailers-only UNAVAILABLE
+/// (gRPC proposal A6, which lets such a call be sent again whatever it does).
+pub(super) fn is_grpc_unavailable(headers: &HeaderMap) -> bool {
+    Rpc::of(headers).is_some() && grpc_outcome(headers) == Some(UNAVAILABLE)
+}
 
 fn grpc_outcome(headers: &HeaderMap) -> Option<Outcome> {
     let status = headers.get(GRPC_STATUS)?;
-    let code = status.to_str().ok().and_then(|status| status.parse().ok()).unwrap_or(GRPC_UNKNOWN);
-    Some(Outcome::Grpc(code))
+    Some(Outcome::Grpc(Code::parse(status.as_bytes()).unwrap_or(Code::Unknown as u8)))
 }
 
 /// Nanoseconds from `start` to `end`; 0 where they are out of order.

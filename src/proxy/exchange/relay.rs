@@ -7,9 +7,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::fault::SlowBody;
 use super::{Busy, Record, TimeLimit};
 use crate::telemetry::Failure;
-use crate::upstream::{Lease, clean_trailers};
+use crate::upstream::{BodyFault, Lease, clean_trailers};
 
 /// Why a response that had begun could not be finished. The client's connection is closed, or its stream reset, so that
 /// it cannot take what it got for the whole.
@@ -19,6 +20,8 @@ pub(in crate::proxy) enum BrokenOff {
     Truncated,
     #[error("the upstream took too long")]
     TimedOut,
+    #[error("a drill cuts it off")]
+    Drill,
 }
 
 /// A response's body.
@@ -27,7 +30,9 @@ pub(in crate::proxy) enum RelayBody {
     /// serin's own words, or none.
     Own(Option<Bytes>),
     /// What the upstream sends.
-    Relayed(Relay),
+    Relayed(Box<Relay>),
+    /// None: the connection or stream is reset in its place.
+    Reset,
 }
 
 /// The connection is ridden by the body: whoever polls the one moves the other, and dropping the one drops the other.
@@ -36,6 +41,8 @@ pub(in crate::proxy) struct Relay {
     /// Until the response is complete.
     ending: Option<Ending>,
     limit: TimeLimit,
+    /// There where a drill makes the body slow.
+    slow: Option<Box<SlowBody>>,
 }
 
 #[derive(Debug)]
@@ -49,12 +56,20 @@ impl RelayBody {
     /// Passes on what the upstream sends. A body that has ended already is completed on the spot.
     pub(super) fn relay(lease: Lease, record: Record, limit: TimeLimit, busy: Busy) -> Self {
         let is_over = lease.is_end_stream();
-        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit };
+        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit, slow: None };
         if is_over {
             relay.complete();
             return Self::Own(None);
         }
-        Self::Relayed(relay)
+        Self::Relayed(Box::new(relay))
+    }
+
+    /// The same, slowed down where a drill wants that.
+    pub(super) fn slowed(mut self, slow: Option<Box<SlowBody>>) -> Self {
+        if let Self::Relayed(relay) = &mut self {
+            relay.slow = slow;
+        }
+        self
     }
 
     /// serin's own answer. `record`: where a version was to answer.
@@ -70,17 +85,26 @@ impl RelayBody {
 impl Relay {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let Some(ending) = &mut self.ending else { return Poll::Ready(None) };
-        match ending.lease.poll_frame(cx) {
+        let frame = match &mut self.slow {
+            None => ending.lease.poll_frame(cx),
+            Some(slow) => slow.poll_frame(&mut ending.lease, cx),
+        };
+        match frame {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame)))),
             Poll::Ready(Some(Err(_))) => {
-                Poll::Ready(Some(Err(self.break_off(Failure::Truncated, BrokenOff::Truncated))))
+                let failure = match self.limit.body_fault() {
+                    Some(BodyFault::TooLarge) => Failure::BodyTooLarge,
+                    Some(BodyFault::Broken) => Failure::ClientGone,
+                    None => Failure::Truncated,
+                };
+                Poll::Ready(Some(self.break_off(failure, BrokenOff::Truncated)))
             }
             Poll::Ready(None) => {
                 self.complete();
                 Poll::Ready(None)
             }
             Poll::Pending if self.limit.poll_passed(cx) => {
-                Poll::Ready(Some(Err(self.break_off(Failure::Timeout, BrokenOff::TimedOut))))
+                Poll::Ready(Some(self.break_off(Failure::Timeout, BrokenOff::TimedOut)))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -90,7 +114,7 @@ impl Relay {
         let Some(ending) = &mut self.ending else { return frame };
         let frame = match frame.into_data() {
             Ok(data) => {
-                ending.record.sent(data.len());
+                ending.record.sent(&data);
                 Frame::data(data)
             }
             Err(other) => match other.into_trailers() {
@@ -102,7 +126,8 @@ impl Relay {
                 Err(other) => other,
             },
         };
-        if frame.is_trailers() || ending.lease.is_end_stream() {
+        let held = self.slow.as_ref().is_some_and(|slow| slow.held() > 0);
+        if frame.is_trailers() || (ending.lease.is_end_stream() && !held) {
             self.complete();
         } else {
             self.limit.progressed(Instant::now());
@@ -117,12 +142,15 @@ impl Relay {
         }
     }
 
-    /// Dropping what is left closes the upstream connection and writes the record.
-    fn break_off(&mut self, failure: Failure, why: BrokenOff) -> BrokenOff {
-        if let Some(mut ending) = self.ending.take() {
-            ending.record.fail(failure);
-        }
-        why
+    /// Dropping what is left closes the upstream connection and writes the record. A gRPC caller can be told how its call
+    /// ended, unless more bytes were promised than came.
+    fn break_off(&mut self, failure: Failure, why: BrokenOff) -> Result<Frame<Bytes>, BrokenOff> {
+        let Some(mut ending) = self.ending.take() else { return Err(why) };
+        ending.record.fail(failure);
+        let is_promised = ending.lease.size_hint().exact().is_some();
+        let last = if is_promised { None } else { ending.record.last_words(failure, &ending.busy.0) };
+        ending.lease.failed(failure);
+        last.ok_or(why)
     }
 }
 
@@ -134,6 +162,7 @@ impl Body for RelayBody {
         match self.get_mut() {
             Self::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Self::Relayed(relay) => relay.poll_frame(cx),
+            Self::Reset => Poll::Ready(Some(Err(BrokenOff::Drill))),
         }
     }
 
@@ -141,6 +170,7 @@ impl Body for RelayBody {
         match self {
             Self::Own(body) => body.is_none(),
             Self::Relayed(relay) => relay.ending.is_none(),
+            Self::Reset => false,
         }
     }
 
@@ -150,6 +180,7 @@ impl Body for RelayBody {
             Self::Relayed(relay) => {
                 relay.ending.as_ref().map_or(SizeHint::with_exact(0), |ending| ending.lease.size_hint())
             }
+            Self::Reset => SizeHint::default(),
         }
     }
 }

@@ -2,33 +2,38 @@
 
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::{Request, Response, Version as HttpVersion, header, request};
 
 use super::TimeLimit;
 use super::glance::Glance;
-use super::headers::is_grpc;
-use crate::plan::{Protocol, Version};
+use crate::plan::{Protocol, Rpc, Version};
+use crate::proxy::caller::Caller;
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
-use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody};
-use crate::wire::Incoming;
+use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Trail, Wish};
+use crate::wire::grpc::{GRPC_TIMEOUT, format_timeout};
 
 /// Connections tried for one request that was never sent on any of them.
 const CONNECTIONS_TRIED: u32 = 3;
 
-/// Whether a request goes over HTTP/2 to its version.
-pub(super) fn speaks_h2(version: &Version, parts: &request::Parts, client_is_h2: bool, upgrades: bool) -> bool {
+/// Whether a request goes over HTTP/2 to its version. gRPC needs it; gRPC-Web is made to do without.
+pub(super) fn speaks_h2(version: &Version, caller: &Caller, client_is_h2: bool, upgrades: bool) -> bool {
     match version.upstream.protocol {
         Protocol::H2 => !upgrades,
         Protocol::Http1 => false,
-        Protocol::Auto => client_is_h2 && is_grpc(&parts.headers),
+        Protocol::Auto => client_is_h2 && caller.rpc() == Some(Rpc::Grpc),
     }
 }
 
+/// What came of sending: the response's head and the connection its body comes on.
+pub(super) type Sent = Result<(Response<()>, Lease), Failure>;
+
 /// A request on its way to its version.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one request")]
 pub(super) struct Outgoing {
     /// Until it was sent.
     request: Option<Request<RequestBody>>,
@@ -36,29 +41,60 @@ pub(super) struct Outgoing {
     watch: Option<Rc<BodyWatch>>,
     /// It may be sent a second time.
     replayable: bool,
+    /// Some of it may have been sent.
+    sent: bool,
     h2: bool,
+    wish: Wish,
+    /// The address it went to last is noted, in case another one is to be tried.
+    notes_address: bool,
+    trail: Trail,
+    /// Its caller says in gRPC's words when it gives up, and the upstream is told how much of that is left.
+    tells_time: bool,
 }
 
 impl Outgoing {
     /// Joins head and body. A body the client holds back until it is asked for is held back until the upstream asks for
-    /// it.
+    /// it. `watch`: where there is a body. `notes_address`: the request may be sent again.
     pub(super) fn new(
         parts: request::Parts,
-        body: Incoming,
+        body: RequestBody,
         watch: Option<Rc<BodyWatch>>,
-        body_limit: Option<u64>,
         glance: Glance,
+        wish: Wish,
+        notes_address: bool,
     ) -> Self {
         let h2 = parts.version == HttpVersion::HTTP_2;
         let replayable = watch.is_none() && parts.method.is_idempotent();
-        let request = match &watch {
-            None => Request::from_parts(parts, RequestBody::default()),
-            Some(watch) => {
-                let body = RequestBody::streamed(body, body_limit, Rc::clone(watch));
-                if glance.expect && !h2 { held_back(parts, body) } else { Request::from_parts(parts, body) }
-            }
-        };
-        Self { request: Some(request), watch, replayable, h2 }
+        let request = join(parts, body, watch.as_deref(), glance);
+        let (trail, tells_time) = (Trail::default(), false);
+        Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address, trail, tells_time }
+    }
+
+    /// Whether the upstream is told how much time is left, in gRPC's words.
+    pub(super) fn telling_time(self, tells_time: bool) -> Self {
+        Self { tells_time, ..self }
+    }
+
+    /// It is to be sent again, with this head and the body from its beginning.
+    pub(super) fn prepare_again(&mut self, parts: request::Parts, body: RequestBody, glance: Glance) {
+        self.h2 = parts.version == HttpVersion::HTTP_2;
+        self.request = Some(join(parts, body, self.watch.as_deref(), glance));
+        self.sent = false;
+    }
+
+    /// Not a byte of it was sent.
+    pub(super) fn is_unsent(&self) -> bool {
+        !self.sent
+    }
+
+    /// It goes to another version, where no address has failed it yet.
+    pub(super) fn forget_address(&mut self) {
+        self.wish.other_than = None;
+    }
+
+    /// Its body, where it has one.
+    pub(super) fn watch(&self) -> Option<Rc<BodyWatch>> {
+        self.watch.clone()
     }
 
     /// It has a body of which nothing was taken from the client.
@@ -67,39 +103,66 @@ impl Outgoing {
     }
 
     /// Sends it; gives the response's head and the connection its body comes on.
-    pub(super) async fn send(
-        &mut self,
-        worker: &Worker,
-        target: &Target,
-        limit: &TimeLimit,
-    ) -> Result<(Response<()>, Lease), Failure> {
+    pub(super) async fn send(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
         let sent = {
-            let sending = pin!(self.try_connections(worker, target));
+            let sending = pin!(self.try_connections(worker, target, limit));
             limit.apply(sending).await
         };
-        match sent {
-            Some(Ok(sent)) => Ok(sent),
-            Some(Err(failure)) => Err(match self.watch.as_ref().and_then(|watch| watch.fault()) {
+        let failure = match sent {
+            Some(Ok(sent)) => return Ok(sent),
+            Some(Err(failure)) => match self.watch.as_ref().and_then(|watch| watch.fault()) {
                 Some(BodyFault::TooLarge) => Failure::BodyTooLarge,
                 Some(BodyFault::Broken) => Failure::ClientGone,
                 None => failure,
-            }),
-            None => Err(Failure::Timeout),
+            },
+            None => Failure::Timeout,
+        };
+        // An address that is still being told what is asked is not the one that is slow.
+        if failure != Failure::Timeout || self.watch.as_ref().is_none_or(|watch| watch.has_ended()) {
+            self.trail.failed(failure);
         }
+        Err(failure)
     }
 
-    async fn try_connections(&mut self, worker: &Worker, target: &Target) -> Result<(Response<()>, Lease), Failure> {
+    async fn try_connections(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
         let mut tried = 0;
         loop {
-            let mut lease = target.pool.lease(&worker.rng, self.h2).await?;
+            let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish, &self.trail).await?;
             tried += 1;
-            match lease.send(&mut self.request, self.replayable).await {
+            if self.notes_address {
+                self.wish.other_than = Some(Rc::clone(lease.endpoint()));
+            }
+            self.tell_time_left(limit)?;
+            // Until it is known to be otherwise: a time limit may end this right here.
+            self.sent = true;
+            let answered = lease.send(&mut self.request, self.replayable).await;
+            self.sent = answered.is_ok() || self.request.is_none();
+            match answered {
                 Ok(response) => return Ok((response, lease)),
                 Err(_) if self.request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(failure),
             }
         }
     }
+}
+
+impl Outgoing {
+    fn tell_time_left(&mut self, limit: &TimeLimit) -> Result<(), Failure> {
+        let Some(request) = self.request.as_mut().filter(|_| self.tells_time) else { return Ok(()) };
+        let Some(left) = limit.left(Instant::now()) else { return Ok(()) };
+        if left.is_zero() {
+            return Err(Failure::Timeout);
+        }
+        request.headers_mut().insert(GRPC_TIMEOUT, format_timeout(left));
+        Ok(())
+    }
+}
+
+fn join(parts: request::Parts, body: RequestBody, watch: Option<&BodyWatch>, glance: Glance) -> Request<RequestBody> {
+    // What the client has begun to send cannot be held back any more.
+    let holds_back =
+        glance.expect && parts.version != HttpVersion::HTTP_2 && watch.is_some_and(|watch| !watch.has_started());
+    if holds_back { held_back(parts, body) } else { Request::from_parts(parts, body) }
 }
 
 fn held_back(parts: request::Parts, body: RequestBody) -> Request<RequestBody> {

@@ -9,49 +9,64 @@ use std::time::{Duration, Instant};
 use crate::plan::Timeouts;
 use crate::proxy::deadlines::Deadline;
 use crate::proxy::worker::Worker;
-use crate::upstream::BodyWatch;
+use crate::upstream::{BodyFault, BodyWatch};
 
 /// The time limits of one exchange.
 #[derive(Debug)]
 pub(in crate::proxy) struct TimeLimit {
     deadline: Deadline,
-    /// The end of the whole exchange, where there is one.
+    /// The end of the present try, where there is one; never after that of the whole exchange.
     end: Option<Instant>,
-    /// Longest silence of the upstream.
-    silence: Duration,
+    /// Longest silence of the upstream, where there is one.
+    silence: Option<Duration>,
     /// The request's body, where it has one: as long as that comes, the upstream is not the one being waited for.
     body: Option<Rc<BodyWatch>>,
 }
 
+/// The end of an exchange whose request came at `started`, where there is one.
+pub(super) fn whole(timeouts: Timeouts, started: Instant) -> Option<Instant> {
+    timeouts.request.map(|request| started + request)
+}
+
 impl TimeLimit {
     /// The limits of an exchange whose request came at `started` and is sent to its upstream right away.
-    pub(super) fn new(
-        worker: &Worker,
-        timeouts: Timeouts,
-        silence: Duration,
-        started: Instant,
-        body: Option<Rc<BodyWatch>>,
-    ) -> Self {
-        let end = [timeouts.request, timeouts.backend_request].into_iter().flatten().min();
-        let limit = Self { deadline: worker.deadlines.add(), end: end.map(|end| started + end), silence, body };
-        limit.progressed(started);
+    pub(super) fn new(worker: &Worker, timeouts: Timeouts, started: Instant, body: Option<Rc<BodyWatch>>) -> Self {
+        let mut limit = Self { deadline: worker.deadlines.add(), end: None, silence: timeouts.idle, body };
+        limit.begin_try(whole(timeouts, started), timeouts.backend_request, started);
         limit
     }
 
+    /// A try begins; it ends with the `whole` exchange, or after `bound`.
+    pub(super) fn begin_try(&mut self, whole: Option<Instant>, bound: Option<Duration>, now: Instant) {
+        self.end = [whole, bound.map(|bound| now + bound)].into_iter().flatten().min();
+        self.progressed(now);
+    }
+
+    /// How long until the end of the present try, where there is one.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(now))
+    }
+
+    /// What went wrong with the request's body, which an answer that broke off may owe its end to.
+    pub(super) fn body_fault(&self) -> Option<BodyFault> {
+        self.body.as_ref()?.fault()
+    }
+
     /// The upstream has shown a sign of life.
-    pub(super) fn progressed(&self, now: Instant) {
-        let silent = now + self.silence;
-        self.deadline.set(Some(self.end.map_or(silent, |end| end.min(silent))));
+    pub(in crate::proxy) fn progressed(&self, now: Instant) {
+        let silent = self.silence.map(|silence| now + silence);
+        self.deadline.set([self.end, silent].into_iter().flatten().min());
     }
 
     /// Whether a limit has passed; if not, the task is woken when one does.
-    pub(super) fn poll_passed(&self, cx: &mut Context<'_>) -> bool {
+    pub(in crate::proxy) fn poll_passed(&self, cx: &mut Context<'_>) -> bool {
         if !self.deadline.poll_passed(cx) {
             return false;
         }
         let now = Instant::now();
-        match self.body.as_ref().and_then(|body| body.moved_at()) {
-            Some(moved) if moved + self.silence > now && self.end.is_none_or(|end| end > now) => {
+        let moved = self.body.as_ref().and_then(|body| body.moved_at());
+        match moved.zip(self.silence) {
+            Some((moved, silence)) if moved + silence > now && self.end.is_none_or(|end| end > now) => {
                 self.progressed(moved);
                 self.deadline.poll_passed(cx)
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::telemetry::Why;
+use crate::telemetry::trace::{SpanId, TraceId};
 
 use super::Format;
 use super::time::Rfc3339;
@@ -16,8 +17,8 @@ use super::time::Rfc3339;
 /// `null` for what is absent and durations in seconds. As text:
 ///
 /// `2026-11-21T11:09:00.123456Z 10.0.0.1:5123 "GET shop.example/cart HTTP/1.1" 200 2xx checkout/new key
-/// duration=1.234ms firstByte=0.900ms in=0 out=512`, with `-` for what is absent; ` tls=TLSv1.3 clientCertificate=CN=ada`
-/// follows where there is either.
+/// duration=1.234ms firstByte=0.900ms in=0 out=512 tries=1 fault=- trace=- span=-`, with `-` for what is absent;
+/// ` tls=TLSv1.3 clientCertificate=CN=ada` follows where there is either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When the request's head came in; written in RFC 3339, UTC, to the microsecond.
@@ -36,10 +37,16 @@ pub struct Entry {
     pub status: Option<u16>,
     /// The service; none where no route matched.
     pub service: Option<Arc<str>>,
-    /// The version that was picked.
+    /// The version that answered; the one that failed last where none did.
     pub version: Option<Arc<str>>,
     /// Why that version.
     pub why: Option<Why>,
+    /// The fault of a drill that struck it.
+    pub fault: Option<Arc<str>>,
+    /// The trace it belongs to.
+    pub trace_id: Option<TraceId>,
+    /// The span that the upstream was told; none where serin passes on the one that came.
+    pub span_id: Option<SpanId>,
     /// The label of the outcome or of the refusal.
     pub outcome: &'static str,
     /// From the request's head to the response's last byte.
@@ -50,6 +57,8 @@ pub struct Entry {
     pub bytes_in: u64,
     /// Bytes of the response's body.
     pub bytes_out: u64,
+    /// How often it was sent to a version.
+    pub tries: u32,
     /// The version of TLS, such as `TLSv1.3`; none for plain HTTP.
     pub tls: Option<&'static str>,
     /// The subject of the client's verified certificate.
@@ -82,7 +91,8 @@ impl Entry {
     fn text_without_tls(&self) -> String {
         format!(
             "{time} {client} \"{method} {host}{path} {protocol:?}\" {status} {outcome} {service}/{version} {why} \
-             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out}",
+             duration={duration} firstByte={first_byte} in={bytes_in} out={bytes_out} tries={tries} fault={fault} trace={trace} \
+             span={span}",
             time = Rfc3339(self.time),
             client = OrDash(self.client),
             method = OrDash(self.method.as_ref().map(|method| Escaped(method.as_str()))),
@@ -98,6 +108,10 @@ impl Entry {
             first_byte = OrDash(self.first_byte.map(Milliseconds)),
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
+            tries = self.tries,
+            fault = OrDash(self.fault.as_deref().map(Escaped)),
+            trace = OrDash(self.trace_id),
+            span = OrDash(self.span_id),
         )
     }
 }
@@ -154,11 +168,15 @@ struct Json<'a> {
     service: Option<&'a str>,
     version: Option<&'a str>,
     why: Option<&'static str>,
+    fault: Option<&'a str>,
+    trace_id: Option<String>,
+    span_id: Option<String>,
     outcome: &'static str,
     duration: f64,
     first_byte: Option<f64>,
     bytes_in: u64,
     bytes_out: u64,
+    tries: u32,
     tls: Option<&'static str>,
     client_certificate: Option<&'a str>,
 }
@@ -176,11 +194,15 @@ impl<'a> From<&'a Entry> for Json<'a> {
             service: entry.service.as_deref(),
             version: entry.version.as_deref(),
             why: entry.why.map(Why::label),
+            fault: entry.fault.as_deref(),
+            trace_id: entry.trace_id.map(|id| id.to_string()),
+            span_id: entry.span_id.map(|id| id.to_string()),
             outcome: entry.outcome,
             duration: entry.duration.as_secs_f64(),
             first_byte: entry.first_byte.map(|waited| waited.as_secs_f64()),
             bytes_in: entry.bytes_in,
             bytes_out: entry.bytes_out,
+            tries: entry.tries,
             tls: entry.tls,
             client_certificate: entry.client_certificate.as_deref(),
         }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub use entry::Entry;
 use output::Output;
+pub use time::Rfc3339;
 use writer::Writer;
 
 /// Where lines go.

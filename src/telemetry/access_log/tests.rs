@@ -20,11 +20,15 @@ fn entry() -> Entry {
         service: Some("checkout".into()),
         version: Some("new".into()),
         why: Some(Why::Key),
+        fault: None,
+        trace_id: None,
+        span_id: None,
         outcome: "2xx",
         duration: Duration::from_micros(1_234),
         first_byte: Some(Duration::from_micros(900)),
         bytes_in: 0,
         bytes_out: 512,
+        tries: 1,
         tls: None,
         client_certificate: None,
     }
@@ -44,6 +48,9 @@ fn refused() -> Entry {
         service: None,
         version: None,
         why: None,
+        fault: None,
+        trace_id: None,
+        span_id: None,
         outcome: "malformed",
         first_byte: None,
         ..entry()
@@ -62,7 +69,8 @@ fn a_json_line_has_every_member() {
     let expected = json!({
         "time": "2026-09-21T14:13:20.123456Z", "client": "10.0.0.1:5123", "protocol": "HTTP/1.1", "method": "GET",
         "host": "shop.example", "path": "/cart?x=1", "status": 200, "service": "checkout", "version": "new",
-        "why": "key", "outcome": "2xx", "duration": 0.001_234, "firstByte": 0.0009, "bytesIn": 0, "bytesOut": 512,
+        "why": "key", "fault": null, "traceId": null, "spanId": null, "outcome": "2xx", "duration": 0.001_234,
+        "firstByte": 0.0009, "bytesIn": 0, "bytesOut": 512, "tries": 1,
     });
     assert_eq!(value, expected);
 }
@@ -72,14 +80,27 @@ fn a_text_line_reads_from_left_to_right() {
     assert_eq!(
         line(&entry(), Format::Text),
         "2026-09-21T14:13:20.123456Z 10.0.0.1:5123 \"GET shop.example/cart?x=1 HTTP/1.1\" 200 2xx checkout/new key \
-         duration=1.234ms firstByte=0.900ms in=0 out=512\n"
+         duration=1.234ms firstByte=0.900ms in=0 out=512 tries=1 fault=- trace=- span=-\n"
     );
 }
 
 #[test]
 fn what_is_absent_is_null_or_a_dash() {
     let value: Value = serde_json::from_str(&line(&refused(), Format::Json)).unwrap();
-    for member in ["client", "method", "host", "path", "status", "service", "version", "why", "firstByte"] {
+    for member in [
+        "client",
+        "method",
+        "host",
+        "path",
+        "status",
+        "service",
+        "version",
+        "why",
+        "fault",
+        "traceId",
+        "spanId",
+        "firstByte",
+    ] {
         assert_eq!(value.get(member), Some(&Value::Null), "{member}");
     }
     let text = line(&refused(), Format::Text);
@@ -99,7 +120,7 @@ proptest! {
         let (json, text) = (line(&entry, Format::Json), line(&entry, Format::Text));
         prop_assert_eq!(json.find('\n'), Some(json.len() - 1));
         prop_assert_eq!(text.find(char::is_control), Some(text.len() - 1));
-        prop_assert_eq!(text.split(' ').count(), 13, "spaces only separate: {}", text);
+        prop_assert_eq!(text.split(' ').count(), 17, "spaces only separate: {}", text);
         let value: Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(value["path"].as_str(), Some(path.as_str()));
         prop_assert_eq!(value["host"].as_str(), Some(host.as_str()));

@@ -4,7 +4,8 @@ use std::fmt::{self, Display};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A time in RFC 3339, UTC, to the microsecond. Times before 1970 are written as its beginning.
-pub(super) struct Rfc3339(pub(super) SystemTime);
+#[derive(Debug, Clone, Copy)]
+pub struct Rfc3339(pub SystemTime);
 
 impl Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

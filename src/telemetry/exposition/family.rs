@@ -6,10 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::stats::Snapshot;
 use crate::telemetry::control::ControlState;
 use crate::telemetry::{
-    Connections, Failure, Handshake, Refusal, Registry, RegistrySnapshot, ReloadResult, VersionSnapshot, Why,
+    Connections, Failure, FallbackResult, Handshake, Refusal, Registry, RegistrySnapshot, ReloadResult, RetryResult,
+    Shed, VersionSnapshot, Why,
 };
 
-use super::process;
+use super::{health, process};
 
 /// A metric with all its series.
 pub(super) struct Family {
@@ -43,21 +44,26 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let control = registry.control().read();
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
+    families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
+    families.extend(of_overload(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
+    families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(of_control(control));
+    families.extend(health::families(registry.health().read()));
     families.extend(of_process(registry.started()));
     families.retain(|family| !family.series.is_empty());
     families
 }
 
-fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
+fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
     let outcomes =
         || versions.iter().flat_map(|v| v.outcomes.iter().map(move |(outcome, durations)| (v, outcome, durations)));
     [
         Family {
             name: "serin_request_duration_seconds",
-            help: "From a request's head to the last byte of its response, as the client saw it.",
+            help: "From a request's head to the last byte of its response, as the client saw it; for each try after the \
+                   first, from its own beginning.",
             kind: Kind::Histogram,
             series: outcomes()
                 .map(|(v, outcome, durations)| labelled(v, "code", outcome.label()).durations(durations.clone()))
@@ -71,7 +77,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
         },
         Family {
             name: "serin_requests_total",
-            help: "Requests that ended, by HTTP status class, gRPC status or failure.",
+            help: "Tries that ended, by HTTP status class, gRPC status or failure. Each request is one, and one more for \
+                   each time it was sent again.",
             kind: Kind::Counter,
             series: outcomes()
                 .map(|(v, outcome, durations)| labelled(v, "code", outcome.label()).count(durations.count()))
@@ -85,7 +92,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, or as fallback.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, baggage it follows, or as \
+                   fallback, which is a second pick unless another version's requests go there at once.",
             kind: Kind::Counter,
             series: versions
                 .iter()
@@ -115,10 +123,74 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 7] {
                 })
                 .collect(),
         },
+        Family {
+            name: "serin_retries_total",
+            help: "Requests sent to a version again, and those that would have been, by what came of it.",
+            kind: Kind::Counter,
+            series: versions
+                .iter()
+                .filter(|v| v.retries.iter().any(|count| *count > 0))
+                .flat_map(|v| {
+                    RetryResult::ALL.map(|what| labelled(v, "result", what.label()).count(v.retries[what as usize]))
+                })
+                .collect(),
+        },
+        Family {
+            name: "serin_fallbacks_total",
+            help: "Requests to a version that another one answered or was to answer, by what came of it.",
+            kind: Kind::Counter,
+            series: versions
+                .iter()
+                .filter(|v| falls_back(v))
+                .flat_map(|v| {
+                    FallbackResult::ALL
+                        .map(|what| labelled(v, "result", what.label()).count(v.fallbacks[what as usize]))
+                })
+                .collect(),
+        },
+        Family {
+            name: "serin_fallback_open",
+            help: "Workers that send a version's requests to another one at once, but for a trickle.",
+            kind: Kind::Gauge,
+            series: versions.iter().filter(|v| falls_back(v)).map(|v| names(v).count(v.fallback_open)).collect(),
+        },
     ]
 }
 
-fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 4] {
+/// Of versions whose service has, or had, bounds on what they are given at a time.
+fn of_overload(versions: &[VersionSnapshot]) -> [Family; 3] {
+    let bounded = || versions.iter().filter(|v| v.concurrency_limit > 0);
+    let shedding = versions.iter().filter(|v| v.concurrency_limit > 0 || v.shed.iter().any(|count| *count > 0));
+    [
+        Family {
+            name: "serin_overload_total",
+            help: "Requests turned away before they reached the version, which had too much to do.",
+            kind: Kind::Counter,
+            series: shedding
+                .flat_map(|v| Shed::ALL.map(|why| labelled(v, "reason", why.label()).count(v.shed[why as usize])))
+                .collect(),
+        },
+        Family {
+            name: "serin_concurrency_limit",
+            help: "Most requests in flight that the version is given now, over all workers.",
+            kind: Kind::Gauge,
+            series: bounded().map(|v| names(v).count(v.concurrency_limit)).collect(),
+        },
+        Family {
+            name: "serin_queue_depth",
+            help: "Requests in flight that wait for the version to have room.",
+            kind: Kind::Gauge,
+            series: bounded().map(|v| names(v).count(v.queued)).collect(),
+        },
+    ]
+}
+
+/// Versions that never needed another one say nothing about it.
+fn falls_back(v: &VersionSnapshot) -> bool {
+    v.fallback_open > 0 || v.fallbacks.iter().any(|count| *count > 0)
+}
+
+fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 5] {
     let workers =
         || snapshot.workers.iter().enumerate().map(|(i, w)| (Labels(Vec::new()).with("worker", i.to_string()), w));
     let dropped: u64 = snapshot.workers.iter().map(|worker| worker.access_log_dropped).sum();
@@ -128,6 +200,12 @@ fn of_workers(snapshot: &RegistrySnapshot, control: &ControlState) -> [Family; 4
             help: "Open connections from clients, by worker.",
             kind: Kind::Gauge,
             series: workers().map(|(labels, worker)| labels.count(worker.connections)).collect(),
+        },
+        Family {
+            name: "serin_client_connections_limit",
+            help: "Most open connections from clients, over all workers: limits.connections.",
+            kind: Kind::Gauge,
+            series: control.connections_limit.map(|limit| Labels(Vec::new()).count(limit as u64)).into_iter().collect(),
         },
         Family {
             name: "serin_client_connections_accepted_total",
@@ -249,13 +327,13 @@ fn of_process(started: SystemTime) -> [Family; 3] {
     ]
 }
 
-fn unix_seconds(time: SystemTime) -> f64 {
+pub(super) fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// The labels of a series on its way to a value.
 #[derive(Clone)]
-struct Labels(Vec<(&'static str, Arc<str>)>);
+pub(super) struct Labels(pub(super) Vec<(&'static str, Arc<str>)>);
 
 /// The labels every figure of a version has.
 fn names(v: &VersionSnapshot) -> Labels {
@@ -267,20 +345,20 @@ fn labelled(v: &VersionSnapshot, name: &'static str, value: &'static str) -> Lab
 }
 
 impl Labels {
-    fn one(name: &'static str, value: impl Into<Arc<str>>) -> Self {
+    pub(super) fn one(name: &'static str, value: impl Into<Arc<str>>) -> Self {
         Self(vec![(name, value.into())])
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Arc<str>>) -> Self {
         self.0.push((name, value.into()));
         self
     }
 
-    fn number(self, value: f64) -> Series {
+    pub(super) fn number(self, value: f64) -> Series {
         Series { labels: self.0, value: Value::Number(value) }
     }
 
-    fn count(self, value: u64) -> Series {
+    pub(super) fn count(self, value: u64) -> Series {
         self.number(value as f64)
     }
 

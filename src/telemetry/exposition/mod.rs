@@ -3,9 +3,12 @@
 //! Both are written from the same families, so they never disagree.
 
 mod family;
+mod faults;
+mod health;
 mod negotiate;
 mod process;
 mod protobuf;
+mod spans;
 mod text;
 
 pub use negotiate::{Format, negotiate};

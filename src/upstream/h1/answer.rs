@@ -1,8 +1,7 @@
 //! What an upstream answers: heads and bodies out of the bytes as they come.
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONNECTION;
-use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode};
 
 use crate::wire::http1::{BodyDecoder, Head, HeadScanner, Piece, response_head_of};
 use crate::wire::{Fault, HeadLimits, Length};
@@ -98,7 +97,8 @@ impl Answer {
             let status = response.status();
             if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
                 self.state = self.body_of(&response, &head);
-                self.keeps_alive = keeps_alive(response.version(), head.has_connection, response.headers());
+                let said = head.persistence;
+                self.keeps_alive = !said.close && (!head.http10 || said.keep_alive);
                 return Ok(Step::Final(response));
             }
             self.interim += 1;
@@ -175,20 +175,6 @@ impl Answer {
     pub(super) fn into_rest(self) -> Bytes {
         self.buf.freeze()
     }
-}
-
-/// Whether the upstream will take another request (RFC 9112, section 9.3). `said`: there is a `Connection` among the
-/// headers.
-fn keeps_alive(version: Version, said: bool, headers: &HeaderMap) -> bool {
-    let by_itself = version == Version::HTTP_11;
-    if !said {
-        return by_itself;
-    }
-    let says = |word: &[u8]| {
-        let words = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        words.map(<[u8]>::trim_ascii).any(|found| found.eq_ignore_ascii_case(word))
-    };
-    !says(b"close") && (by_itself || says(b"keep-alive"))
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use http::{HeaderMap, Version};
 use proptest::prelude::*;
 
 use super::*;
@@ -259,6 +260,21 @@ fn only_an_answer_that_says_so_is_followed_by_another() {
     ] {
         assert_eq!(get(format!("{head}\r\n")).end, End::Whole(reusable), "{head}");
         assert_eq!(get(format!("{head}\r\n\n")).end, End::Whole(false), "{head}: a byte too many");
+    }
+}
+
+#[test]
+fn a_connection_header_stays_only_where_it_says_more_than_whether_another_may_follow() {
+    for (said, stays) in [
+        ("close", 0),
+        ("Keep-Alive ,, CLOSE", 0),
+        ("close, x-mine", 1),
+        ("upgrade", 1),
+        ("keep-alive\r\nconnection: x", 2),
+    ] {
+        let head =
+            get(format!("HTTP/1.1 204 No Content\r\nconnection: {said}\r\nx: y\r\n\r\n")).head.expect("a head").2;
+        assert_eq!((head.get_all("connection").iter().count(), head.len()), (stays, stays + 1), "{said}");
     }
 }
 

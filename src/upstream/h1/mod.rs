@@ -23,6 +23,7 @@ use self::answer::{Answer, Step};
 use self::asking::Asking;
 use super::address::Target;
 use super::body::RequestBody;
+use super::cap::Slot;
 use crate::plan::UpstreamSettings;
 use crate::telemetry::Failure;
 use crate::wire::http1::Piece;
@@ -35,6 +36,8 @@ pub(super) struct H1 {
     answer: Answer,
     /// A request was sent on it.
     used: bool,
+    /// Among how many it is counted.
+    slot: Option<Slot>,
     /// When it was last put away.
     pub(super) idle_since: Instant,
 }
@@ -49,6 +52,8 @@ pub struct Upgraded {
     pub socket: Socket,
     /// What the upstream sent after its 101 already.
     pub read: Bytes,
+    /// It is still one of the connections to its address.
+    pub(super) _slot: Option<Slot>,
 }
 
 /// Where and how patiently to connect once more.
@@ -69,7 +74,12 @@ impl H1 {
     pub(super) async fn open(target: &Target, settings: &UpstreamSettings) -> io::Result<Self> {
         let socket = target.connect(settings.connect_timeout).await?;
         let (asking, answer) = (Asking::default(), Answer::default());
-        Ok(Self { socket, asking, answer, used: false, idle_since: Instant::now() })
+        Ok(Self { socket, asking, answer, used: false, slot: None, idle_since: Instant::now() })
+    }
+
+    /// It is counted for as long as it is open.
+    pub(super) fn counted(self, slot: Slot) -> Self {
+        Self { slot: Some(slot), ..self }
     }
 
     /// Whether a request can be sent right now. Notices a connection the upstream has closed, or on which it sent
@@ -207,7 +217,7 @@ impl H1 {
 
     /// The raw connection after a 101.
     pub(super) fn into_upgraded(self) -> Upgraded {
-        Upgraded { socket: self.socket, read: self.answer.into_rest() }
+        Upgraded { socket: self.socket, read: self.answer.into_rest(), _slot: self.slot }
     }
 }
 

@@ -142,7 +142,11 @@ impl BodyDecoder {
                     let lines = counted.lines();
                     let section = buf.split_to(end).freeze();
                     self.0 = State::Ended;
-                    return if lines == 0 { Ok(Piece::End) } else { fields(&section, 0, lines).map(Piece::Trailers) };
+                    return if lines == 0 {
+                        Ok(Piece::End)
+                    } else {
+                        fields(&section, 0, lines, |_| true).map(Piece::Trailers)
+                    };
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What a complete head says.
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use memchr::memchr;
 
@@ -38,11 +39,12 @@ pub fn request_parts(bytes: &Bytes, head: &Head) -> Result<request::Parts, Fault
     }
     *request.uri_mut() = Uri::from_maybe_shared(bytes.slice(target)).map_err(|_| BAD_TARGET)?;
     *request.version_mut() = version(head);
-    *request.headers_mut() = fields(bytes, end + 2, head.lines)?;
+    *request.headers_mut() = fields(bytes, end + 2, head.lines, |_| true)?;
     Ok(request.into_parts().0)
 }
 
-/// A response's head, likewise. The reason phrase is dropped: it means nothing.
+/// A response's head, likewise. The reason phrase is dropped: it means nothing; so is a `Connection` that says no more than
+/// [`Head::persistence`] does.
 ///
 /// # Errors
 /// A line that is not HTTP's.
@@ -57,7 +59,8 @@ pub fn response_head_of(bytes: &Bytes, head: &Head) -> Result<Response<()>, Faul
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.version_mut() = version(head);
-    *response.headers_mut() = fields(bytes, end + 2, head.lines)?;
+    // Mostly it says only what the scanner has read from it already.
+    *response.headers_mut() = fields(bytes, end + 2, head.lines, |name| head.persistence.more || *name != CONNECTION)?;
     Ok(response)
 }
 
@@ -65,8 +68,13 @@ fn version(head: &Head) -> Version {
     if head.http10 { Version::HTTP_10 } else { Version::HTTP_11 }
 }
 
-/// The header lines from `at` to the blank line. `lines`: how many there are.
-pub(super) fn fields(bytes: &Bytes, mut at: usize, lines: usize) -> Result<HeaderMap, Fault> {
+/// The header lines from `at` to the blank line, as far as they are `wanted`. `lines`: how many there are.
+pub(super) fn fields(
+    bytes: &Bytes,
+    mut at: usize,
+    lines: usize,
+    wanted: impl Fn(&HeaderName) -> bool,
+) -> Result<HeaderMap, Fault> {
     // Room for what forwarding adds.
     let mut headers = HeaderMap::with_capacity(lines + 4);
     loop {
@@ -78,7 +86,9 @@ pub(super) fn fields(bytes: &Bytes, mut at: usize, lines: usize) -> Result<Heade
         let colon = memchr(b':', line).ok_or(BAD_NAME)?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| BAD_NAME)?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(trim(&line[colon + 1..]))).map_err(|_| BAD_VALUE)?;
-        headers.append(name, value);
+        if wanted(&name) {
+            headers.append(name, value);
+        }
         at = end + 2;
     }
 }

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::wire::head::{Fields, Length};
+use crate::wire::head::{Fields, Length, Persistence};
 use crate::wire::{Fault, HeadLimits};
 
 /// Blank lines tolerated before a request line (RFC 9112, section 2.2, asks for at least one).
@@ -41,8 +41,8 @@ pub struct Head {
     pub http10: bool,
     /// Header lines.
     pub lines: usize,
-    /// One of them is `Connection`.
-    pub has_connection: bool,
+    /// What those named `Connection` say.
+    pub persistence: Persistence,
 }
 
 impl HeadScanner {
@@ -87,8 +87,8 @@ impl HeadScanner {
                 Some(_) if !line.is_empty() => self.fields.line(line, self.limits)?,
                 Some(start) => {
                     let length = self.fields.framing(self.http10)?;
-                    let (lines, has_connection) = (self.fields.lines(), self.fields.has_connection());
-                    return Ok(Some(Head { start, end: self.at, length, http10: self.http10, lines, has_connection }));
+                    let (lines, persistence) = (self.fields.lines(), self.fields.persistence());
+                    return Ok(Some(Head { start, end: self.at, length, http10: self.http10, lines, persistence }));
                 }
             }
         }
@@ -148,7 +148,7 @@ mod tests {
             length: Length::Bytes(12),
             http10: false,
             lines: 2,
-            has_connection: false,
+            persistence: Persistence::default(),
         };
         assert_eq!(scan(REQUEST), Ok(Some(head)));
         let response = b"HTTP/1.0 200 OK\r\n\r\n";
@@ -158,7 +158,7 @@ mod tests {
             length: Length::Unstated,
             http10: true,
             lines: 0,
-            has_connection: false,
+            persistence: Persistence::default(),
         };
         assert_eq!(HeadScanner::response(LIMITS).scan(response), Ok(Some(head)));
     }

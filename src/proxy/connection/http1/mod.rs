@@ -176,8 +176,8 @@ impl Session<'_> {
         exchange: &mut Exchange,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<RelayBody>, Ended>> {
-        if let Poll::Ready(Ok(response)) = Pin::new(exchange).poll(cx) {
-            return Poll::Ready(Ok(response));
+        if let Poll::Ready(answer) = Pin::new(exchange).poll(cx) {
+            return Poll::Ready(answer.map_err(|_| Ended::Broken));
         }
         self.poll_client_lost(false, cx).map(|()| Err(Ended::Broken))
     }
