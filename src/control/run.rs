@@ -198,11 +198,9 @@ impl<D: DataPlane> Control<D> {
         let started = Instant::now();
         loop {
             match Files::read_again(&self.config, &self.in_force) {
-                // A certificate may be there already and its key not yet.
                 Ok((files, loaded)) if files.stale().is_empty() || started.elapsed() >= DOUBT => {
                     return self.apply(files, loaded);
                 }
-                Ok(_) => tokio::time::sleep(SETTLE).await,
                 Err(error) if started.elapsed() >= DOUBT => {
                     // Where serin.yaml is what is wrong, weights hold all the same: they may be the way back.
                     if let Some((files, loaded)) = self.files.despite_errors(&self.in_force) {
@@ -210,7 +208,8 @@ impl<D: DataPlane> Control<D> {
                     }
                     return self.refuse(&error.to_string(), now);
                 }
-                Err(_) => tokio::time::sleep(SETTLE).await,
+                // It may be half written; or a certificate is there already and its key not yet.
+                _ => tokio::time::sleep(SETTLE).await,
             }
             // What is refused in the end is what was there then.
             now = self.files.seen_now();

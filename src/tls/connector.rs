@@ -9,9 +9,8 @@ use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256};
 
 use super::certificate::Facts;
-use super::files::{ClientFiles, Fault, Material, MinVersion};
-use super::pem;
-use super::provider::{provider, versions};
+use super::files::{ClientFiles, Fault, Material};
+use super::{pem, provider};
 
 /// What is to be spoken inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +48,7 @@ impl Connector {
                 return Err(roots.err().into_iter().chain(pair.err().into_iter().flatten()).collect());
             }
         };
-        let builder = ClientConfig::builder_with_provider(provider());
-        // Invariant: the provider has suites for both versions.
-        let builder = builder.with_protocol_versions(versions(MinVersion::Tls12)).expect("versions that are provided");
-        let builder = builder.with_root_certificates(roots);
+        let builder = provider::client().with_root_certificates(roots);
         let (config, facts) = match pair {
             None => (builder.with_no_client_auth(), None),
             Some(pair) => {

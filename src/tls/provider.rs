@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rustls::SupportedProtocolVersion;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 
 use super::MinVersion;
 
@@ -16,8 +16,22 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
+/// The beginning of a listener's configuration.
+pub(super) fn server(min: MinVersion) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let builder = ServerConfig::builder_with_provider(provider());
+    // Invariant: the provider has suites for both versions.
+    builder.with_protocol_versions(versions(min)).expect("versions that are provided")
+}
+
+/// The beginning of an upstream's configuration.
+pub(super) fn client() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    let builder = ClientConfig::builder_with_provider(provider());
+    // Invariant: as above.
+    builder.with_protocol_versions(versions(MinVersion::Tls12)).expect("versions that are provided")
+}
+
 /// The versions from `min` up.
-pub(super) fn versions(min: MinVersion) -> &'static [&'static SupportedProtocolVersion] {
+fn versions(min: MinVersion) -> &'static [&'static SupportedProtocolVersion] {
     static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
     match min {
         MinVersion::Tls12 => &BOTH,

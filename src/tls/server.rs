@@ -3,17 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, WantsServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
+use rustls::{ConfigBuilder, ServerConfig};
 use sha2::{Digest, Sha256};
 
 use super::certificate::Facts;
 use super::files::{ClientAuth, Fault, Material, MinVersion, ServerFiles};
 use super::names::Names;
 use super::pem::{self, Pair};
-use super::provider::{provider, versions};
+use super::provider::{self, provider};
 
 /// Sessions of TLS 1.2 clients without tickets that can be resumed.
 const SESSIONS: usize = 4096;
@@ -158,23 +160,24 @@ impl ResolvesServerCert for Certificates {
 struct Builder<'a> {
     min_version: MinVersion,
     before: Option<&'a Server>,
-    groups: Vec<(
-        [u8; 32],
-        rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>,
-        Arc<dyn rustls::server::ProducesTickets>,
-    )>,
+    groups: Vec<Begun>,
+}
+
+/// A group that lacks its certificates.
+struct Begun {
+    demand: [u8; 32],
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    tickets: Arc<dyn ProducesTickets>,
 }
 
 impl Builder<'_> {
     /// The position of the group with this demand.
     fn group(&mut self, auth: &ClientAuth, material: &Material) -> Result<usize, Fault> {
         let demand = demand(auth, material)?;
-        if let Some(known) = self.groups.iter().position(|(other, ..)| *other == demand) {
+        if let Some(known) = self.groups.iter().position(|other| other.demand == demand) {
             return Ok(known);
         }
-        let builder = ServerConfig::builder_with_provider(provider());
-        // Invariant: the provider has suites for both versions.
-        let builder = builder.with_protocol_versions(versions(self.min_version)).expect("versions that are provided");
+        let builder = provider::server(self.min_version);
         let builder = match auth {
             ClientAuth::None => builder.with_no_client_auth(),
             ClientAuth::Optional(ca) | ClientAuth::Required(ca) => {
@@ -190,27 +193,21 @@ impl Builder<'_> {
         let tickets = Ticketer::new().map_err(|error| {
             Fault::new(auth.ca().map_or(std::path::Path::new("tls"), |ca| ca), format!("no ticket keys: {error}"))
         })?;
-        self.groups.push((demand, builder, tickets));
+        self.groups.push(Begun { demand, builder, tickets });
         Ok(self.groups.len() - 1)
     }
 
     fn finish(self, certificates: &Arc<Certificates>) -> Vec<Group> {
         let Self { before, groups, .. } = self;
-        let group = |(demand, builder, tickets): (_, rustls::ConfigBuilder<_, _>, _)| {
+        let group = |Begun { demand, builder, tickets }| {
             let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(certificates) as _;
             let mut config: ServerConfig = builder.with_cert_resolver(resolver);
             config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
             let same = before.and_then(|before| before.groups.iter().find(|group| group.demand == demand));
-            match same {
-                Some(same) => {
-                    config.session_storage = Arc::clone(&same.config.session_storage);
-                    config.ticketer = Arc::clone(&same.config.ticketer);
-                }
-                None => {
-                    config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-                    config.ticketer = tickets;
-                }
-            }
+            (config.session_storage, config.ticketer) = match same {
+                Some(same) => (Arc::clone(&same.config.session_storage), Arc::clone(&same.config.ticketer)),
+                None => (ServerSessionMemoryCache::new(SESSIONS) as _, tickets),
+            };
             Group { demand, config: Arc::new(config) }
         };
         groups.into_iter().map(group).collect()

@@ -30,14 +30,13 @@ fn append(text: &mut String, attribute: &AttributeTypeAndValue<'_>) {
         None => text.push_str(&id),
     }
     text.push('=');
-    match attribute.as_str() {
-        Ok(value) => escape(text, value),
+    if let Ok(value) = attribute.as_str() {
+        escape(text, value);
+    } else {
         // Of an odd type: its bytes.
-        Err(_) => {
-            text.push('#');
-            for byte in attribute.attr_value().data {
-                hex(text, *byte);
-            }
+        text.push('#');
+        for byte in attribute.attr_value().data {
+            hex(text, *byte);
         }
     }
 }

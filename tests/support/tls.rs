@@ -72,7 +72,7 @@ impl Ca {
     }
 
     /// A server's certificate for a key of a chosen kind.
-    pub fn server_for(&self, names: &[&str], key: KeyPair) -> Pair {
+    pub fn server_for(&self, names: &[&str], key: &KeyPair) -> Pair {
         self.signed(names[0], names, ExtendedKeyUsagePurpose::ServerAuth, key, |_| {})
     }
 
@@ -83,7 +83,7 @@ impl Ca {
         usage: ExtendedKeyUsagePurpose,
         change: impl FnOnce(&mut CertificateParams),
     ) -> Pair {
-        self.signed(subject, names, usage, KeyPair::generate().expect("a key"), change)
+        self.signed(subject, names, usage, &KeyPair::generate().expect("a key"), change)
     }
 
     fn signed(
@@ -91,7 +91,7 @@ impl Ca {
         subject: &str,
         names: &[&str],
         usage: ExtendedKeyUsagePurpose,
-        key: KeyPair,
+        key: &KeyPair,
         change: impl FnOnce(&mut CertificateParams),
     ) -> Pair {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -102,7 +102,7 @@ impl Ca {
         // Verifiers other than rustls insist on it.
         params.use_authority_key_identifier_extension = true;
         change(&mut params);
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
+        let certificate = params.signed_by(key, &self.issuer).expect("a certificate").pem();
         Pair { certificate, key: key.serialize_pem() }
     }
 

@@ -108,7 +108,7 @@ fn a_client_that_cannot_verify_one_kind_of_key_is_shown_the_other() {
     ecdsa.write(folder.path(), "a");
     let ed25519 = {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
-        ca.server_for(&["shop.example"], key)
+        ca.server_for(&["shop.example"], &key)
     };
     ed25519.write(folder.path(), "b");
     // The odd one first: who can take it gets it.

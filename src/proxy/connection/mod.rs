@@ -56,7 +56,7 @@ pub(super) async fn serve(
         (socket, secured) = (inside, Some(Box::new(known)));
     }
     let client = Rc::new(Client::new(peer, port, secured, Instant::now()));
-    let connection = Connection { limits, deadline, client, worker, open };
+    let connection = Connection { worker, client, open, deadline, limits };
     match connection.first_bytes(&mut socket).await {
         First::Http1(first) => http1::serve(&connection, socket, &first).await,
         First::Http2(first) => http2::serve(connection, socket, first).await,
