@@ -70,7 +70,7 @@ fn a_json_line_has_every_member() {
         "time": "2026-09-21T14:13:20.123456Z", "client": "10.0.0.1:5123", "protocol": "HTTP/1.1", "method": "GET",
         "host": "shop.example", "path": "/cart?x=1", "status": 200, "service": "checkout", "version": "new",
         "why": "key", "fault": null, "traceId": null, "spanId": null, "outcome": "2xx", "duration": 0.001_234,
-        "firstByte": 0.0009, "bytesIn": 0, "bytesOut": 512, "tries": 1,
+        "firstByte": 0.0009, "bytesIn": 0, "bytesOut": 512, "tries": 1, "tls": null, "clientCertificate": null,
     });
     assert_eq!(value, expected);
 }
@@ -82,6 +82,14 @@ fn a_text_line_reads_from_left_to_right() {
         "2026-09-21T14:13:20.123456Z 10.0.0.1:5123 \"GET shop.example/cart?x=1 HTTP/1.1\" 200 2xx checkout/new key \
          duration=1.234ms firstByte=0.900ms in=0 out=512 tries=1 fault=- trace=- span=-\n"
     );
+}
+
+#[test]
+fn what_tls_says_of_the_client_is_at_the_end() {
+    let entry = Entry { tls: Some("TLSv1.3"), client_certificate: Some("CN=ada l,C=CH".into()), ..entry() };
+    assert!(line(&entry, Format::Text).ends_with(" span=- tls=TLSv1.3 clientCertificate=CN=ada\\u{20}l,C=CH\n"));
+    let value: Value = serde_json::from_str(&line(&entry, Format::Json)).unwrap();
+    assert_eq!((&value["tls"], &value["clientCertificate"]), (&json!("TLSv1.3"), &json!("CN=ada l,C=CH")));
 }
 
 #[test]
