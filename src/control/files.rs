@@ -143,9 +143,11 @@ impl Files {
     /// The accepted `serin.yaml` with the other files as they are now, as far as they are right and something is new: a
     /// weight file may be the way back, and a certificate must not run out because of a wrong word elsewhere.
     pub(super) fn despite_errors(&self, in_force: &InForce) -> Option<(Self, Loaded)> {
-        let newer = self.weights.as_ref().and_then(|known| File::read(&known.path).ok());
-        [newer, self.weights.clone()]
+        // One that cannot be read is not one that is not named.
+        let newer = self.weights.as_ref().and_then(|known| File::read(&known.path).ok()).map(Some);
+        newer
             .into_iter()
+            .chain([self.weights.clone()])
             .filter_map(|weights| Self::load(self.serin.clone(), weights, Some(in_force)).ok())
             .find(|(files, _)| files.seen() != self.seen())
     }
