@@ -62,7 +62,7 @@ impl Forward {
         mut parts: request::Parts,
         body: Incoming,
         Arrival { started, caller, mut log, trace, busy }: Arrival,
-    ) -> Self {
+    ) -> Box<Self> {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
@@ -115,7 +115,7 @@ impl Forward {
         };
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
-        Self {
+        Box::new(Self {
             limit: TimeLimit::new(worker, timeouts, started, watch.clone()),
             outgoing: Outgoing::new(parts, body, watch, asked.glance, wish, again.is_some())
                 .telling_time(deadline.is_some()),
@@ -130,11 +130,11 @@ impl Forward {
             record,
             busy,
             again,
-        }
+        })
     }
 
     /// Sends the request, again where it must and may be, and gives the response, its body still coming.
-    pub(super) async fn run(mut self) -> Response<RelayBody> {
+    pub(super) async fn run(mut self: Box<Self>) -> Response<RelayBody> {
         loop {
             if let Some(gate) = self.view.target(self.service, self.version).gateway.gate() {
                 match gate.enter(&self.worker, self.priority, &self.limit, self.outgoing.watch()).await {
@@ -245,7 +245,7 @@ impl Forward {
         self.outgoing.prepare_again(parts, again.body(), again.asked.glance);
     }
 
-    fn relay(mut self, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {
+    fn relay(mut self: Box<Self>, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {
         let now = Instant::now();
         self.limit.progressed(now);
         self.record.head(&response, &self.caller, now);
@@ -263,12 +263,12 @@ impl Forward {
             return upgrade::accept(&response, lease, self.record, &self.busy);
         }
         let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
-        let Self { record, limit, busy, .. } = self;
+        let Self { record, limit, busy, .. } = *self;
         response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
     }
 
     /// A drill keeps the request from its version.
-    fn struck_down(self, blow: Blow) -> Response<RelayBody> {
+    fn struck_down(self: Box<Self>, blow: Blow) -> Response<RelayBody> {
         match blow {
             Blow::TimedOut => self.fail(Failure::Timeout),
             Blow::Reset => fault::reset(self.record),
@@ -279,14 +279,14 @@ impl Forward {
         }
     }
 
-    fn turn_away(self, shed: Shed) -> Response<RelayBody> {
+    fn turn_away(self: Box<Self>, shed: Shed) -> Response<RelayBody> {
         // What of the request's body the client still sends would stand where its next request should.
         let ends = self.outgoing.watch().is_some() && !self.busy.0.is_h2.get();
         let version = self.version().header.clone();
         admit::turned_away(&self.worker, shed, &self.caller, version, self.record, &self.busy, ends)
     }
 
-    fn fail(mut self, failure: Failure) -> Response<RelayBody> {
+    fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
         self.record.fail(failure);
         let version = self.version().header.clone();
         let problem = match self.busy.0.body_fault.get() {

@@ -131,7 +131,11 @@ struct Arrival {
 }
 
 /// Finds out where a request goes; gives the answer where it goes nowhere.
-fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<Forward, Box<Response<RelayBody>>> {
+fn begin(
+    worker: &Rc<Worker>,
+    request: Request<Incoming>,
+    busy: Busy,
+) -> Result<Box<Forward>, Box<Response<RelayBody>>> {
     let started = Instant::now();
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
