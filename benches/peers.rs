@@ -3,7 +3,7 @@
 //!     cargo bench --bench peers                                    everything, 7 rounds; about 25 minutes
 //!     cargo bench --bench peers -- --quick                         one short round, to see that it works
 //!     cargo bench --bench peers -- compare --peers serin,haproxy --rounds 3 --seconds 2
-//!     cargo bench --bench peers -- reload edits ready              serin alone
+//!     cargo bench --bench peers -- reload edits ready tls          serin alone
 //!
 //! The job: split requests 90/10 over two nginx upstreams, keep-alive on both sides, one thread, no access log. The proxy
 //! has core 0 for itself; load generator, upstream and this program share core 1. Every round starts every proxy afresh,
@@ -25,13 +25,15 @@ mod process;
 mod report;
 #[path = "peers/setup.rs"]
 mod setup;
+#[path = "peers/tls.rs"]
+mod tls;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use report::Report;
 use setup::{Bench, Peer};
@@ -80,6 +82,8 @@ enum Section {
     Reload,
     /// serin: many weight edits under full load.
     Edits,
+    /// serin: memory of large bodies and of many connections inside TLS.
+    Tls,
 }
 
 fn main() -> ExitCode {
@@ -93,7 +97,7 @@ fn main() -> ExitCode {
         (options.rounds, options.seconds) = (1, 1);
     }
     if options.sections.is_empty() {
-        options.sections = vec![Section::Compare, Section::Protocols, Section::Ready, Section::Reload, Section::Edits];
+        options.sections = Section::value_variants().to_vec();
     }
     let mut report = Report::default();
     let outcome = measure(&options, &mut report);
@@ -127,6 +131,7 @@ fn measure(options: &Options, report: &mut Report) -> Fallible<()> {
             Section::Ready => ("ready", own::ready(&bench, repeats(50))),
             Section::Reload => ("reload", own::reload(&bench, repeats(200))),
             Section::Edits => ("edits", own::edits(&bench, repeats(500))),
+            Section::Tls => ("tls", tls::tls(&bench, options.quick)),
         };
         report.own(name, readings);
     }

@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "tls/check.rs"]
+mod check;
 #[path = "tls/clients.rs"]
 mod clients;
 #[path = "tls/listeners.rs"]

@@ -122,11 +122,43 @@ impl Bench {
         self.dir.path().join("serin")
     }
 
+    /// The certificate, for `localhost`, that all proxies show.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.dir.path().join("cert.pem")
+    }
+
     /// Starts a proxy on its own core and waits until it answers. `more`: for other protocols too.
     pub(crate) fn start(&self, peer: Peer, more: bool) -> Fallible<Proxy> {
         let mut proxy = self.launch(peer, more)?;
         await_answer(&mut proxy.process, proxy.port)?;
         Ok(proxy)
+    }
+
+    /// Starts serin with TLS before this upstream, and waits until it takes connections.
+    pub(crate) fn start_tls(&self, upstream: u16) -> Fallible<Proxy> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let command = Command { program: self.serin.clone(), folder: self.folder("serin")? };
+        let certificates = self.dir.path().display();
+        let config = command.write(
+            "serin.yaml",
+            &format!(
+                "listeners: [{{ name: web, address: \"127.0.0.1:{port}\", tls: {{ certificate: {certificates}/cert.pem, key: {certificates}/key.pem }} }}]
+workers: 1
+services: {{ checkout: {{ versions: {{ only: {{ upstream: \"http://127.0.0.1:{upstream}\" }} }} }} }}
+routes: [{{ service: checkout }}]
+"
+            ),
+        )?;
+        let mut process = command.run(PROXY_CORE, &["run", "--config", &config])?;
+        let started = Instant::now();
+        while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            process.check_alive()?;
+            if started.elapsed() > START {
+                return Err(format!("no connection within {START:?}: {}", process.output().trim()).into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(Proxy { process, port, more: None, admin })
     }
 
     /// Starts a proxy and waits for nothing.

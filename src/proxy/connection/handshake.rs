@@ -83,11 +83,15 @@ async fn begin(server: Arc<Server>, socket: Socket) -> Result<(TlsStream<Socket>
         Err((error, socket)) => return Err(Failed(why(&error), Some(socket))),
     };
     let session = stream.get_ref().1;
-    let identity = session.peer_certificates().and_then(|chain| Identity::new(chain.first()?, chosen.uris));
-    if identity.as_ref().is_some_and(|identity| identity.is_expired(SystemTime::now())) {
-        // It was valid when the session began that goes on here.
-        return Err(Failed(Handshake::ClientCertificate, Some(Socket::tls(stream))));
-    }
+    let shown = session.peer_certificates().and_then(<[_]>::first);
+    let identity = shown.map(|shown| Identity::new(shown, chosen.uris));
+    // It was valid when the session began that goes on here. What cannot be told apart from others is nobody.
+    let holds = |known: &Identity| !known.is_expired(SystemTime::now());
+    let identity = match identity {
+        None => None,
+        Some(Some(known)) if holds(&known) => Some(known),
+        Some(_) => return Err(Failed(Handshake::ClientCertificate, Some(Socket::tls(stream)))),
+    };
     let version = match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
         _ => "TLSv1.3",
