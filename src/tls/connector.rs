@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
-use sha2::{Digest, Sha256};
 
 use super::certificate::Facts;
 use super::files::{ClientFiles, Fault, Material};
@@ -68,7 +67,7 @@ impl Connector {
             h2: speaking(b"h2"),
             server_name: files.server_name.clone(),
             facts,
-            fingerprint: fingerprint(files, material),
+            fingerprint: material.fingerprint(files, files.paths()),
         })
     }
 
@@ -106,16 +105,6 @@ fn system_roots() -> Result<RootCertStore, Fault> {
         return Err(Fault::new(std::path::Path::new(""), "the system has no CA certificates: name a file by `ca`"));
     }
     Ok(roots)
-}
-
-fn fingerprint(files: &ClientFiles, material: &Material) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix(format!("{files:?}"));
-    for path in files.paths() {
-        let bytes = material.bytes(path).unwrap_or_default();
-        hash.update(bytes.len().to_le_bytes());
-        hash.update(bytes);
-    }
-    hash.finalize().into()
 }
 
 /// Two are the same if they come from the same files with the same content.

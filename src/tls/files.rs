@@ -1,9 +1,11 @@
 //! What the configuration says about TLS: files, by their paths as written, and how they are meant.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::ServerName;
+use sha2::{Digest, Sha256};
 
 /// A certificate chain and the key of its first certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -117,6 +119,21 @@ impl Material {
     /// Adds what is in a file, or why that is not known.
     pub fn insert(&mut self, path: PathBuf, content: Result<Vec<u8>, String>) {
         self.0.insert(path, content);
+    }
+
+    /// Tells whether anything has changed: `written` are the files' settings, `paths` their paths.
+    pub(super) fn fingerprint<'a>(
+        &self,
+        written: &impl fmt::Debug,
+        paths: impl Iterator<Item = &'a PathBuf>,
+    ) -> [u8; 32] {
+        let mut hash = Sha256::new_with_prefix(format!("{written:?}"));
+        for path in paths {
+            let bytes = self.bytes(path).unwrap_or_default();
+            hash.update(bytes.len().to_le_bytes());
+            hash.update(bytes);
+        }
+        hash.finalize().into()
     }
 
     pub(super) fn bytes(&self, path: &Path) -> Result<&[u8], Fault> {

@@ -90,7 +90,7 @@ impl Server {
         }
         let certificates = Arc::new(Certificates { names, pairs, groups });
         let groups = builder.finish(&certificates);
-        Ok(Self { certificates, groups, fingerprint: fingerprint(files, material) })
+        Ok(Self { certificates, groups, fingerprint: material.fingerprint(files, files.paths()) })
     }
 
     /// What to go on with for a client that asks for `name`; `None`: it asks for none.
@@ -225,14 +225,4 @@ fn demand(auth: &ClientAuth, material: &Material) -> Result<[u8; 32], Fault> {
         hash.update(material.bytes(ca)?);
     }
     Ok(hash.finalize().into())
-}
-
-fn fingerprint(files: &ServerFiles, material: &Material) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix(format!("{files:?}"));
-    for path in files.paths() {
-        let bytes = material.bytes(path).unwrap_or_default();
-        hash.update(bytes.len().to_le_bytes());
-        hash.update(bytes);
-    }
-    hash.finalize().into()
 }

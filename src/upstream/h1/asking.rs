@@ -1,37 +1,24 @@
 //! A request on its way: its head, and its body as it comes from the client.
 
-use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, MAX_FORWARDS,
     SET_COOKIE, TRAILER,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::{Body, Frame};
-use tokio::io::AsyncWrite;
 
 use crate::upstream::body::{BodyFault, RequestBody};
-use crate::wire::http1::{Framing, chunk, chunk_start, last_chunk, request_head};
-use crate::wire::{Socket, give_back_spare, take_spare};
-
-/// Nothing more is taken from the client while so many bytes wait to be written.
-const BATCH: usize = 16 * 1024;
-/// Pieces of a body that are at least so long are written from where they are; shorter ones are gathered first.
-const LONG: usize = 4 * 1024;
+use crate::wire::Socket;
+use crate::wire::http1::{Framing, Outbound, request_head};
 
 /// What of a request is still to be written.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
-    /// Encoded bytes, the first `written` of which were written. A buffer only while there is something in it.
-    out: Vec<u8>,
-    written: usize,
-    /// A long piece of the body, to be written after `out`.
-    data: Bytes,
-    /// The end of its chunk.
-    tail: &'static [u8],
+    out: Outbound,
     rest: Option<Rest>,
     /// Any of it was written.
     begun: bool,
@@ -68,13 +55,10 @@ impl Asking {
             }
             _ => None,
         };
-        self.out = take_spare();
-        self.written = 0;
-        self.data = Bytes::new();
-        self.tail = b"";
+        self.out = Outbound::default();
         self.begun = false;
         self.cut = false;
-        request_head(&mut self.out, request, framing);
+        request_head(self.out.buffer(), request, framing);
     }
 
     /// Writes as much as there is and fits. Waits, where it does, for the client and for the upstream.
@@ -84,14 +68,10 @@ impl Asking {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Result<(), BodyFault> {
         while !self.cut {
             self.fill(cx)?;
-            if self.is_flushed() {
-                if self.out.capacity() > 0 {
-                    self.written = 0;
-                    give_back_spare(std::mem::take(&mut self.out));
-                }
+            if self.out.is_delivered() {
                 return Ok(());
             }
-            match self.poll_write(cx, socket) {
+            match self.out.poll_flush(socket, cx, &mut self.begun) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => return Ok(()),
                 // There may be an answer all the same; if not, reading says why.
@@ -107,9 +87,7 @@ impl Asking {
     /// Takes what the client has sent, up to a bound.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), BodyFault> {
         while let Some(rest) = &mut self.rest
-            && self.data.is_empty()
-            && self.tail.is_empty()
-            && self.out.len() < BATCH
+            && !self.out.is_full()
         {
             match Pin::new(&mut rest.body).poll_frame(cx) {
                 Poll::Pending => break,
@@ -123,32 +101,16 @@ impl Asking {
     fn take(&mut self, frame: Frame<Bytes>) -> Result<(), BodyFault> {
         let Some(rest) = &mut self.rest else { return Ok(()) };
         let data = match frame.into_data() {
-            Ok(data) if data.is_empty() => return Ok(()),
             Ok(data) => data,
             Err(frame) => return self.end(frame.into_trailers().ok()),
         };
-        if self.out.capacity() == 0 {
-            self.out = take_spare();
-        }
-        let is_long = data.len() >= LONG;
         let mut ended = false;
         if let Some(left) = &mut rest.left {
             // Another length than was said would move the boundary of the message.
             *left = left.checked_sub(data.len() as u64).ok_or(BodyFault::Broken)?;
             ended = *left == 0;
-            if !is_long {
-                self.out.extend_from_slice(&data);
-            }
-        } else if is_long {
-            chunk_start(&mut self.out, data.len());
-            ended = rest.body.is_end_stream();
-            self.tail = if ended { b"\r\n0\r\n\r\n" } else { b"\r\n" };
-        } else {
-            chunk(&mut self.out, &data);
         }
-        if is_long {
-            self.data = data;
-        }
+        self.out.piece(data, rest.left.is_none());
         if ended {
             self.rest = None;
         }
@@ -162,44 +124,10 @@ impl Asking {
             Some(0) => Ok(()),
             Some(_) => Err(BodyFault::Broken),
             None => {
-                if self.out.capacity() == 0 {
-                    self.out = take_spare();
-                }
-                last_chunk(&mut self.out, trailers.map(|found| announced(found, &rest.trailers)).as_ref());
+                self.out.last_chunk(trailers.map(|found| announced(found, &rest.trailers)).as_ref());
                 Ok(())
             }
         }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<io::Result<()>> {
-        let out = &self.out[self.written..];
-        let length = if self.data.is_empty() && self.tail.is_empty() {
-            ready!(Pin::new(socket).poll_write(cx, out))?
-        } else {
-            let parts = [IoSlice::new(out), IoSlice::new(&self.data), IoSlice::new(self.tail)];
-            ready!(Pin::new(socket).poll_write_vectored(cx, &parts))?
-        };
-        if length == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.begun = true;
-        let of_out = length.min(out.len());
-        self.written += of_out;
-        let of_data = (length - of_out).min(self.data.len());
-        self.data.advance(of_data);
-        if self.data.is_empty() {
-            self.data = Bytes::new();
-        }
-        self.tail = &self.tail[length - of_out - of_data..];
-        if self.written == self.out.len() {
-            self.out.clear();
-            self.written = 0;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn is_flushed(&self) -> bool {
-        self.out.is_empty() && self.data.is_empty() && self.tail.is_empty()
     }
 
     /// The upstream asks for the body.
@@ -218,7 +146,7 @@ impl Asking {
 
     /// Whether all of it was written.
     pub(super) fn is_done(&self) -> bool {
-        self.rest.is_none() && self.is_flushed() && !self.cut
+        self.rest.is_none() && self.out.is_delivered() && !self.cut
     }
 
     /// Whether none of it was written and none of its body taken: it may as well be sent elsewhere.

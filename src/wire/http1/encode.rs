@@ -92,14 +92,14 @@ fn field(into: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// Appends one chunk. An empty one would end the body, so `data` must not be empty.
-pub fn chunk(into: &mut Vec<u8>, data: &[u8]) {
+pub(super) fn chunk(into: &mut Vec<u8>, data: &[u8]) {
     chunk_start(into, data.len());
     into.extend_from_slice(data);
     into.extend_from_slice(b"\r\n");
 }
 
 /// Appends what stands before the data of a chunk of `length` bytes, which must not be 0. CR LF have to follow the data.
-pub fn chunk_start(into: &mut Vec<u8>, length: usize) {
+pub(super) fn chunk_start(into: &mut Vec<u8>, length: usize) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = (usize::BITS - length.leading_zeros()).div_ceil(4).max(1);
     for digit in (0..digits).rev() {
@@ -109,7 +109,7 @@ pub fn chunk_start(into: &mut Vec<u8>, length: usize) {
 }
 
 /// Appends the end of a body in chunks, with its trailers where it has some.
-pub fn last_chunk(into: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
+pub(super) fn last_chunk(into: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     into.extend_from_slice(b"0\r\n");
     for (name, value) in trailers.into_iter().flatten() {
         field(into, name.as_str().as_bytes(), value.as_bytes());

@@ -6,13 +6,15 @@
 mod decode;
 mod encode;
 mod inbound;
+mod outbound;
 mod parse;
 mod reader;
 mod scan;
 
 pub use decode::{BodyDecoder, Piece};
-pub use encode::{Framing, Seen, chunk, chunk_start, last_chunk, request_head, response_head};
+pub use encode::{Framing, Seen, request_head, response_head};
 pub use inbound::{Http1Body, Inbound};
+pub use outbound::Outbound;
 pub use parse::{request_parts, response_head_of};
 pub use reader::RequestReader;
 pub use scan::{Head, HeadScanner};

@@ -1,7 +1,6 @@
 //! Serving HTTP/1.0 and HTTP/1.1: one request after the other, each answered before the next is read.
 
 mod departure;
-mod outbound;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -11,18 +10,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{Method, Request, Response, StatusCode, Version, request};
-use http_body::Body;
+use http_body::{Body, Frame};
 
 use departure::Departure;
-use outbound::Outbound;
 
 use super::{Connection, DRAIN_GRACE, TOO_SLOW, close, refuse};
 use crate::proxy::exchange::{Exchange, Exchanges, RelayBody, tokens};
 use crate::proxy::problem::Problem;
 use crate::telemetry::Refusal;
-use crate::wire::http1::{Framing, Http1Body, Inbound, Piece, Seen, response_head};
+use crate::wire::http1::{Framing, Http1Body, Inbound, Outbound, Piece, Seen, response_head};
 use crate::wire::{Fault, HeadLimits, Incoming, Socket};
 
 /// Most bytes read and thrown away of a body whose request was answered before its end.
@@ -221,7 +220,7 @@ impl Session<'_> {
             finish_head(out, seen, keep_alive, manner.http10);
         });
         if !rest {
-            self.outbound.end(framing, None);
+            self.end_body(framing);
         }
         poll_fn(|cx| self.poll_relay(&mut body, framing, &mut rest, cx)).await?;
         drop(body);
@@ -247,17 +246,17 @@ impl Session<'_> {
                 match Pin::new(&mut *body).poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => {
                         let is_last = frame.is_trailers();
-                        self.outbound.frame(frame, framing);
+                        self.append(frame, framing);
                         if is_last {
                             *rest = false;
                         } else if body.is_end_stream() {
                             *rest = false;
-                            self.outbound.end(framing, None);
+                            self.end_body(framing);
                         }
                     }
                     Poll::Ready(None) => {
                         *rest = false;
-                        self.outbound.end(framing, None);
+                        self.end_body(framing);
                     }
                     Poll::Ready(Some(Err(_))) => broken = true,
                     Poll::Pending => {
@@ -276,6 +275,23 @@ impl Session<'_> {
             }
         }
         self.poll_client_lost(true, cx).map(|()| Err(Ended::Broken))
+    }
+
+    fn append(&mut self, frame: Frame<Bytes>, framing: Framing) {
+        match frame.into_data() {
+            Ok(data) => self.outbound.piece(data, framing == Framing::Chunked),
+            Err(other) => {
+                if let (Ok(trailers), Framing::Chunked) = (other.into_trailers(), framing) {
+                    self.outbound.last_chunk(Some(&trailers));
+                }
+            }
+        }
+    }
+
+    fn end_body(&mut self, framing: Framing) {
+        if framing == Framing::Chunked {
+            self.outbound.last_chunk(None);
+        }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,4 +1,4 @@
-//! What goes to the client: heads and bodies, gathered so that a small response is one write.
+//! Messages on their way out: heads and bodies, gathered so that a small one is one write.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,20 +6,20 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http_body::Frame;
 use tokio::io::AsyncWrite;
 
-use crate::wire::http1::{Framing, chunk, chunk_start, last_chunk};
+use super::encode::{chunk, chunk_start, last_chunk};
 use crate::wire::{Socket, give_back_spare, take_spare};
 
-/// Data up to this size is copied behind its head; more is written from where it is.
+/// Data up to this size is copied behind what is before it; more is written from where it is.
 const COPIED: usize = 16 * 1024;
 /// Bytes gathered before they are written.
 const GATHERED: usize = 64 * 1024;
 
-/// Bytes on their way to the client.
+/// Bytes on their way to a peer.
 #[derive(Debug, Default)]
-pub(super) struct Outbound {
+pub struct Outbound {
+    /// The thread's spare buffer, while there is something in it: nearly always all is written at once.
     gathered: Vec<u8>,
     /// How many of them are written.
     written: usize,
@@ -33,27 +33,18 @@ pub(super) struct Outbound {
 
 impl Outbound {
     /// Where the next bytes are appended. There must be room: see [`Self::is_full`].
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
         if self.gathered.capacity() == 0 {
             self.gathered = take_spare();
         }
         &mut self.gathered
     }
 
-    /// Appends a frame of a body.
-    pub(super) fn frame(&mut self, frame: Frame<Bytes>, framing: Framing) {
-        match frame.into_data() {
-            Ok(data) if data.is_empty() || framing == Framing::Bodiless => {}
-            Ok(data) => self.data(data, framing == Framing::Chunked),
-            Err(other) => {
-                if let (Ok(trailers), Framing::Chunked) = (other.into_trailers(), framing) {
-                    self.end(framing, Some(&trailers));
-                }
-            }
+    /// Appends a piece of a body, as a chunk where it goes in chunks. There must be room.
+    pub fn piece(&mut self, data: Bytes, chunked: bool) {
+        if data.is_empty() {
+            return;
         }
-    }
-
-    fn data(&mut self, data: Bytes, chunked: bool) {
         if data.len() <= COPIED {
             let buffer = self.buffer();
             if chunked {
@@ -70,20 +61,20 @@ impl Outbound {
         self.data = data;
     }
 
-    /// Appends the end of a body.
-    pub(super) fn end(&mut self, framing: Framing, trailers: Option<&HeaderMap>) {
-        if framing == Framing::Chunked {
-            last_chunk(self.buffer(), trailers);
-        }
+    /// Appends the end of a body in chunks. There must be room.
+    pub fn last_chunk(&mut self, trailers: Option<&HeaderMap>) {
+        last_chunk(self.buffer(), trailers);
     }
 
     /// Whether it has to be written before anything is appended.
-    pub(super) fn is_full(&self) -> bool {
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         !self.data.is_empty() || !self.tail.is_empty() || self.gathered.len() >= GATHERED
     }
 
     /// Whether everything has left.
-    pub(super) fn is_delivered(&self) -> bool {
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
         self.is_empty() && !self.unflushed
     }
 
@@ -92,23 +83,18 @@ impl Outbound {
         self.written == self.gathered.len() && self.data.is_empty() && self.tail.is_empty()
     }
 
-    /// Writes everything; says whether any byte moved before it had to wait.
-    pub(super) fn poll_flush(
-        &mut self,
-        socket: &mut Socket,
-        cx: &mut Context<'_>,
-        moved: &mut bool,
-    ) -> Poll<io::Result<()>> {
+    /// Writes everything; says in `moved` whether any byte moved before it had to wait or failed.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn poll_flush(&mut self, socket: &mut Socket, cx: &mut Context<'_>, moved: &mut bool) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             let rest = &self.gathered[self.written..];
             let length = if self.data.is_empty() && self.tail.is_empty() {
                 ready!(Pin::new(&mut *socket).poll_write(cx, rest))?
-            } else if socket.is_write_vectored() {
+            } else {
                 let slices = [IoSlice::new(rest), IoSlice::new(&self.data), IoSlice::new(self.tail)];
                 ready!(Pin::new(&mut *socket).poll_write_vectored(cx, &slices))?
-            } else {
-                let first = [rest, &self.data, self.tail].into_iter().find(|part| !part.is_empty());
-                ready!(Pin::new(&mut *socket).poll_write(cx, first.unwrap_or_default()))?
             };
             if length == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -117,8 +103,10 @@ impl Outbound {
             self.unflushed = true;
             self.advance(length);
         }
-        self.written = 0;
-        give_back_spare(std::mem::take(&mut self.gathered));
+        if self.gathered.capacity() > 0 {
+            self.written = 0;
+            give_back_spare(std::mem::take(&mut self.gathered));
+        }
         ready!(Pin::new(socket).poll_flush(cx))?;
         self.unflushed = false;
         Poll::Ready(Ok(()))
@@ -130,6 +118,10 @@ impl Outbound {
         length -= of_gathered;
         let of_data = length.min(self.data.len());
         self.data.advance(of_data);
+        if self.data.is_empty() {
+            // It may be the last to hold a large read.
+            self.data = Bytes::new();
+        }
         self.tail = &self.tail[length - of_data..];
     }
 }
