@@ -109,9 +109,12 @@ fn http_2_to_an_upstream_is_agreed_on() {
         (uri.scheme_str(), uri.authority().map(http::uri::Authority::as_str)),
         (Some("https"), Some("shop.example"))
     );
-    let old = Front::before(upstream.address, &by_address(&ca), &["http/1.1"], None);
-    let serin2 = serin(&version(&old), &files);
-    assert_eq!(get(serin2.web(), "/", "").header("x-serin-error"), Some("connect"));
+    // One that offers something else, and one that says nothing of it and so speaks HTTP/1.1.
+    for offered in [&["http/1.1"][..], &[]] {
+        let old = Front::before(upstream.address, &by_address(&ca), offered, None);
+        let serin2 = serin(&version(&old), &files);
+        assert_eq!(get(serin2.web(), "/", "").header("x-serin-error"), Some("connect"), "{offered:?}");
+    }
 }
 
 #[test]
