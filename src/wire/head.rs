@@ -154,8 +154,7 @@ impl Fields {
     }
 }
 
-/// Whether a line is a header name, a colon and a value (RFC 9110, section 5). Heads are left to hyper in this; it reads a
-/// trailer section only once everything before it is on its way.
+/// Whether a line is a header name, a colon and a value (RFC 9110, section 5).
 pub(super) fn is_field_line(line: &[u8]) -> bool {
     let Some(colon) = memchr(b':', line) else { return false };
     let (name, value) = line.split_at(colon);

@@ -25,7 +25,7 @@ use crate::wire::{PeerAddr, Socket, with_scratch};
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Most bytes read before hyper takes over.
+/// Most bytes read at once before the protocol is known.
 const FIRST_READ: usize = 4096;
 /// How long an unused connection is kept once draining began: a request may be on its way.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
