@@ -12,13 +12,14 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use prost::Message;
 use tokio::task::JoinSet;
 
 use crate::plan::{HealthCheck, Probe, Protocol};
 use crate::tls::Speaks;
 use crate::upstream::address::Target;
 use crate::wire::PlainIo;
+use crate::wire::grpc::{decode, encode};
+use crate::wire::grpc_health::{CHECK, HealthCheckRequest, HealthCheckResponse, ServingStatus};
 
 /// Most bytes of an answer's body that are read.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -92,9 +93,9 @@ async fn get(
 /// The gRPC health checking protocol (`grpc.health.v1`).
 async fn grpc(target: &Target, host: &str, service: &str, check: &HealthCheck) -> Result<(), String> {
     let io = connect(target, Speaks::H2, check).await?;
-    let mut request = Request::new(Full::new(framed(&HealthCheckRequest { service: service.to_owned() })));
+    let mut request = Request::new(Full::new(encode(&HealthCheckRequest { service: service.to_owned() })));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri(target, host, "/grpc.health.v1.Health/Check")?;
+    *request.uri_mut() = uri(target, host, CHECK)?;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -118,8 +119,8 @@ async fn grpc(target: &Target, host: &str, service: &str, check: &HealthCheck) -
     }
     match serving(&body) {
         Some(SERVING) => Ok(()),
-        Some(2) => Err("NOT_SERVING".to_owned()),
-        Some(3) => Err("SERVICE_UNKNOWN".to_owned()),
+        Some(NOT_SERVING) => Err("NOT_SERVING".to_owned()),
+        Some(SERVICE_UNKNOWN) => Err("SERVICE_UNKNOWN".to_owned()),
         Some(other) => Err(format!("serving status {other}")),
         None => Err("not a HealthCheckResponse".to_owned()),
     }
@@ -167,40 +168,13 @@ fn said(error: impl std::error::Error) -> String {
     }
 }
 
-/// What a client asks: <https://github.com/grpc/grpc/blob/master/doc/health-checking.md>.
-#[derive(Clone, PartialEq, Message)]
-struct HealthCheckRequest {
-    #[prost(string, tag = "1")]
-    service: String,
-}
-
-/// What it is answered.
-#[derive(Clone, PartialEq, Message)]
-struct HealthCheckResponse {
-    /// UNKNOWN, SERVING, `NOT_SERVING`, `SERVICE_UNKNOWN`.
-    #[prost(int32, tag = "1")]
-    status: i32,
-}
-
-const SERVING: i32 = 1;
-
-/// A message with gRPC's prefix: uncompressed, its length.
-fn framed(message: &impl Message) -> Bytes {
-    let body = message.encode_to_vec();
-    let mut framed = Vec::with_capacity(5 + body.len());
-    framed.push(0);
-    // Invariant: a configured name is at most 4096 bytes long.
-    framed.extend((body.len() as u32).to_be_bytes());
-    framed.extend(body);
-    framed.into()
-}
+const SERVING: i32 = ServingStatus::Serving as i32;
+const NOT_SERVING: i32 = ServingStatus::NotServing as i32;
+const SERVICE_UNKNOWN: i32 = ServingStatus::ServiceUnknown as i32;
 
 /// The serving status of a framed answer.
 fn serving(framed: &[u8]) -> Option<i32> {
-    let (prefix, message) = framed.split_at_checked(5)?;
-    let length = u32::from_be_bytes(prefix[1..].try_into().ok()?) as usize;
-    let whole = prefix[0] == 0 && length == message.len();
-    whole.then(|| HealthCheckResponse::decode(message).ok()).flatten().map(|response| response.status)
+    decode::<HealthCheckResponse>(framed).ok().map(|answer| answer.status)
 }
 
 /// Runs hyper's tasks for one question; they end with it.
@@ -227,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_serving_status_is_read_from_one_whole_uncompressed_message() {
-        let answer = |status| framed(&HealthCheckResponse { status });
+        let answer = |status| encode(&HealthCheckResponse { status });
         assert_eq!(serving(&answer(1)), Some(SERVING));
         assert_eq!(serving(&answer(2)), Some(2));
         // Nothing at all is the first status, UNKNOWN.
@@ -239,6 +213,6 @@ mod tests {
 
     #[test]
     fn a_question_is_framed_as_grpc_wants_it() {
-        assert_eq!(framed(&HealthCheckRequest { service: "shop".to_owned() })[..], *b"\0\0\0\0\x06\x0a\x04shop");
+        assert_eq!(encode(&HealthCheckRequest { service: "shop".to_owned() })[..], *b"\0\0\0\0\x06\x0a\x04shop");
     }
 }
