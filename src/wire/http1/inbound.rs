@@ -18,8 +18,8 @@ use crate::wire::{Broken, Fault, HeadLimits, Socket, with_scratch};
 
 /// Bytes kept of a client that sends on while it waits for an answer; more stay with the system.
 const AHEAD: usize = 64 * 1024;
-/// Asks a client for the body it holds back (RFC 9110, section 10.1.1).
-const INVITATION: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// Asks a client for the body it holds back (RFC 9110, section 10.1.1); to any other it says nothing.
+pub const INVITATION: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A client's socket and what was read from it.
 #[derive(Debug)]

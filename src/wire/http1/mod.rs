@@ -13,7 +13,7 @@ mod scan;
 
 pub use decode::{BodyDecoder, Piece};
 pub use encode::{Framing, Seen, request_head, response_head};
-pub use inbound::{Http1Body, Inbound};
+pub use inbound::{Http1Body, INVITATION, Inbound};
 pub use outbound::Outbound;
 pub use parse::{request_parts, response_head_of};
 pub use reader::RequestReader;

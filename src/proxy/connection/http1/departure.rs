@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::proxy::client::Client;
-use crate::wire::http1::Inbound;
+use crate::wire::http1::{INVITATION, Inbound};
 
 /// Silence within a response after which a client that has stopped sending counts as gone.
 const GONE_AFTER: Duration = Duration::from_secs(1);
@@ -63,9 +63,8 @@ impl Departure {
 }
 
 fn probe(inbound: &mut Inbound) -> io::Result<()> {
-    let probe = b"HTTP/1.1 100 Continue\r\n\r\n";
-    match inbound.socket.try_write(probe) {
-        Ok(written) if written == probe.len() => Ok(()),
+    match inbound.socket.try_write(INVITATION) {
+        Ok(written) if written == INVITATION.len() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         Ok(_) => Err(io::ErrorKind::WriteZero.into()),
         Err(error) => Err(error),
