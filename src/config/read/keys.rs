@@ -19,11 +19,11 @@ macro_rules! written {
     )+) => {$(
         $(#[doc = $about])+
         #[derive(Debug)]
-        pub(super) struct $name {
+        pub(in crate::config) struct $name {
             /// Where the mapping begins.
             #[allow(dead_code, reason = "not every mapping is pointed at as a whole")]
-            pub(super) spot: $crate::config::problem::Spot,
-            $( $(#[doc = $doc])+ pub(super) $field: Option<$type>, )+
+            pub(in crate::config) spot: $crate::config::problem::Spot,
+            $( $(#[doc = $doc])+ pub(in crate::config) $field: Option<$type>, )+
         }
 
         impl $crate::config::read::Read for $name {
