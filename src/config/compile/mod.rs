@@ -6,6 +6,7 @@ mod health;
 mod matches;
 mod overload;
 mod retry;
+mod rollout;
 mod routes;
 mod services;
 mod settings;
