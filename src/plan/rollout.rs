@@ -50,8 +50,8 @@ pub struct RolloutStep {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutGates {
-    /// How many more of its requests `to` may fail than `from`, as a share of all, 0 to 1. `None`: not looked at.
-    pub max_failure_increase: Option<f64>,
+    /// How many more of its requests `to` may fail than `from`, as a share of all, 0 to 1.
+    pub max_failure_increase: f64,
     /// Bounds on quantiles of latency, each quantile at most once.
     pub latency: Vec<LatencyGate>,
     /// How fast the service as a whole may use up its error budget. `None`: not looked at.
@@ -131,7 +131,7 @@ impl Default for RolloutGates {
         let gate =
             |quantile, max_ratio, slack| LatencyGate { quantile, max_ratio, slack: Duration::from_millis(slack) };
         Self {
-            max_failure_increase: Some(fraction(Share::from_hundredths(20))),
+            max_failure_increase: fraction(Share::from_hundredths(20)),
             latency: vec![gate(0.5, 1.1, 2), gate(0.99, 1.2, 10)],
             error_budget: None,
         }
