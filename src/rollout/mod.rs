@@ -22,10 +22,10 @@ mod simulation;
 mod step_tests;
 
 pub use action::{Action, Decision, Publish};
-pub use aftermath::Aftermath;
+pub use aftermath::{Aftermath, Range};
 pub use budget::{Budget, Burn};
 pub use input::{Command, Evidence, Finding, Input, Order};
-pub use need::{Need, Need as StepNeed, needs};
+pub use need::{Need, Traffic, needs};
 pub use preflight::{Check, Facts, Grade, Preflight, preflight};
 pub use state::{End, Exposure, PauseCause, Phase, Planned, Progress, State};
 pub use step::{Refused, Stepped, step};

@@ -238,7 +238,9 @@ impl Next<'_> {
         if waited_ms >= milliseconds(VALIDATION) {
             let what = match seen {
                 None => "nothing is known of it".to_owned(),
-                Some(aftermath) if aftermath.back.is_none() => format!("too few requests to say: {}", aftermath.sentence),
+                Some(aftermath) if aftermath.back.is_none() => {
+                    format!("too few requests to say: {}", aftermath.sentence)
+                }
                 Some(aftermath) => aftermath.sentence.clone(),
             };
             let sentence = format!("not seen to be back as before within {}: {what}", spoken(waited_ms));
@@ -338,7 +340,9 @@ impl Next<'_> {
             (Command::Approve { plan }, phase) if phase.is_active() => self.approve(plan, actor, &because),
             (Command::Pause, Phase::Paused { .. }) => Err(refused("it is paused already".to_owned())),
             (Command::Resume, phase) if phase.is_active() => Err(refused("it is not paused".to_owned())),
-            (_, phase) => Err(refused(format!("there is nothing to {}: the rollout is {}", word(command), phase.word()))),
+            (_, phase) => {
+                Err(refused(format!("there is nothing to {}: the rollout is {}", word(command), phase.word())))
+            }
         }
     }
 
@@ -346,7 +350,10 @@ impl Next<'_> {
         self.state.run += 1;
         self.state.approvals.clear();
         self.state.exposure = in_force;
-        let why = format!("rollout {} from {} to {} started by {actor}{because}", self.state.run, self.state.from, self.state.to);
+        let why = format!(
+            "rollout {} from {} to {} started by {actor}{because}",
+            self.state.run, self.state.from, self.state.to
+        );
         self.state.started_by = Some(actor.clone());
         if self.lacks_approval(0) {
             self.gather_anew();

@@ -22,6 +22,8 @@ const ALPHA: f64 = 0.05;
 /// The window and the burn rate at which the SRE workbook has people woken, where nothing is said.
 const WINDOW: Duration = Duration::from_hours(1);
 const BURN_RATE: f64 = 14.4;
+/// Longest that a quantile may be longer by.
+const LONGEST_SLACK: Duration = Duration::from_hours(1);
 
 /// The plan of a service. `None` after noting why it is none.
 pub(super) fn rollout(written: &Rollout, service: &Service, problems: &mut Problems<'_>) -> Option<RolloutPlan> {
@@ -95,10 +97,15 @@ fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Opti
                 problems.error(&quantile.spot, "this quantile has a gate already").expected("each quantile once");
                 return None;
             }
+            let slack = gate.slack.as_ref();
+            if let Some(slack) = slack.filter(|slack| slack.0 > LONGEST_SLACK) {
+                problems.error(&slack.spot, "too long").expected("a slack of at most 1h");
+                return None;
+            }
             Some(LatencyGate {
                 quantile: quantile.0,
                 max_ratio: gate.max_ratio.as_ref()?.0,
-                slack: gate.slack.as_ref().map_or(Duration::ZERO, |slack| slack.0),
+                slack: slack.map_or(Duration::ZERO, |slack| slack.0),
             })
         })),
         None => Some(default.latency),
@@ -109,7 +116,7 @@ fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Opti
     };
     Some(RolloutGates {
         max_failure_increase: match failures {
-            Some(failures) => Some(failures?),
+            Some(failures) => failures?,
             None => default.max_failure_increase,
         },
         latency: latency?,
