@@ -51,6 +51,8 @@ pub enum Command {
     Start {
         /// The share of `to` now; `None` where others than `from` and `to` have one.
         in_force: Option<Exposure>,
+        /// The number of the run.
+        run: u64,
     },
     /// Stop where it is; gates still hold.
     Pause,
@@ -88,6 +90,8 @@ pub struct Evidence {
     pub burning: Option<String>,
     /// Why a plan that starts by itself must not start now.
     pub obstacle: Option<String>,
+    /// The number of a run that starts by itself.
+    pub next_run: u64,
     /// What is seen after the version was withdrawn.
     pub aftermath: Option<Aftermath>,
 }

@@ -12,6 +12,7 @@ mod need;
 mod preflight;
 mod state;
 mod step;
+mod view;
 mod watch;
 
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub use need::{Need, Traffic, needs};
 pub use preflight::{Check, Facts, Grade, Preflight, preflight};
 pub use state::{End, Exposure, PauseCause, Phase, Planned, Progress, State};
 pub use step::{Refused, Stepped, step};
+pub use view::{RolloutView, StepView};
 pub use watch::{Figures, Watch};

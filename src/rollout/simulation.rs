@@ -110,6 +110,7 @@ impl World {
             verdict: None,
             burning: chance(&mut self.random, 20).then(|| "burning".to_owned()),
             obstacle: chance(&mut self.random, 3).then(|| "not healthy".to_owned()),
+            next_run: self.state.run + 1,
             aftermath: Some(Aftermath {
                 picks: u64::from(!well),
                 in_flight: 0,
@@ -149,7 +150,7 @@ impl World {
 
     fn order(&mut self) {
         let command = match self.random.u8(..8) {
-            0 => Command::Start { in_force: self.in_force },
+            0 => Command::Start { in_force: self.in_force, run: self.state.run + 1 },
             1 => Command::Pause,
             2 => Command::Resume,
             3 => Command::Promote,
@@ -165,7 +166,7 @@ impl World {
         let command = match &self.state.phase {
             Phase::AwaitingApproval { .. } => Command::Approve { plan: self.planned.hash.clone() },
             Phase::Paused { .. } => Command::Resume,
-            phase if !phase.is_watched() => Command::Start { in_force: self.in_force },
+            phase if !phase.is_watched() => Command::Start { in_force: self.in_force, run: self.state.run + 1 },
             _ => return,
         };
         self.give(command);
@@ -288,7 +289,7 @@ impl World {
             return true;
         };
         self.log.push(format!("{:?}: {}", action.decision, action.sentence));
-        let widens = action.publish.as_ref().is_some_and(|publish| Some(publish.exposure) > self.in_force);
+        let widens = action.publish.as_ref().is_some_and(|publish| self.is_widened_by(publish));
         if !self.writable && widens {
             if matches!(before.phase, Phase::Baking(_)) {
                 self.step_age -= passed;
@@ -312,13 +313,17 @@ impl World {
         }
     }
 
+    fn is_widened_by(&self, publish: &Publish) -> bool {
+        // What others have is not known here: nothing of it is `to`'s.
+        publish.exposure > self.in_force.unwrap_or(Exposure::NONE)
+    }
+
     /// That a change has what it needs.
     fn hold(&self, action: &Action, next: &State, cause: Cause, evidence: Option<&Evidence>) {
         let Some(publish) = &action.publish else { return };
         let plan = &self.planned.plan;
         assert!(publish.exposure <= Exposure::ALL, "{self}");
-        let widens = Some(publish.exposure) > self.in_force;
-        if !widens {
+        if !self.is_widened_by(publish) {
             return;
         }
         if cause == Cause::Machine && action.decision != Decision::Started {
@@ -373,12 +378,13 @@ impl World {
                 verdict: None,
                 burning: None,
                 obstacle: None,
+                next_run: self.state.run + 1,
                 aftermath: None,
             })
         };
         state = out(&state, &nothing(&state), 1_000).unwrap().state;
         assert!(!state.phase.is_watched(), "no way out of {:?} {self}", self.state.phase);
-        let start = Command::Start { in_force: Some(Exposure::NONE) };
+        let start = Command::Start { in_force: Some(Exposure::NONE), run: self.state.run + 1 };
         assert!(out(&state, &order(start), 1_001).is_ok(), "no way back from {:?} {self}", state.phase);
     }
 

@@ -77,7 +77,7 @@ impl Next<'_> {
         match self.state.phase.clone() {
             Phase::Baking(at) => self.bake(at, evidence, gathered_here),
             Phase::Replacing { by } => match &evidence.obstacle {
-                None if evidence.in_force.is_some() => self.start(by, "", evidence.in_force),
+                None if evidence.in_force.is_some() => self.start(by, "", evidence.in_force, evidence.next_run),
                 obstacle => {
                     let obstacle = obstacle.clone().unwrap_or_else(|| self.others_have_a_share());
                     self.state.phase = Phase::Pending { obstacle: Some(obstacle.clone()) };
@@ -301,11 +301,11 @@ impl Next<'_> {
         let Order { command, actor, reason } = order;
         let because = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
         match (command, self.state.phase.clone()) {
-            (Command::Start { in_force }, phase) if !phase.is_watched() => {
+            (Command::Start { in_force, run }, phase) if !phase.is_watched() => {
                 if in_force.is_none() {
                     return Err(refused(self.others_have_a_share()));
                 }
-                Ok(self.start(actor.clone(), &because, *in_force))
+                Ok(self.start(actor.clone(), &because, *in_force, *run))
             }
             (Command::Start { .. }, phase) => Err(refused(format!("the rollout is {} already", phase.word()))),
             (Command::Pause, Phase::Baking(_) | Phase::AwaitingApproval { .. }) => {
@@ -346,8 +346,8 @@ impl Next<'_> {
         }
     }
 
-    fn start(mut self, actor: String, because: &str, in_force: Option<Exposure>) -> Stepped {
-        self.state.run += 1;
+    fn start(mut self, actor: String, because: &str, in_force: Option<Exposure>, run: u64) -> Stepped {
+        self.state.run = run;
         self.state.approvals.clear();
         self.state.exposure = in_force;
         let why = format!(

@@ -22,7 +22,7 @@ impl Run {
 
     fn started(plan: RolloutPlan) -> Self {
         let mut run = Self::new(plan);
-        run.order(Command::Start { in_force: run.in_force }, "ada").unwrap();
+        run.order(Command::Start { in_force: run.in_force, run: run.state.run + 1 }, "ada").unwrap();
         run
     }
 
@@ -55,6 +55,7 @@ impl Run {
             verdict: Some(serde_json::json!({ "verdict": "inconclusive" })),
             burning: None,
             obstacle: None,
+            next_run: self.state.run + 1,
             aftermath: None,
         }
     }
@@ -253,7 +254,7 @@ fn an_approval_given_early_counts_and_one_of_an_earlier_run_does_not() {
     assert_share!(run, 50.0);
     run.order(Command::Abort, "ada").unwrap();
     run.minutes(3, Finding::Healthy, 0);
-    run.order(Command::Start { in_force: run.in_force }, "ada").unwrap();
+    run.order(Command::Start { in_force: run.in_force, run: run.state.run + 1 }, "ada").unwrap();
     run.minutes(10, Finding::Healthy, 1_000);
     assert_eq!(run.state.phase, Phase::AwaitingApproval { step: 1 });
 }
@@ -262,7 +263,7 @@ fn an_approval_given_early_counts_and_one_of_an_earlier_run_does_not() {
 fn steps_that_go_down_need_neither_requests_nor_approval() {
     let mut run = Run::new(with_approval("50, 5, 0", 25.0, 1));
     run.in_force = Some(Exposure::ALL);
-    run.order(Command::Start { in_force: run.in_force }, "ada").unwrap();
+    run.order(Command::Start { in_force: run.in_force, run: run.state.run + 1 }, "ada").unwrap();
     for share in [50.0, 5.0, 0.0] {
         assert_share!(run, share);
         run.minutes(10, Finding::Inconclusive, 0);
@@ -281,7 +282,7 @@ fn a_new_plan_takes_the_old_target_to_nothing_and_starts_when_it_may() {
     let seen = Evidence { obstacle, ..other.seen(Finding::Inconclusive, 0) };
     other.put(&Input::Tick(seen)).unwrap();
     assert_eq!(other.decision(), Some(Decision::NotStarted));
-    other.order(Command::Start { in_force: other.in_force }, "ada").unwrap();
+    other.order(Command::Start { in_force: other.in_force, run: other.state.run + 1 }, "ada").unwrap();
     assert_share!(other, 1.0);
     let before = std::mem::replace(&mut other.planned, planned(plan("3")));
     other.put(&Input::NewPlan { before, actor: "serin.yaml".to_owned() }).unwrap();
@@ -334,10 +335,10 @@ fn orders_that_make_no_sense_are_refused_with_a_sentence() {
     let mut run = Run::new(plan("5, 50"));
     let refused = |run: &mut Run, command| run.order(command, "ada").unwrap_err().to_string();
     assert_eq!(refused(&mut run, Command::Abort), "there is nothing to abort: the rollout is pending");
-    let others = refused(&mut run, Command::Start { in_force: None });
+    let others = refused(&mut run, Command::Start { in_force: None, run: 1 });
     assert_eq!(others, "other versions than old and new have a share: give it to old first");
-    run.order(Command::Start { in_force: run.in_force }, "ada").unwrap();
-    let again = Command::Start { in_force: run.in_force };
+    run.order(Command::Start { in_force: run.in_force, run: run.state.run + 1 }, "ada").unwrap();
+    let again = Command::Start { in_force: run.in_force, run: run.state.run + 1 };
     assert_eq!(refused(&mut run, again), "the rollout is baking already");
     assert_eq!(refused(&mut run, Command::Resume), "it is not paused");
     let approve = Command::Approve { plan: run.planned.hash.clone() };

@@ -1,6 +1,5 @@
 //! From what the data plane has counted to what the machine is told.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::aftermath::{Aftermath, Range};
@@ -11,11 +10,14 @@ use super::state::{Exposure, Phase, Planned, State};
 use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge};
 use crate::plan::{RolloutPlan, Service};
 use crate::stats::Alpha;
-use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why};
+use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
 
-/// What one service's versions have counted so far, by version.
+/// What one service's versions have counted so far.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(BTreeMap<String, VersionSnapshot>);
+pub struct Figures {
+    service: String,
+    counted: RegistrySnapshot,
+}
 
 /// Remembers from where on figures count, for one service with a plan.
 #[derive(Debug, Clone, Default)]
@@ -42,11 +44,13 @@ impl Figures {
     #[must_use]
     pub fn of(service: &str, all: &RegistrySnapshot) -> Self {
         let versions = all.versions.iter().filter(|version| &*version.service == service);
-        Self(versions.map(|version| (version.version.to_string(), version.clone())).collect())
+        let counted =
+            RegistrySnapshot { at: all.at, versions: versions.cloned().collect(), ..RegistrySnapshot::default() };
+        Self { service: service.to_owned(), counted }
     }
 
     fn version(&self, name: &str) -> Option<&VersionSnapshot> {
-        self.0.get(name)
+        self.counted.version(&self.service, name)
     }
 
     /// What `name` counted after `earlier`.
@@ -56,8 +60,8 @@ impl Figures {
     }
 
     fn arm(&self, earlier: &Self, name: &str) -> Arm {
-        let Some(window) = self.since(earlier, name) else { return Arm::default() };
-        Arm { requests: window.requests(), failures: window.failures(), durations: window.durations().into() }
+        let Window { requests, failures, durations } = self.counted.window(&earlier.counted, &self.service, name);
+        Arm { requests, failures, durations }
     }
 
     fn range(&self, earlier: &Self, names: impl Iterator<Item = String>) -> Range {
@@ -70,12 +74,12 @@ impl Figures {
     }
 
     fn names(&self) -> impl Iterator<Item = String> {
-        self.0.keys().cloned()
+        self.counted.versions.iter().map(|version| version.version.to_string())
     }
 
     /// Requests of clients so far, and those of them that nobody answered well: a try that was followed by another is none.
     fn of_clients(&self) -> (u64, u64) {
-        self.0.values().fold((0, 0), |(requests, failures), version| {
+        self.counted.versions.iter().fold((0, 0), |(requests, failures), version| {
             let again = |result: RetryResult| version.retries[result as usize];
             let other = |result: FallbackResult| version.fallbacks[result as usize];
             let resent = again(RetryResult::Success)
@@ -103,7 +107,7 @@ impl Figures {
     /// Requests in flight, of all versions.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.0.values().map(|version| version.in_flight).sum()
+        self.counted.versions.iter().map(|version| version.in_flight).sum()
     }
 
     /// Most requests in flight that a version is given, where there is a limit.
@@ -147,6 +151,7 @@ impl Watch {
             verdict: serde_json::to_value(&verdict).ok(),
             burning,
             obstacle: None,
+            next_run: state.run + 1,
             aftermath,
         };
         self.verdict = Some(verdict);

@@ -1,0 +1,252 @@
+//! Rollouts at work: what the machine says is written down and put in force like every other change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::force::{Change, Refused};
+use super::rollouts::{Course, RolloutRefused, planned};
+use super::run::{Control, DataPlane};
+use crate::ledger::{self, About, Draft, Source, What};
+use crate::plan::Service;
+use crate::rollout::{
+    Action, Command, Decision, Evidence, Input, Order, Phase, Planned, Preflight, RolloutView, State, Stepped,
+};
+
+impl<D: DataPlane> Control<D> {
+    /// Lets time pass: looks at the figures, and does what they ask for. `all`: also what nothing is to become of now.
+    pub(super) async fn tick_rollouts(&mut self, all: bool) {
+        if self.rollouts.is_empty() || !(all || self.rollouts.is_any_watched()) {
+            return;
+        }
+        self.rollouts.note(&self.registry.snapshot());
+        for name in self.rollouts.names() {
+            let Some((_, service)) = self.in_force.plan().service_named(&name) else { continue };
+            let service = Arc::clone(service);
+            let Some(phase) = self.rollouts.course(&name).map(|course| course.state.phase.clone()) else { continue };
+            if !phase.is_watched() {
+                continue;
+            }
+            let Some(evidence) = self.rollouts.evidence(&service) else { continue };
+            let obstacle = match phase {
+                Phase::Replacing { .. } => self.preflight_of(&service).and_then(|preflight| preflight.obstacle()),
+                _ => None,
+            };
+            // What cannot be carried out now is decided again at the next tick.
+            let _ = self.put(&name, &Input::Tick(Evidence { obstacle, ..evidence })).await;
+        }
+        self.show_rollouts();
+    }
+
+    /// Carries out an order, or says why not.
+    pub(super) async fn order(&mut self, name: &str, order: Order) -> Result<RolloutView, RolloutRefused> {
+        let service = self.planned_service(name)?;
+        let mut order = order;
+        if let Command::Start { in_force, run } = &mut order.command {
+            *run = self.rollouts.next_run();
+            *in_force = self.rollouts.course(name).and_then(|course| course.in_force(&service));
+            self.rollouts.note(&self.registry.snapshot());
+            if let Some(obstacle) = self.preflight_of(&service).and_then(|preflight| preflight.obstacle()) {
+                return Err(RolloutRefused::Preflight(obstacle));
+            }
+        }
+        let done = self.put(name, &Input::Order(order)).await;
+        self.show_rollouts();
+        done?;
+        self.handle_views().get(name).cloned().ok_or_else(|| RolloutRefused::NoPlan(name.to_owned()))
+    }
+
+    /// What there is to know before a start.
+    pub(super) fn preflight(&mut self, name: &str) -> Result<Preflight, RolloutRefused> {
+        let service = self.planned_service(name)?;
+        self.rollouts.note(&self.registry.snapshot());
+        self.preflight_of(&service).ok_or_else(|| RolloutRefused::NoPlan(name.to_owned()))
+    }
+
+    /// The files are in force, and may say other weights and other plans than before.
+    pub(super) async fn follow_rollouts(&mut self, actor: &str) {
+        let plans: BTreeMap<Arc<str>, Planned> = self
+            .in_force
+            .plan()
+            .services
+            .iter()
+            .filter_map(|service| Some((Arc::clone(&service.name), planned(service)?)))
+            .collect();
+        for name in self.rollouts.names() {
+            match plans.get(&name) {
+                Some(plan) => self.follow_plan(&name, plan, actor).await,
+                None => {
+                    let input = Input::Removed { actor: actor.to_owned() };
+                    // A service without a plan, or no service: what is left is written down, and then forgotten.
+                    if let Err(error) = self.put(&name, &input).await {
+                        tracing::error!(service = %name, %error, "a rollout that is no longer planned could not be ended");
+                    }
+                    self.forget(&name).await;
+                }
+            }
+        }
+        for (name, plan) in &plans {
+            if self.rollouts.course(name).is_none() {
+                self.rollouts.insert(name, Course::new(plan.clone(), State::pending(plan)));
+            }
+        }
+        self.heed_edits(actor).await;
+        self.show_rollouts();
+    }
+
+    /// Somebody else than a rollout may have changed weights.
+    pub(super) async fn heed_edits(&mut self, actor: &str) {
+        for name in self.rollouts.names() {
+            let Some((_, service)) = self.in_force.plan().service_named(&name) else { continue };
+            let Some(course) = self.rollouts.course(&name) else { continue };
+            let in_force = course.in_force(service);
+            if course.state.exposure.is_some() && course.state.exposure != in_force {
+                // Where even that cannot be written, the next tick says it again.
+                let _ = self.put(&name, &Input::Edited { actor: actor.to_owned(), in_force }).await;
+            }
+        }
+        self.show_rollouts();
+    }
+
+    async fn follow_plan(&mut self, name: &str, plan: &Planned, actor: &str) {
+        let Some(course) = self.rollouts.course(name) else { return };
+        if course.planned.hash == plan.hash {
+            return;
+        }
+        let before = std::mem::replace(&mut course.planned, plan.clone());
+        let input = Input::NewPlan { before, actor: actor.to_owned() };
+        if let Err(error) = self.put(name, &input).await {
+            tracing::error!(service = %name, %error, "a new plan could not take the place of the one before");
+        }
+    }
+
+    /// One step of the machine, and what it asks for: written, in force, and then kept; or nothing of it.
+    async fn put(&mut self, name: &str, input: &Input) -> Result<(), RolloutRefused> {
+        let no_plan = || RolloutRefused::NoPlan(name.to_owned());
+        let Stepped { state, action } = self.rollouts.step(name, input).ok_or_else(no_plan)??;
+        let Some(action) = action else {
+            self.rollouts.keep(name, state, None);
+            return Ok(());
+        };
+        if let Err(refused) = self.carry_out(name, &state, &action).await {
+            let why = refused.to_string();
+            if let Some(course) = self.rollouts.course(name)
+                && course.blocked.as_ref() != Some(&why)
+            {
+                tracing::error!(service = %name, decision = action.decision.word(), "{}; not carried out: {why}", action.sentence);
+                course.blocked = Some(why);
+            }
+            return Err(refused.into());
+        }
+        let Action { decision, actor, sentence, .. } = &action;
+        let decision = decision.word();
+        match action.decision {
+            Decision::RolledBack | Decision::NotValidated | Decision::NotStarted => {
+                tracing::warn!(service = %name, decision, %actor, "{sentence}");
+            }
+            Decision::Progress => {}
+            _ => tracing::info!(service = %name, decision, %actor, "{sentence}"),
+        }
+        let said = (action.decision != Decision::Progress).then(|| action.sentence.clone());
+        if said.is_some() {
+            self.registry.control().rollout_decided(name, decision);
+        }
+        self.rollouts.keep(name, state, said);
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, name: &str, state: &State, action: &Action) -> Result<(), Refused> {
+        let hiding = action.hiding.as_ref().map(|hiding| format!("; could still hide: {hiding}")).unwrap_or_default();
+        let reason = ledger::clip(&format!("{}{hiding}", action.sentence), ledger::MAX_REASON);
+        let about = About {
+            rollout: Some(state.run).filter(|run| *run > 0),
+            verdict: action.verdict.clone(),
+            // Invariant: a state is names, numbers and words.
+            state: Some(serde_json::to_value(state).unwrap_or_default()),
+            ..About::default()
+        };
+        if action.decision == Decision::Started || action.decision == Decision::AwaitingApproval {
+            self.record_plan(name, state, action).await?;
+        }
+        if action.decision == Decision::Approved {
+            let draft = Draft::new(&action.actor, &reason, What::Approval { of: state.plan.clone() });
+            let about = About { rollout: about.rollout, ..About::default() };
+            self.record(Draft { about, ..draft.of_service(name) }, false).await?;
+        }
+        let publish = action.publish.as_ref().filter(|publish| {
+            // A version that is no longer there needs nothing taken from it.
+            let service = self.in_force.plan().service_named(name).map(|(_, service)| service);
+            let there = |version: &str| service.is_some_and(|service| service.version_named(version).is_some());
+            there(&publish.from) && there(&publish.to)
+        });
+        let Some(publish) = publish else {
+            let event = What::Event { event: action.decision.word().to_owned(), fields: serde_json::Map::new() };
+            let draft = Draft { about, ..Draft::new(&action.actor, reason, event).of_service(name) };
+            return self.record(draft, true).await.map(|_| ());
+        };
+        let exposure = publish.exposure;
+        let shares = [(&publish.from, exposure.rest()), (&publish.to, exposure)];
+        let change = Change {
+            actor: action.actor.clone(),
+            reason,
+            service: name.to_owned(),
+            weights: shares.into_iter().map(|(version, share)| (version.clone(), share.percent())).collect(),
+            source: Source::Rollout,
+            about,
+        };
+        self.try_change(&change).await.map(|_| ())
+    }
+
+    /// Writes down what a run goes by, once, before it begins.
+    async fn record_plan(&mut self, name: &str, state: &State, action: &Action) -> Result<(), Refused> {
+        let Some(course) = self.rollouts.course(name) else { return Ok(()) };
+        if course.state.run == state.run {
+            return Ok(());
+        }
+        // Invariant: a plan is names, numbers and words.
+        let plan = serde_json::to_value(&*course.planned.plan).unwrap_or_default();
+        let fields = serde_json::Map::from_iter([("hash".to_owned(), state.plan.clone().into()), ("plan".to_owned(), plan)]);
+        let draft = Draft::new(&action.actor, "", What::Event { event: "plan".to_owned(), fields }).of_service(name);
+        let about = About { rollout: Some(state.run), ..About::default() };
+        self.record(Draft { about, ..draft }, false).await.map(|_| ())
+    }
+
+    /// A service's rollout is no more.
+    async fn forget(&mut self, name: &str) {
+        self.rollouts.remove(name);
+        let what = What::Event { event: "removed".to_owned(), fields: serde_json::Map::new() };
+        let about = About { state: Some(serde_json::Value::Null), ..About::default() };
+        let draft = Draft { about, ..Draft::new(Action::MACHINE, "the plan was taken away", what).of_service(name) };
+        if let Err(error) = self.record(draft, true).await {
+            tracing::error!(service = %name, %error, "that a rollout is no more could not be recorded");
+        }
+    }
+
+    fn planned_service(&self, name: &str) -> Result<Arc<Service>, RolloutRefused> {
+        let plan = self.in_force.plan();
+        let known = || plan.services.iter().map(|service| &*service.name).collect::<Vec<_>>().join(", ");
+        let unknown = || Refused::UnknownService { name: name.to_owned(), known: known() };
+        let (_, service) = plan.service_named(name).ok_or_else(unknown)?;
+        if service.rollout.is_none() {
+            return Err(RolloutRefused::NoPlan(name.to_owned()));
+        }
+        Ok(Arc::clone(service))
+    }
+
+    fn preflight_of(&self, service: &Service) -> Option<Preflight> {
+        let ledger = match &self.in_force.settings().state_dir {
+            None => None,
+            Some(_) if self.recorder.is_unwell() => Some(Err("the ledger cannot be written".to_owned())),
+            Some(_) => Some(Ok(())),
+        };
+        self.rollouts.preflight(service, self.data_plane.up(service), ledger)
+    }
+
+    fn show_rollouts(&self) {
+        let figures = self.rollouts.show();
+        self.registry.control().set_rollouts(figures);
+    }
+
+    fn handle_views(&self) -> Arc<super::rollouts::Views> {
+        self.rollouts.views().borrow().clone()
+    }
+}
