@@ -319,6 +319,9 @@ impl Folder {
             bytes.push(b'\n');
         }
         if written.rotate {
+            if self.ragged {
+                self.opened()?.file.sync_all()?;
+            }
             let part = Part::new(&self.path, written.first);
             let file = writing().open(&part.path)?;
             // A former try may have left its beginning there.

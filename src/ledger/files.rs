@@ -61,11 +61,6 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    #[cfg(test)]
-    pub(super) fn of(from: R) -> Self {
-        Self { from, tail: 0 }
-    }
-
     /// The next line without its end. `None`: there is no other.
     ///
     /// # Errors

@@ -169,8 +169,9 @@ impl Chain {
         match &self.last {
             Some((last, file, line)) if entry.before != last.sha256 => {
                 let (number, sha256, before) = (last.number, last.sha256, entry.before);
-                let problem =
-                    format!("it is not what entry {} follows: its SHA-256 is {sha256}, not {before}", number + 1);
+                let problem = format!(
+                    "its SHA-256 is {sha256}, and the entry after it follows {before}: one of the two was changed"
+                );
                 return Err(Break { file: file.clone(), line: *line, number, problem });
             }
             None if entry.number == 1 && entry.before != Digest::NONE => {
