@@ -101,6 +101,12 @@ impl Ledger {
         &self.state
     }
 
+    /// How many entries there are, with those that are no longer kept.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.next - 1
+    }
+
     /// Whether it has no entry yet.
     #[must_use]
     pub fn is_new(&self) -> bool {

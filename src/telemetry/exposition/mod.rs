@@ -5,6 +5,7 @@
 mod family;
 mod faults;
 mod health;
+mod ledger;
 mod negotiate;
 mod process;
 mod protobuf;
