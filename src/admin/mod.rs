@@ -6,12 +6,14 @@ mod api;
 mod drills;
 mod grpc;
 mod health;
+mod ledger;
 mod observer;
 mod problem;
 mod serve;
 mod view;
 
 pub use drills::DrillView;
+pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

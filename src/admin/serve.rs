@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::api;
+use super::ledger::Ledgers;
 use super::observer::Observer;
 use crate::control::Handle;
 use crate::plan::Plan;
@@ -22,6 +23,8 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// The record of changes.
+    pub ledger: Ledgers,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

@@ -9,7 +9,7 @@ use super::run::{Control, DataPlane};
 use crate::ledger::{self, About, Draft, Source, What};
 use crate::plan::Service;
 use crate::rollout::{
-    Action, Command, Decision, Evidence, Input, Order, Phase, Planned, Preflight, RolloutView, State, Stepped,
+    Action, Command, Decision, Evidence, Input, Order, Phase, Planned, Preflight, RolloutView, State, Stepped, removed,
 };
 
 impl<D: DataPlane> Control<D> {
@@ -72,15 +72,16 @@ impl<D: DataPlane> Control<D> {
             .filter_map(|service| Some((Arc::clone(&service.name), planned(service)?)))
             .collect();
         for name in self.rollouts.names() {
+            let Some(course) = self.rollouts.course(&name) else { continue };
             match plans.get(&name) {
-                Some(plan) => self.follow_plan(&name, plan, actor).await,
+                Some(plan) if plan.hash == course.planned.hash => {}
+                Some(plan) => {
+                    course.planned = plan.clone();
+                    self.replace(&name, actor).await;
+                }
                 None => {
-                    let input = Input::Removed { actor: actor.to_owned() };
-                    // A service without a plan, or no service: what is left is written down, and then forgotten.
-                    if let Err(error) = self.put(&name, &input).await {
-                        tracing::error!(service = %name, %error, "a rollout that is no longer planned could not be ended");
-                    }
-                    self.forget(&name).await;
+                    let state = course.state.clone();
+                    self.end(&name, &state, actor).await;
                 }
             }
         }
@@ -91,6 +92,23 @@ impl<D: DataPlane> Control<D> {
         }
         self.heed_edits(actor).await;
         self.show_rollouts();
+    }
+
+    /// The first thing a process does: what the files say now, against what the ledger says of before.
+    pub(super) async fn resume_rollouts(&mut self) {
+        let actor = "serin.yaml, changed while serin was not running";
+        for (name, state) in std::mem::take(&mut self.rollouts.orphans) {
+            self.end(&name, &state, actor).await;
+        }
+        for name in self.rollouts.names() {
+            let Some(course) = self.rollouts.course(&name) else { continue };
+            if course.state.plan != course.planned.hash {
+                self.replace(&name, actor).await;
+            } else if course.state.phase.is_watched() {
+                tracing::info!(service = %name, state = course.state.phase.word(), "the rollout goes on where the ledger says it stood");
+            }
+        }
+        self.heed_edits("a change while serin was not running").await;
     }
 
     /// Somebody else than a rollout may have changed weights.
@@ -107,15 +125,27 @@ impl<D: DataPlane> Control<D> {
         self.show_rollouts();
     }
 
-    async fn follow_plan(&mut self, name: &str, plan: &Planned, actor: &str) {
-        let Some(course) = self.rollouts.course(name) else { return };
-        if course.planned.hash == plan.hash {
-            return;
-        }
-        let before = std::mem::replace(&mut course.planned, plan.clone());
-        let input = Input::NewPlan { before, actor: actor.to_owned() };
-        if let Err(error) = self.put(name, &input).await {
+    /// A service has another plan than its rollout goes by.
+    async fn replace(&mut self, name: &str, actor: &str) {
+        if let Err(error) = self.put(name, &Input::NewPlan { actor: actor.to_owned() }).await {
             tracing::error!(service = %name, %error, "a new plan could not take the place of the one before");
+        }
+    }
+
+    /// A service has no plan any more: what is on ends, and is forgotten.
+    async fn end(&mut self, name: &str, state: &State, actor: &str) {
+        if let Some(Stepped { state, action: Some(action) }) = removed(state, actor) {
+            tracing::warn!(service = %name, "{}", action.sentence);
+            if let Err(error) = self.carry_out(name, &state, &action).await {
+                tracing::error!(service = %name, %error, "a rollout that is no longer planned could not be ended");
+            }
+        }
+        self.rollouts.remove(name);
+        let what = What::Event { event: "removed".to_owned(), fields: serde_json::Map::new() };
+        let about = About { state: Some(serde_json::Value::Null), ..About::default() };
+        let draft = Draft { about, ..Draft::new(actor, "the plan was taken away", what).of_service(name) };
+        if let Err(error) = self.record(draft, true).await {
+            tracing::error!(service = %name, %error, "that a rollout is no more could not be recorded");
         }
     }
 
@@ -204,21 +234,11 @@ impl<D: DataPlane> Control<D> {
         }
         // Invariant: a plan is names, numbers and words.
         let plan = serde_json::to_value(&*course.planned.plan).unwrap_or_default();
-        let fields = serde_json::Map::from_iter([("hash".to_owned(), state.plan.clone().into()), ("plan".to_owned(), plan)]);
+        let fields =
+            serde_json::Map::from_iter([("hash".to_owned(), state.plan.clone().into()), ("plan".to_owned(), plan)]);
         let draft = Draft::new(&action.actor, "", What::Event { event: "plan".to_owned(), fields }).of_service(name);
         let about = About { rollout: Some(state.run), ..About::default() };
         self.record(Draft { about, ..draft }, false).await.map(|_| ())
-    }
-
-    /// A service's rollout is no more.
-    async fn forget(&mut self, name: &str) {
-        self.rollouts.remove(name);
-        let what = What::Event { event: "removed".to_owned(), fields: serde_json::Map::new() };
-        let about = About { state: Some(serde_json::Value::Null), ..About::default() };
-        let draft = Draft { about, ..Draft::new(Action::MACHINE, "the plan was taken away", what).of_service(name) };
-        if let Err(error) = self.record(draft, true).await {
-            tracing::error!(service = %name, %error, "that a rollout is no more could not be recorded");
-        }
     }
 
     fn planned_service(&self, name: &str) -> Result<Arc<Service>, RolloutRefused> {
@@ -241,7 +261,7 @@ impl<D: DataPlane> Control<D> {
         self.rollouts.preflight(service, self.data_plane.up(service), ledger)
     }
 
-    fn show_rollouts(&self) {
+    pub(super) fn show_rollouts(&self) {
         let figures = self.rollouts.show();
         self.registry.control().set_rollouts(figures);
     }

@@ -35,11 +35,13 @@ pub enum RolloutRefused {
     Preflight(String),
 }
 
-/// All rollouts.
+/// The rollouts of all services, and where they stand.
 #[derive(Debug)]
-pub(super) struct Rollouts {
+pub struct Rollouts {
     began: Instant,
     courses: BTreeMap<Arc<str>, Course>,
+    /// Of services that have no plan any more: where they stood.
+    pub(super) orphans: Vec<(String, State)>,
     /// The greatest number of a run so far.
     last_run: u64,
     views: watch::Sender<Arc<Views>>,
@@ -63,16 +65,26 @@ pub(super) struct Course {
 }
 
 impl Rollouts {
-    /// Those of `plan`, taken up where the ledger says they stood. What it says of other plans is given back: it is over.
+    /// Those of `plan`, taken up where the ledger says they stood; some of them by another plan than there is now.
     pub(super) fn resumed(plan: &Plan, kept: &BTreeMap<String, Value>, last_run: u64) -> Self {
+        let mut known = BTreeMap::new();
+        for (service, state) in kept {
+            match serde_json::from_value::<State>(state.clone()) {
+                Ok(state) => {
+                    known.insert(&**service, state);
+                }
+                Err(error) => tracing::error!(%service, %error, "what the ledger says of the rollout cannot be read"),
+            }
+        }
         let mut courses = BTreeMap::new();
         for service in &plan.services {
             let Some(planned) = planned(service) else { continue };
-            let known = kept.get(&*service.name).and_then(|state| serde_json::from_value::<State>(state.clone()).ok());
-            let state = known.filter(|state| state.fits(&planned)).unwrap_or_else(|| State::pending(&planned));
+            let state = known.remove(&*service.name).filter(|state| state.fits(&planned) || state.plan != planned.hash);
+            let state = state.unwrap_or_else(|| State::pending(&planned));
             courses.insert(Arc::clone(&service.name), Course::new(planned, state));
         }
-        Self { began: Instant::now(), courses, last_run, views: watch::Sender::default() }
+        let orphans = known.into_iter().map(|(service, state)| (service.to_owned(), state)).collect();
+        Self { began: Instant::now(), courses, orphans, last_run, views: watch::Sender::default() }
     }
 
     /// Where people see how they stand.

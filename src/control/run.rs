@@ -7,13 +7,19 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::begin::Begun;
 use super::certificates;
 use super::drills::{Drills, News};
 use super::files::{Files, Seen};
 use super::force::{Change, InForce, Refused};
+use super::record::{self, Before};
+use super::recorder::{Recorded, Recorder};
+use super::rollouts::{RolloutRefused, Rollouts, Views};
 use super::watch::FileWatch;
 use crate::config::{Errors, Listener, Settings};
-use crate::plan::Plan;
+use crate::ledger::Draft;
+use crate::plan::{Plan, Service, VersionSet, widened};
+use crate::rollout::{Order, Preflight, RolloutView};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
@@ -23,6 +29,9 @@ const SETTLE: Duration = Duration::from_millis(5);
 const DOUBT: Duration = Duration::from_millis(30);
 /// How often the files are read although nobody noticed a change.
 const POLL: Duration = Duration::from_secs(2);
+/// How often rollouts that are on are looked at, and all others a few times more seldom.
+const ROLLOUTS: Duration = Duration::from_millis(250);
+const OTHERS: u32 = 8;
 /// Changes waiting for their turn.
 const QUEUE: usize = 64;
 
@@ -42,6 +51,9 @@ pub trait DataPlane {
 
     /// Stops listening wherever `listeners` does not name the address any more.
     fn close_others(&mut self, listeners: &[Listener]);
+
+    /// The versions of `service` that have an address which can take requests.
+    fn up(&self, service: &Service) -> VersionSet;
 }
 
 /// Where changes are handed in.
@@ -49,23 +61,98 @@ pub trait DataPlane {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     drain_timeout: watch::Receiver<Duration>,
+    rollouts: watch::Receiver<Arc<Views>>,
 }
 
 #[derive(Debug)]
 enum Request {
-    Change(Change, oneshot::Sender<Result<Arc<Plan>, Refused>>),
+    Change(Change, oneshot::Sender<Result<Changed, Refused>>),
+    Record { draft: Draft, keep: bool, answer: oneshot::Sender<Result<Option<u64>, Refused>> },
+    Order { service: String, order: Order, answer: oneshot::Sender<Result<RolloutView, RolloutRefused>> },
+    Preflight { service: String, answer: oneshot::Sender<Result<Preflight, RolloutRefused>> },
     Reload,
 }
 
+/// What a change made.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The plan in force since.
+    pub plan: Arc<Plan>,
+    /// The entry of the ledger that says so. `None`: it is yet to be written.
+    pub entry: Option<u64>,
+}
+
+/// Why the files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// They may have changed.
+    Noticed,
+    /// Somebody wants to know even if not.
+    Asked,
+    /// What they say was held back only because it could not be recorded.
+    Again,
+}
+
 impl Handle {
-    /// Hands in a change and waits until it is in force; gives the plan that is then.
+    /// Hands in a change and waits until it is recorded and in force.
     ///
     /// # Errors
     /// [`Refused`]: nothing has changed.
-    pub async fn change(&self, change: Change) -> Result<Arc<Plan>, Refused> {
+    pub async fn change(&self, change: Change) -> Result<Changed, Refused> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Change(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
         answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Has something recorded that is no change of what is in force; gives its entry's number once it is on the disk.
+    ///
+    /// # Errors
+    /// [`Refused`]: it is not recorded.
+    pub async fn record(&self, draft: Draft) -> Result<u64, Refused> {
+        self.hand_in(draft, false).await?.ok_or_else(|| Refused::Ledger("it waits to be written".to_owned()))
+    }
+
+    /// The same for what is so in any case: where it cannot be written now (`None`), it is later.
+    ///
+    /// # Errors
+    /// [`Refused`] where it cannot be recorded at any time.
+    pub async fn record_or_keep(&self, draft: Draft) -> Result<Option<u64>, Refused> {
+        self.hand_in(draft, true).await
+    }
+
+    async fn hand_in(&self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Record { draft, keep, answer };
+        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Gives an order to a service's rollout and waits until it is recorded and carried out.
+    ///
+    /// # Errors
+    /// [`RolloutRefused`]: nothing has changed.
+    pub async fn order(&self, service: &str, order: Order) -> Result<RolloutView, RolloutRefused> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Order { service: service.to_owned(), order, answer };
+        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Looks at everything that matters before a service's rollout starts.
+    ///
+    /// # Errors
+    /// [`RolloutRefused`]: there is nothing to look at.
+    pub async fn preflight(&self, service: &str) -> Result<Preflight, RolloutRefused> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Preflight { service: service.to_owned(), answer };
+        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Where a service's rollout stands; `None` where it has no plan.
+    #[must_use]
+    pub fn rollout(&self, service: &str) -> Option<RolloutView> {
+        self.rollouts.borrow().get(service).cloned()
     }
 
     /// Has the files read again, as SIGHUP asks for.
@@ -85,9 +172,13 @@ impl Handle {
 pub struct Control<D> {
     config: PathBuf,
     files: Files,
-    in_force: InForce,
-    data_plane: D,
-    registry: Arc<Registry>,
+    pub(super) in_force: InForce,
+    pub(super) data_plane: D,
+    pub(super) registry: Arc<Registry>,
+    pub(super) recorder: Recorder,
+    pub(super) rollouts: Rollouts,
+    /// Whether the files say more than is in force, which was not published because it could not be recorded.
+    held_back: bool,
     requests: mpsc::Receiver<Request>,
     noticed: mpsc::Receiver<()>,
     watch: FileWatch,
@@ -103,8 +194,8 @@ pub struct Start<D> {
     pub config: PathBuf,
     /// The files as read.
     pub files: Files,
-    /// What they say.
-    pub in_force: InForce,
+    /// What is in force by them, and its record.
+    pub begun: Begun,
     /// What carries it out; the first plan is published already.
     pub data_plane: D,
     /// Where reloads are counted.
@@ -114,7 +205,8 @@ pub struct Start<D> {
 impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
-    pub fn new(Start { config, files, in_force, data_plane, registry }: Start<D>) -> (Self, Handle) {
+    pub fn new(Start { config, files, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
+        let Begun { in_force, recorder, held_back, rollouts } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
         let mut watch = FileWatch::new(notice);
@@ -126,6 +218,9 @@ impl<D: DataPlane> Control<D> {
             in_force,
             data_plane,
             registry,
+            recorder,
+            rollouts,
+            held_back,
             requests,
             noticed,
             watch,
@@ -134,31 +229,51 @@ impl<D: DataPlane> Control<D> {
             drills: Drills::default(),
         };
         control.report_in_force();
-        (control, Handle { requests: sender, drain_timeout: asked })
+        let rollouts = control.rollouts.views();
+        control.show_rollouts();
+        (control, Handle { requests: sender, drain_timeout: asked, rollouts })
     }
 
     /// Works until every [`Handle`] is gone.
     pub async fn run(mut self) {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut rollouts, mut ticks) = (interval(ROLLOUTS), 0u32);
+        rollouts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.resume_rollouts().await;
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(Request::Change(change, answer)) => {
                         // Whoever asked may have left; the change holds all the same.
-                        let _ = answer.send(self.change(&change));
+                        let _ = answer.send(self.change(&change).await);
+                        self.heed_edits(&change.actor).await;
                     }
-                    Some(Request::Reload) => self.look(true).await,
+                    Some(Request::Record { draft, keep, answer }) => {
+                        let _ = answer.send(self.record(draft, keep).await);
+                    }
+                    Some(Request::Order { service, order, answer }) => {
+                        let _ = answer.send(self.order(&service, order).await);
+                    }
+                    Some(Request::Preflight { service, answer }) => {
+                        let _ = answer.send(self.preflight(&service));
+                    }
+                    Some(Request::Reload) => self.look(Look::Asked).await,
                     None => return,
                 },
                 Some(()) = self.noticed.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     // What was noticed meanwhile is covered by the look that follows.
                     while self.noticed.try_recv().is_ok() {}
-                    self.look(false).await;
+                    self.look(Look::Noticed).await;
+                }
+                _ = rollouts.tick() => {
+                    ticks = ticks.wrapping_add(1);
+                    self.tick_rollouts(ticks.is_multiple_of(OTHERS)).await;
                 }
                 _ = poll.tick() => {
-                    self.look(false).await;
+                    self.recover().await;
+                    self.look(Look::Noticed).await;
                     // Workers need nobody to tell them that a drill is over; people do.
                     self.tell_of_drills();
                 }
@@ -166,47 +281,90 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    fn change(&mut self, change: &Change) -> Result<Arc<Plan>, Refused> {
-        let Change { actor, reason, service, weights } = change;
-        match self.in_force.with_change(change) {
-            Ok(next) => {
-                self.publish(next);
-                tracing::info!(%actor, %reason, %service, ?weights, "weights changed");
-                Ok(Arc::clone(self.in_force.plan()))
-            }
+    async fn change(&mut self, change: &Change) -> Result<Changed, Refused> {
+        let Change { actor, reason, service, weights, .. } = change;
+        let done = self.try_change(change).await;
+        match &done {
+            Ok(Changed { entry, .. }) => tracing::info!(%actor, %reason, %service, ?weights, entry, "weights changed"),
             Err(refused) => {
                 tracing::warn!(%actor, %reason, %service, ?weights, %refused, "a change of weights was refused");
-                Err(refused)
+            }
+        }
+        done
+    }
+
+    pub(super) async fn try_change(&mut self, change: &Change) -> Result<Changed, Refused> {
+        let next = self.in_force.with_change(change)?;
+        let draft = record::weights(change, &self.in_force, &next, &self.files);
+        let entry = self.record_before(&next, vec![draft]).await?;
+        self.publish(next);
+        Ok(Changed { plan: Arc::clone(self.in_force.plan()), entry })
+    }
+
+    /// Records what makes `next`, which must not be published before. Gives the number of the last entry; `None`: it is yet to be
+    /// written, which is enough for what widens nothing.
+    async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+        if widened(self.in_force.plan(), next.plan()).is_some() {
+            return Ok(Some(self.recorder.append(drafts).await?.end - 1));
+        }
+        self.record_in_any_case(drafts).await
+    }
+
+    async fn record_in_any_case(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+        match self.recorder.append_or_keep(drafts).await? {
+            Recorded::Written(numbers) => Ok(Some(numbers.end - 1)),
+            Recorded::Kept(why) => {
+                tracing::error!("in force without being recorded, which is made up for as soon as it can be: {why}");
+                Ok(None)
             }
         }
     }
 
-    /// Looks whether the files say something new. `asked`: somebody wants to know even if not.
-    async fn look(&mut self, asked: bool) {
+    pub(super) async fn record(&mut self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
+        let draft = record::with_hashes(draft, self.in_force.plan(), &self.files);
+        if keep {
+            return self.record_in_any_case(vec![draft]).await;
+        }
+        Ok(Some(self.recorder.append(vec![draft]).await?.end - 1))
+    }
+
+    /// Has the ledger written again where it could not be.
+    async fn recover(&mut self) {
+        if !self.recorder.is_unwell() || !self.recorder.recover().await {
+            return;
+        }
+        tracing::warn!("the ledger can be written again");
+        if self.held_back {
+            self.look(Look::Again).await;
+        }
+    }
+
+    /// Looks whether the files say something new.
+    async fn look(&mut self, why: Look) {
         let mut now = self.files.seen_now();
-        if now == self.files.seen() {
+        if now == self.files.seen() && !(self.held_back && why != Look::Noticed) {
             self.refused = None;
-            if asked {
+            if why == Look::Asked {
                 self.count(ReloadResult::Unchanged, [true, true]);
                 tracing::info!("the files say what is in force already");
             }
             return;
         }
-        if !asked && self.refused.as_ref() == Some(&now) {
+        if why == Look::Noticed && self.refused.as_ref() == Some(&now) {
             return;
         }
         let started = Instant::now();
         loop {
             match Files::read_again(&self.config, &self.in_force) {
                 Ok((files, loaded)) if files.stale().is_empty() || started.elapsed() >= DOUBT => {
-                    return self.apply(files, loaded);
+                    return self.apply(files, loaded).await;
                 }
                 Err(error) if started.elapsed() >= DOUBT => {
                     // Where serin.yaml is what is wrong, weights hold all the same: they may be the way back.
                     if let Some((files, loaded)) = self.files.despite_errors(&self.in_force) {
-                        self.apply(files, loaded);
+                        self.apply(files, loaded).await;
                     }
-                    return self.refuse(&error.to_string(), now);
+                    return self.refuse(&error.to_string(), now).await;
                 }
                 // It may be half written; or a certificate is there already and its key not yet.
                 _ => tokio::time::sleep(SETTLE).await,
@@ -216,12 +374,12 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
+    async fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         let changed = files.seen().differs_from(&self.files.seen());
-        if !files.has_usable_news(&self.files) {
+        if !files.has_usable_news(&self.files) && !self.held_back {
             // What is in force stays, and this is not looked at again before something changes.
             self.report_certificates(&files);
             self.files = files;
@@ -231,8 +389,16 @@ impl<D: DataPlane> Control<D> {
         }
         let next = self.in_force.with_files(loaded);
         if let Err(error) = self.data_plane.open(&next.settings().listeners) {
-            return self.refuse(&error, files.seen());
+            return self.refuse(&error, files.seen()).await;
         }
+        let (before, actor) = (Before::of(&self.in_force), files.changed_names(&self.files));
+        let drafts = record::files_applied(&before, &next, &files, &actor, "edited");
+        if let Err(refused) = self.record_before(&next, drafts).await {
+            self.data_plane.close_others(&self.in_force.settings().listeners);
+            self.held_back = true;
+            return self.refuse(&refused.to_string(), files.seen()).await;
+        }
+        self.held_back = false;
         self.warn_of_restart(next.settings());
         self.report_certificates(&files);
         self.files = files;
@@ -243,6 +409,7 @@ impl<D: DataPlane> Control<D> {
         self.data_plane.close_others(&self.in_force.settings().listeners);
         self.count(ReloadResult::Applied, changed);
         tracing::info!(generation = self.in_force.plan().generation, "the files' new content is in force");
+        self.follow_rollouts(&actor).await;
     }
 
     fn publish(&mut self, next: InForce) {
@@ -252,7 +419,7 @@ impl<D: DataPlane> Control<D> {
         self.report_in_force();
     }
 
-    fn refuse(&mut self, error: &str, seen: Seen) {
+    async fn refuse(&mut self, error: &str, seen: Seen) {
         self.count(ReloadResult::Refused, seen.differs_from(&self.files.seen()));
         // The one that is wrong is where the next change will be, also where it is not in force yet.
         self.watch.follow(self.files.paths().chain(seen.paths()));
@@ -260,6 +427,10 @@ impl<D: DataPlane> Control<D> {
         let generation = self.in_force.plan().generation;
         // In the message and not as a field, which would stand at the end of many lines.
         tracing::error!("refused; generation {generation} stays in force:\n{error}");
+        let draft = record::files_refused(&record::names(&self.files), error);
+        if let Err(refused) = self.record(draft, true).await {
+            tracing::error!(%refused, "that files were refused could not be recorded");
+        }
     }
 
     /// Counts the files of certificates that changed, and says what is wrong with them.
@@ -283,6 +454,8 @@ impl<D: DataPlane> Control<D> {
             ("admin", now.admin != next.admin),
             ("accessLog", now.access_log != next.access_log),
             ("tracing", now.tracing != next.tracing),
+            ("stateDir", now.state_dir != next.state_dir),
+            ("ledger", now.ledger != next.ledger),
         ];
         for (key, _) in fixed.iter().filter(|(_, differs)| *differs) {
             tracing::warn!(key, "this key takes effect at the next start only");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::aftermath::Aftermath;
-use super::state::{Exposure, Planned};
+use super::state::Exposure;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -19,15 +19,8 @@ pub enum Input {
         /// The share of `to` now; `None` where others than `from` and `to` have one.
         in_force: Option<Exposure>,
     },
-    /// The service has another plan now: the one that is given to this step.
+    /// The service has another plan than the one of the state: the one that is given to this step.
     NewPlan {
-        /// The plan that was there before.
-        before: Planned,
-        /// Who.
-        actor: String,
-    },
-    /// The service has no plan any more; the one given to this step was its last.
-    Removed {
         /// Who.
         actor: String,
     },

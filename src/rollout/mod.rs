@@ -29,6 +29,6 @@ pub use input::{Command, Evidence, Finding, Input, Order};
 pub use need::{Need, Traffic, needs};
 pub use preflight::{Check, Facts, Grade, Preflight, preflight};
 pub use state::{End, Exposure, PauseCause, Phase, Planned, Progress, State};
-pub use step::{Refused, Stepped, step};
+pub use step::{Refused, Stepped, removed, step};
 pub use view::{RolloutView, StepView};
 pub use watch::{Figures, Watch};

@@ -219,7 +219,7 @@ impl World {
         }
         self.log.push("new plan".into());
         let was_active = self.state.phase.is_active();
-        let input = Input::NewPlan { before, actor: "serin.yaml".to_owned() };
+        let input = Input::NewPlan { actor: "serin.yaml".to_owned() };
         self.apply(&input, Cause::Machine, None);
         self.approved.clear();
         self.starter = None;
@@ -254,16 +254,20 @@ impl World {
                 assert!(!young, "a run was forgotten {self}");
             }
             Some(kept) => {
-                // Of another plan, which was taken over while nobody looked.
-                let (run, plan) = (kept.run, kept.plan.clone());
-                assert_ne!(plan, self.planned.hash, "{self}");
-                self.state = State { run, ..State::pending(&self.planned) };
+                // Of another plan, which was given while nobody looked.
+                assert_ne!(kept.plan, self.planned.hash, "{self}");
+                self.state = kept;
             }
             None => self.state = State { run, ..State::pending(&self.planned) },
         }
         assert_eq!(self.state.window, window, "evidence does not outlive the process");
         self.now = Duration::from_millis(self.random.u64(..1_000_000));
         self.writable = true;
+        if self.state.plan != self.planned.hash {
+            self.apply(&Input::NewPlan { actor: "serin.yaml".to_owned() }, Cause::Machine, None);
+            self.approved.clear();
+            self.starter = None;
+        }
     }
 
     /// Whether the input was taken. What control does: write, then put in force; or neither.
@@ -382,6 +386,8 @@ impl World {
                 aftermath: None,
             })
         };
+        // The first look after a restart only sets the clock.
+        state = out(&state, &nothing(&state), 0).unwrap().state;
         state = out(&state, &nothing(&state), 1_000).unwrap().state;
         assert!(!state.phase.is_watched(), "no way out of {:?} {self}", self.state.phase);
         let start = Command::Start { in_force: Some(Exposure::NONE), run: self.state.run + 1 };

@@ -48,9 +48,24 @@ pub fn step(planned: &Planned, state: &State, now: Duration, input: &Input) -> R
         Input::Tick(evidence) => Ok(next.tick(evidence)),
         Input::Order(order) => next.order(order),
         Input::Edited { actor, in_force } => Ok(next.edited(actor, *in_force)),
-        Input::NewPlan { before, actor } => Ok(next.replaced(before, actor)),
-        Input::Removed { actor } => Ok(next.removed(actor)),
+        Input::NewPlan { actor } => Ok(next.replaced(actor)),
     }
+}
+
+/// What becomes of a rollout whose plan was taken away by `actor`. `None`: none was on.
+#[must_use]
+pub fn removed(state: &State, actor: &str) -> Option<Stepped> {
+    let State { from, to, .. } = state;
+    let action = Action {
+        decision: Decision::Aborted,
+        actor: actor.to_owned(),
+        sentence: format!("{actor} took the plan away; {to} gets nothing any more, {from} gets all"),
+        publish: Some(Publish { from: from.clone(), to: to.clone(), exposure: Exposure::NONE }),
+        verdict: None,
+        hiding: None,
+    };
+    let ended = State { phase: Phase::Aborted { valid: false }, exposure: None, ..state.clone() };
+    state.phase.is_active().then_some(Stepped { state: ended, action: Some(action) })
 }
 
 /// The next state while it is being made.
@@ -407,10 +422,10 @@ impl Next<'_> {
         }
     }
 
-    /// The plan given to this step takes the place of `before`.
-    fn replaced(mut self, before: &Planned, actor: &str) -> Stepped {
+    /// The plan given to this step takes the place of the one before.
+    fn replaced(mut self, actor: &str) -> Stepped {
         let (from, to) = (self.state.from.clone(), self.state.to.clone());
-        let was = self.state.phase.clone();
+        let (was, before) = (self.state.phase.clone(), self.state.plan.clone());
         let fresh = State::pending(self.planned);
         self.state = State { run: self.state.run, window: self.state.window, clock: self.state.clock, ..fresh };
         if !was.is_active() {
@@ -424,7 +439,7 @@ impl Next<'_> {
         self.gather_anew();
         let sentence = format!(
             "{actor} replaced plan {} by plan {}: {to} gets nothing any more, then the new plan starts",
-            short(&before.hash),
+            short(&before),
             short(&self.planned.hash)
         );
         // The new plan's own share is known once the weights are in force: they may be of other versions.
@@ -434,13 +449,6 @@ impl Next<'_> {
             action.publish = Some(Publish { from, to, exposure: Exposure::NONE });
         }
         stepped
-    }
-
-    fn removed(self, actor: &str) -> Stepped {
-        if !self.state.phase.is_active() {
-            return self.nothing();
-        }
-        self.withdraw(End::Aborted, Decision::Aborted, actor, &format!("{actor} took the plan away"))
     }
 
     fn others_have_a_share(&self) -> String {

@@ -274,8 +274,8 @@ fn steps_that_go_down_need_neither_requests_nor_approval() {
 #[test]
 fn a_new_plan_takes_the_old_target_to_nothing_and_starts_when_it_may() {
     let mut run = Run::started(plan("5, 50"));
-    let before = std::mem::replace(&mut run.planned, planned(plan("1, 2")));
-    run.put(&Input::NewPlan { before, actor: "serin.yaml".to_owned() }).unwrap();
+    run.planned = planned(plan("1, 2"));
+    run.put(&Input::NewPlan { actor: "serin.yaml".to_owned() }).unwrap();
     assert_share!(run, 0.0);
     let obstacle = Some("new has no address that takes requests".to_owned());
     let mut other = Run { state: run.state.clone(), planned: run.planned.clone(), last: None, ..run };
@@ -284,8 +284,8 @@ fn a_new_plan_takes_the_old_target_to_nothing_and_starts_when_it_may() {
     assert_eq!(other.decision(), Some(Decision::NotStarted));
     other.order(Command::Start { in_force: other.in_force, run: other.state.run + 1 }, "ada").unwrap();
     assert_share!(other, 1.0);
-    let before = std::mem::replace(&mut other.planned, planned(plan("3")));
-    other.put(&Input::NewPlan { before, actor: "serin.yaml".to_owned() }).unwrap();
+    other.planned = planned(plan("3"));
+    other.put(&Input::NewPlan { actor: "serin.yaml".to_owned() }).unwrap();
     other.minutes(0, Finding::Inconclusive, 0);
     assert_share!(other, 3.0);
     assert_eq!((other.state.run, other.state.started_by.as_deref()), (3, Some("serin.yaml")));
@@ -293,10 +293,11 @@ fn a_new_plan_takes_the_old_target_to_nothing_and_starts_when_it_may() {
 
 #[test]
 fn a_plan_that_is_taken_away_withdraws_the_version() {
-    let mut run = Run::started(plan("5, 50"));
-    run.put(&Input::Removed { actor: "serin.yaml".to_owned() }).unwrap();
-    assert_share!(run, 0.0);
-    assert_eq!(run.decision(), Some(Decision::Aborted));
+    let run = Run::started(plan("5, 50"));
+    let Stepped { state, action } = removed(&run.state, "serin.yaml").unwrap();
+    assert_eq!(action.unwrap().publish.unwrap().exposure, Exposure::NONE);
+    assert!(!state.phase.is_watched());
+    assert_eq!(removed(&state, "serin.yaml"), None, "nothing is on");
 }
 
 #[test]

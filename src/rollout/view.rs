@@ -120,12 +120,7 @@ impl RolloutView {
 }
 
 /// What the step still needs.
-fn waiting_for(
-    planned: &Planned,
-    state: &State,
-    verdict: Option<&Verdict>,
-    requests: Option<[u64; 2]>,
-) -> Vec<String> {
+fn waiting_for(planned: &Planned, state: &State, verdict: Option<&Verdict>, requests: Option<[u64; 2]>) -> Vec<String> {
     let plan = &planned.plan;
     match &state.phase {
         Phase::Baking(at) => {

@@ -13,6 +13,7 @@ mod faults;
 mod health;
 mod in_flight;
 mod labels;
+mod ledger;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod registry;
@@ -23,7 +24,7 @@ mod window;
 
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
+pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
 pub use in_flight::{Began, BeganTogether};

@@ -5,9 +5,11 @@
 mod family;
 mod faults;
 mod health;
+mod ledger;
 mod negotiate;
 mod process;
 mod protobuf;
+mod rollouts;
 mod spans;
 mod text;
 
