@@ -9,6 +9,7 @@ mod health;
 mod ledger;
 mod observer;
 mod problem;
+mod rollout;
 mod serve;
 mod view;
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::drills::{DrillView, drills};
 use super::observer::Recent;
 use crate::plan::{Plan, Service, Version, VersionId};
+use crate::rollout::RolloutView;
 use crate::stats::Snapshot;
 use crate::telemetry::VersionSnapshot;
 use crate::upstream::{AddressState, Health};
@@ -33,6 +34,9 @@ pub struct ServiceView {
     /// The entry of the ledger that says so; only in the answer to a change that has been written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
+    /// Where its rollout stands, where it has a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutView>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
@@ -163,6 +167,7 @@ impl ServiceView {
             window_seconds: recent.seconds,
             versions,
             entry: None,
+            rollout: None,
             drills: drills(service, recent),
         }
     }

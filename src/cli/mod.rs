@@ -8,6 +8,7 @@ mod ledger;
 mod logging;
 mod manual;
 mod pick;
+mod rollout;
 mod run;
 mod schema;
 mod set;
@@ -124,6 +125,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
     },
+    /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
+    Rollout(rollout::RolloutArgs),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Set { service, weights, reason, depends_on } => {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
+        Command::Rollout(args) => rollout::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)

@@ -238,6 +238,9 @@ impl World {
                 && self.random.bool()
             {
                 // Written, and the process died before it took effect: it does so in the next one.
+                if matches!(self.state.phase, Phase::Baking(_)) {
+                    self.step_age += self.now.saturating_sub(self.state.clock.unwrap_or(self.now));
+                }
                 self.hold(&action, &state, Cause::Machine, Some(&evidence));
                 self.write(&action, &state);
             }
