@@ -10,7 +10,7 @@ use super::fixture::{plan, planned};
 use super::*;
 use crate::plan::{ApprovalNeeded, EvidenceNeeded, OnRegression, Weight};
 
-const ROLLOUTS: u64 = 1_200;
+const ROLLOUTS: u64 = 1_000;
 const EVENTS: usize = 80;
 const PEOPLE: [&str; 4] = ["ada", "grace", "edsger", "barbara"];
 

@@ -352,6 +352,9 @@ impl Next<'_> {
             (Command::Abort, phase) if phase.is_active() => {
                 Ok(self.withdraw(End::Aborted, Decision::Aborted, actor, &format!("aborted by {actor}{because}")))
             }
+            (Command::Approve { .. }, Phase::Replacing { .. }) => {
+                Err(refused("the new plan has not started yet: approve it then".to_owned()))
+            }
             (Command::Approve { plan }, phase) if phase.is_active() => self.approve(plan, actor, &because),
             (Command::Pause, Phase::Paused { .. }) => Err(refused("it is paused already".to_owned())),
             (Command::Resume, phase) if phase.is_active() => Err(refused("it is not paused".to_owned())),
