@@ -3,17 +3,19 @@
 //! [`judge`] compares two [`Arm`]s by [`Gates`] and gives a [`Verdict`]: a pure function, the same for the same figures.
 //! It may be asked at any time and as often as one likes: over all looks together, a version that is no worse than
 //! allowed is called [`Outcome::Regressed`], or one that is worse [`Outcome::Healthy`], with probability alpha at most.
-//! What cannot be told yet is [`Outcome::Inconclusive`] and never a pass. Nothing here reads figures or a clock, and
-//! nothing acts.
+//! What cannot be told yet is [`Outcome::Inconclusive`] and never a pass. A [`LoadTest`] is an arm read from what a load
+//! generator wrote. Nothing here reads figures, a file or a clock, and nothing acts.
 
 mod arm;
 mod gates;
 mod metrics;
+mod results;
 mod verdict;
 mod words;
 
 pub use arm::Arm;
 pub use gates::{GateError, Gates, LatencyGate};
+pub use results::{LoadTest, MAX_RESULT_BYTES, Precision, ResultsError};
 pub use verdict::{Allowed, Estimate, MetricVerdict, Outcome, Unit, Verdict};
 
 /// Compares `new` with `old`.

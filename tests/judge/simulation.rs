@@ -85,10 +85,10 @@ pub fn gates(max_increase: f64, ratio: f64) -> Gates {
     Gates::new(Some(max_increase), latency.to_vec(), Alpha::DEFAULT).expect("gates")
 }
 
-/// How soon new is found out: requests to new until each run's first verdict of `wanted`; `None` where there was none
-/// within `most`. Old gets 10 to 19 times as many; a look every `every` requests to new.
+/// How soon new is found out: requests to new until each run's first verdict of `wanted`, for one metric or over all;
+/// `None` where there was none within `most`. Old gets 10 to 19 times as many; a look every `every` requests to new.
 pub fn until(
-    wanted: Outcome,
+    (wanted, metric): (Outcome, Option<&str>),
     (old, new): (&Version, &Version),
     gates: &Gates,
     (every, most): (u64, u64),
@@ -101,7 +101,9 @@ pub fn until(
         (1..=most / every).map(|look| look * every).find(|_| {
             add(&mut before, old, every * times, &mut rng);
             add(&mut now, new, every, &mut rng);
-            judge(&before, &now, gates).verdict == wanted
+            let verdict = judge(&before, &now, gates);
+            let of_metric = |name| verdict.metrics.iter().find(|one| one.metric == name).expect("a metric").verdict;
+            metric.map_or(verdict.verdict, of_metric) == wanted
         })
     };
     seeds.map(run).collect()
