@@ -49,7 +49,7 @@ async fn index() -> &'static str {
      GET /livez                               200 while the process lives\n\
      GET /readyz                              200 while it takes requests\n\
      GET /metrics                             Prometheus text, or protobuf when asked for\n\
-     GET /api/v1/services                     weights, rates and latencies of all services\n\
+     GET /api/v1/services                     weights, rates, latencies and verdicts of all services\n\
      GET /api/v1/services/{service}           of one\n\
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
@@ -76,14 +76,17 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    Json(ServicesView::new(&admin.plan(), &admin.observer.recent(), &admin.health))
+    let plan = admin.plan();
+    admin.verdicts.look(&plan);
+    Json(ServicesView::new(&plan, &admin.observer.recent(), &admin.health, &admin.verdicts))
 }
 
 async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ServiceView>, Problem> {
     let name = named(name)?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    admin.verdicts.look(&plan);
+    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts)))
 }
 
 /// What `PUT …/weights` takes.
@@ -122,7 +125,8 @@ async fn set_weights(
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    admin.verdicts.look(&plan);
+    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts)))
 }
 
 /// The service's name in the path, unless that is no text.

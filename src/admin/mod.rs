@@ -9,9 +9,11 @@ mod health;
 mod observer;
 mod problem;
 mod serve;
+mod verdict;
 mod view;
 
 pub use drills::DrillView;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use verdict::{VerdictView, Verdicts};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::api;
 use super::observer::Observer;
+use super::verdict::Verdicts;
 use crate::control::Handle;
 use crate::plan::Plan;
 use crate::telemetry::Registry;
@@ -22,6 +23,8 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// What is said of new versions.
+    pub verdicts: Arc<Verdicts>,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drills::{DrillView, drills};
 use super::observer::Recent;
+use super::verdict::{VerdictView, Verdicts};
 use crate::plan::{Plan, Service, Version, VersionId};
 use crate::stats::Snapshot;
 use crate::telemetry::VersionSnapshot;
@@ -30,6 +31,10 @@ pub struct ServiceView {
     pub window_seconds: f64,
     /// In order of age: the last is the newest.
     pub versions: Vec<VersionView>,
+    /// How the newest version compares with the oldest one since the weights last changed; nothing where there is only
+    /// one version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictView>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
@@ -128,8 +133,9 @@ pub struct LatencyView {
 impl ServicesView {
     /// The state of all services of `plan`.
     #[must_use]
-    pub fn new(plan: &Plan, recent: &Recent, health: &Health) -> Self {
-        let services = plan.services.iter().map(|service| ServiceView::new(service, recent, health)).collect();
+    pub fn new(plan: &Plan, recent: &Recent, health: &Health, verdicts: &Verdicts) -> Self {
+        let view = |service| ServiceView::new(service, recent, health, verdicts);
+        let services = plan.services.iter().map(|service| view(service)).collect();
         Self { generation: plan.generation, services }
     }
 }
@@ -137,7 +143,7 @@ impl ServicesView {
 impl ServiceView {
     /// The state of one service.
     #[must_use]
-    pub fn new(service: &Service, recent: &Recent, health: &Health) -> Self {
+    pub fn new(service: &Service, recent: &Recent, health: &Health, verdicts: &Verdicts) -> Self {
         let up = health.up(service);
         let versions = service.versions.iter().enumerate();
         let versions = versions
@@ -159,6 +165,7 @@ impl ServiceView {
             name: service.name.to_string(),
             window_seconds: recent.seconds,
             versions,
+            verdict: verdicts.of(service, &recent.now),
             drills: drills(service, recent),
         }
     }

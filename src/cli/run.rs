@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
-use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
+use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness, Verdicts};
 use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener};
 use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
 use crate::plan::Plan;
@@ -197,6 +197,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     });
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&registry)));
+    let (judging, judged) = (Arc::clone(&verdicts), Arc::clone(&shared));
+    tokio::spawn(async move { judging.run(|| judged.plan.load_full()).await });
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {
@@ -211,6 +214,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
         });

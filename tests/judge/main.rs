@@ -1,5 +1,6 @@
 //! The judge's promises, by simulation, and `serin judge`.
 
+mod command;
 #[allow(unreachable_pub, reason = "a bench uses it, too")]
 mod simulation;
 
