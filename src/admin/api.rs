@@ -52,7 +52,7 @@ async fn index() -> &'static str {
      GET /livez                               200 while the process lives\n\
      GET /readyz                              200 while it takes requests\n\
      GET /metrics                             Prometheus text, or protobuf when asked for\n\
-     GET /api/v1/services                     weights, rates and latencies of all services\n\
+     GET /api/v1/services                     weights, rates, latencies and verdicts of all services\n\
      GET /api/v1/services/{service}           of one\n\
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
      GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
@@ -82,8 +82,11 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    let mut view = ServicesView::new(&admin.plan(), &admin.observer.recent(), &admin.health);
-    view.services.iter_mut().for_each(|service| service.rollout = admin.control.rollout(&service.name));
+    let plan = admin.plan();
+    admin.verdicts.look(&plan);
+    let mut view = ServicesView::new(&plan, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    view.services =
+        view.services.into_iter().map(|view| view.with_rollout(|name| admin.control.rollout(name))).collect();
     Json(view)
 }
 
@@ -91,8 +94,9 @@ async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<J
     let name = named(name)?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health);
-    Ok(Json(ServiceView { rollout: admin.control.rollout(&name), ..view }))
+    admin.verdicts.look(&plan);
+    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    Ok(Json(view.with_rollout(|name| admin.control.rollout(name))))
 }
 
 /// What `PUT …/weights` takes.
@@ -142,8 +146,9 @@ async fn set_weights(
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health);
-    Ok(Json(ServiceView { entry, rollout: admin.control.rollout(&name), ..view }))
+    admin.verdicts.look(&plan);
+    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    Ok(Json(ServiceView { entry, ..view.with_rollout(|name| admin.control.rollout(name)) }))
 }
 
 /// The service's name in the path, unless that is no text.

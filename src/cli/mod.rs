@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod demo;
 mod init;
+mod judge;
 mod ledger;
 mod logging;
 mod manual;
@@ -131,6 +132,8 @@ enum Command {
     Ledger(ledger::LedgerArgs),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
+    /// Say whether a new version is worse than the old one, from the results of two load tests; asks no server.
+    Judge(judge::JudgeArgs),
     /// Print the JSON Schema of serin.yaml.
     Schema,
     /// Print a script that completes serin's commands in a shell.
@@ -171,6 +174,7 @@ pub fn main() -> ExitCode {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
         Command::Init(args) => init::run(args),
+        Command::Judge(args) => judge::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::man(folder.as_deref()),

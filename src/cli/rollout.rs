@@ -88,10 +88,13 @@ fn order(client: &Client, args: &RolloutArgs) -> Result<(), ClientError> {
     }
     let answer = client.post(&path, &body)?;
     let view: RolloutView = serde_json::from_slice(&answer)?;
-    match args.json {
-        true => println!("{}", serde_json::to_string(&view)?),
-        false => print!("{}", lines(&view)),
+    if args.json {
+        println!("{}", serde_json::to_string(&view)?);
+        return Ok(());
     }
+    let verdict = view.verdict.as_ref().filter(|_| view.step.is_some());
+    let judged = verdict.map(|v| format!("    {}: {}\n", v.verdict.label(), v.reason)).unwrap_or_default();
+    print!("{}{judged}", lines(&view));
     Ok(())
 }
 
@@ -160,9 +163,6 @@ pub(super) fn lines(view: &RolloutView) -> String {
     }
     if let Some(blocked) = &view.blocked {
         line(&format!("BLOCKED: {blocked}"));
-    }
-    if let (Some(verdict), true) = (&view.verdict, view.step.is_some()) {
-        line(&format!("{}: {}", verdict.verdict.label(), verdict.reason));
     }
     text
 }

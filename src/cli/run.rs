@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
-use crate::admin::{self, Admin, AdminListener, Ledgers, Observer, Phase, Readiness};
+use crate::admin::{self, Admin, AdminListener, Ledgers, Observer, Phase, Readiness, Verdicts};
 use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Errors, Listener, Loaded};
 use crate::control::{self, Control, DataPlane, Files, FilesError, InForce, Start, beside};
 use crate::ledger::{self, Ledger, OpenError};
@@ -230,6 +230,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     });
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&registry)));
+    let (judging, judged) = (Arc::clone(&verdicts), Arc::clone(&shared));
+    tokio::spawn(async move { judging.run(|| judged.plan.load_full()).await });
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {
@@ -245,6 +248,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             registry,
             observer,
             ledger: Ledgers::new(reader),
+            verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
         });

@@ -185,7 +185,7 @@ impl Rollouts {
         if let (Some((before, earlier)), Some((now, figures))) = (course.recent.front(), course.recent.back()) {
             facts.in_flight = figures.in_flight();
             facts.limit_of_from = figures.limit(&plan.from);
-            facts.traffic = figures.traffic(earlier, (*now - *before).as_secs_f64(), &plan.from);
+            facts.traffic = figures.traffic(earlier, now.saturating_sub(*before).as_secs_f64(), &plan.from);
         }
         Some(rollout::preflight(plan, &facts))
     }
@@ -220,6 +220,7 @@ impl Course {
         let requests = self.recent.back().map(|(_, figures)| self.watch.requests(&self.state, figures));
         let view = RolloutView::new(&self.planned, &self.state, self.watch.verdict(), requests);
         RolloutView {
+            window_seconds: view.requests.and(self.recent.back()).map(|(_, figures)| self.watch.seconds(figures)),
             reason: self.said.as_ref().map(|(said, _)| said.clone()),
             since: self.said.as_ref().map(|(_, at)| Rfc3339(*at).to_string()),
             blocked: self.blocked.clone().or(view.blocked),

@@ -2,7 +2,7 @@
 
 use super::words::{self, Compared};
 use super::{Allowed, Arm, Estimate, LatencyGate, MetricVerdict, Outcome};
-use crate::stats::{Alpha, QuantileBounds, QuantileTest, Rate};
+use crate::stats::{Alpha, Interval, QuantileBounds, QuantileTest, Ranked, Rate};
 
 /// Above so many the estimate of what is needed says nothing to anybody.
 const MOST_NEEDED: f64 = 1e9;
@@ -10,15 +10,18 @@ const MOST_NEEDED: f64 = 1e9;
 /// Compares failure rates.
 pub(super) fn failures(old: &Arm, new: &Arm, allowed: f64, alpha: Alpha) -> MetricVerdict {
     let [before, now] = [old, new].map(|arm| Rate::new(arm.failures, arm.requests));
-    let difference = before.difference(&now, alpha);
+    let difference = before.difference(&now, alpha.split(2));
+    let [of_old, of_new] = [(&before, old), (&now, new)].map(|(rate, arm)| {
+        let interval = rate.interval(alpha.split(4));
+        Estimate { estimate: rate.estimate(), low: interval.low, high: Some(interval.high), n: arm.requests }
+    });
+    let [old_high, new_high] = [of_old.high, of_new.high].map(|high| high.unwrap_or(1.0));
     // Where every request fails there is nothing left that could be compared.
     let all_fail = [old, new].iter().any(|arm| arm.requests > 0 && arm.failures >= arm.requests);
+    // What both intervals say is true of the difference as well.
+    let low = difference.low.max(of_new.low - old_high);
+    let difference = Interval { low, high: difference.high.min(new_high - of_old.low).max(low) };
     let verdict = decide(difference.low > allowed, difference.high <= allowed && !all_fail);
-    let estimate = |rate: &Rate, arm: &Arm| {
-        let interval = rate.interval(alpha.split(2));
-        Estimate { estimate: rate.estimate(), low: interval.low, high: Some(interval.high), n: arm.requests }
-    };
-    let (of_old, of_new) = (estimate(&before, old), estimate(&now, new));
     let needed = match (of_old.estimate, of_new.estimate) {
         _ if verdict != Outcome::Inconclusive || all_fail => None,
         (Some(o), Some(n)) => {
@@ -40,13 +43,22 @@ pub(super) fn failures(old: &Arm, new: &Arm, allowed: f64, alpha: Alpha) -> Metr
 }
 
 /// Compares one quantile of the latency.
-pub(super) fn latency(old: &Arm, new: &Arm, gate: &LatencyGate, alpha: Alpha) -> MetricVerdict {
-    let each = alpha.split(2);
-    let [before, now] = [old, new].map(|arm| arm.durations.quantile(gate.quantile(), each));
-    let regressed = now.low > gate.most(before.high);
+pub(super) fn latency(
+    (old, old_ranked): (&Arm, &Ranked),
+    (new, new_ranked): (&Arm, &Ranked),
+    gate: &LatencyGate,
+    alpha: Alpha,
+) -> MetricVerdict {
+    let (direct, each) = (alpha.split(2), alpha.split(4));
+    let [before, now] = [old_ranked, new_ranked].map(|arm| arm.quantile(gate.quantile(), each));
+    let tolerance = (gate.max_ratio(), gate.slack().as_secs_f64());
+    let regressed =
+        now.low > gate.most(before.high) || old_ranked.is_exceeded_by(new_ranked, gate.quantile(), tolerance, direct);
     // What is all alike was not measured: a clock that stands, or figures that are none.
-    let alike = [old, new].iter().any(|arm| arm.durations.are_all_alike());
-    let verdict = decide(regressed, now.high <= gate.most(before.low) && !alike);
+    let alike = [old_ranked, new_ranked].iter().any(|arm| arm.are_all_alike());
+    let within =
+        now.high <= gate.most(before.low) || old_ranked.is_kept_by(new_ranked, gate.quantile(), tolerance, direct);
+    let verdict = decide(regressed, within && !alike);
     let estimate = |bounds: QuantileBounds, arm: &Arm| Estimate {
         estimate: bounds.estimate,
         low: bounds.low,
@@ -59,7 +71,7 @@ pub(super) fn latency(old: &Arm, new: &Arm, gate: &LatencyGate, alpha: Alpha) ->
     } else {
         None
     };
-    let allowed = Allowed { ratio: gate.max_ratio(), slack: gate.slack().as_secs_f64() };
+    let allowed = Allowed { ratio: tolerance.0, slack: tolerance.1 };
     let name = gate.name();
     let compared = Compared { metric: &name, verdict, old: &of_old, new: &of_new, allowed, needed };
     words::latency(&compared, alike)

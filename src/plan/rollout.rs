@@ -153,7 +153,6 @@ fn as_number<S: serde::Serializer>(weight: &Weight, serializer: S) -> Result<S::
     serializer.serialize_f64(weight.as_f64())
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     // Configured durations are at most 30 days.
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))

@@ -94,10 +94,10 @@ fn check(name: &str, grade: Grade, detail: String) -> Check {
 }
 
 fn up(name: &str, version: &str, is_up: bool) -> Check {
-    match is_up {
-        true => check(name, Grade::Ok, format!("{version} has an address that takes requests")),
-        false => check(name, Grade::Refuse, format!("{version} has no address that takes requests")),
+    if is_up {
+        return check(name, Grade::Ok, format!("{version} has an address that takes requests"));
     }
+    check(name, Grade::Refuse, format!("{version} has no address that takes requests"))
 }
 
 fn shares(plan: &RolloutPlan, facts: &Facts) -> Check {

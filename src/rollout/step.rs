@@ -92,7 +92,7 @@ impl Next<'_> {
         match self.state.phase.clone() {
             Phase::Baking(at) => self.bake(at, evidence, gathered_here),
             Phase::Replacing { by } => match &evidence.obstacle {
-                None if evidence.in_force.is_some() => self.start(by, "", evidence.in_force, evidence.next_run),
+                None if evidence.in_force.is_some() => self.start(&by, "", evidence.in_force, evidence.next_run),
                 obstacle => {
                     let obstacle = obstacle.clone().unwrap_or_else(|| self.others_have_a_share());
                     self.state.phase = Phase::Pending { obstacle: Some(obstacle.clone()) };
@@ -320,7 +320,7 @@ impl Next<'_> {
                 if in_force.is_none() {
                     return Err(refused(self.others_have_a_share()));
                 }
-                Ok(self.start(actor.clone(), &because, *in_force, *run))
+                Ok(self.start(actor, &because, *in_force, *run))
             }
             (Command::Start { .. }, phase) => Err(refused(format!("the rollout is {} already", phase.word()))),
             (Command::Pause, Phase::Baking(_) | Phase::AwaitingApproval { .. }) => {
@@ -364,7 +364,7 @@ impl Next<'_> {
         }
     }
 
-    fn start(mut self, actor: String, because: &str, in_force: Option<Exposure>, run: u64) -> Stepped {
+    fn start(mut self, actor: &str, because: &str, in_force: Option<Exposure>, run: u64) -> Stepped {
         self.state.run = run;
         self.state.approvals.clear();
         self.state.exposure = in_force;
@@ -372,12 +372,12 @@ impl Next<'_> {
             "rollout {} from {} to {} started by {actor}{because}",
             self.state.run, self.state.from, self.state.to
         );
-        self.state.started_by = Some(actor.clone());
+        self.state.started_by = Some(actor.to_owned());
         if self.lacks_approval(0) {
             self.gather_anew();
-            return self.await_approval(0, &actor, &why);
+            return self.await_approval(0, actor, &why);
         }
-        self.begin(0, &actor, &why, Decision::Started)
+        self.begin(0, actor, &why, Decision::Started)
     }
 
     fn resume(mut self, at: Progress, awaiting: bool, cause: PauseCause, actor: &str, because: &str) -> Stepped {

@@ -32,6 +32,9 @@ pub struct RolloutView {
     /// Requests that `from` and `to` have answered since the step began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<[u64; 2]>,
+    /// Seconds that those, and the verdict, are taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_seconds: Option<f64>,
     /// What the step still needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<String>,
@@ -106,6 +109,7 @@ impl RolloutView {
             steps: steps.collect(),
             baked_seconds: at.map(|at| at.baked_ms as f64 / 1000.0),
             requests: requests.filter(|_| state.phase.is_watched()),
+            window_seconds: None,
             waiting_for: waiting_for(planned, state, verdict, requests),
             started_by: state.started_by.clone(),
             approvals: state.approvals.clone(),

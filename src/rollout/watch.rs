@@ -170,6 +170,12 @@ impl Watch {
         [&state.from, &state.to].map(|name| figures.since(&self.begin, name).map_or(0, |window| window.requests()))
     }
 
+    /// Seconds since the window began.
+    #[must_use]
+    pub fn seconds(&self, figures: &Figures) -> f64 {
+        figures.counted.at.saturating_sub(self.begin.counted.at).as_secs_f64()
+    }
+
     /// Begins the windows that the state says.
     fn follow(&mut self, state: &State, figures: &Figures) {
         if self.window.is_some() && self.run != state.run {

@@ -59,11 +59,11 @@ proptest! {
     fn a_window_never_claims_more_than_who_knows_every_beginning_and_end(requests in vec(request(), 0..400), order in prop::sample::select(vec![0.5, 0.9])) {
         let window = play(&requests);
         let alpha = Alpha::new(0.5).unwrap();
-        let known = window.durations.quantile(order, alpha);
+        let known = window.durations.ranked().quantile(order, alpha);
         let mut truth = Snapshot::default();
         let in_window = requests.iter().filter(|(began, ..)| *began >= WINDOW * 1000);
         in_window.clone().for_each(|(_, took, _)| truth.record_nanos(took * 1000));
-        let truth = Durations::from(truth).quantile(order, alpha);
+        let truth = Durations::from(truth).ranked().quantile(order, alpha);
         prop_assert!(known.low <= truth.low && known.high >= truth.high, "{known:?} {truth:?}");
         let unfinished = in_window.filter(|(began, took, _)| began + took > NOW * 1000).count() as u64;
         prop_assert!(window.durations.waiting.count() <= unfinished);
@@ -78,7 +78,7 @@ fn a_version_that_hangs_shows_in_its_window_by_the_age_of_its_requests() {
     // Those of the first ticks may have begun just before.
     assert_eq!((window.requests, window.durations.waiting.count() + window.durations.doubtful), (0, 100));
     assert!(window.durations.doubtful <= 17, "{}", window.durations.doubtful);
-    let bounds = window.durations.quantile(0.5, Alpha::DEFAULT);
+    let bounds = window.durations.ranked().quantile(0.5, Alpha::DEFAULT);
     assert!(bounds.low > 14.0 && bounds.high.is_infinite(), "{bounds:?}");
 }
 
@@ -94,7 +94,7 @@ fn what_was_in_flight_before_and_still_is_says_nothing_about_the_window() {
         }
     );
     assert_eq!(window.durations.carried.count(), 100);
-    assert_eq!(window.durations.quantile(0.5, Alpha::DEFAULT).low.to_bits(), 0);
+    assert_eq!(window.durations.ranked().quantile(0.5, Alpha::DEFAULT).low.to_bits(), 0);
 }
 
 #[test]
