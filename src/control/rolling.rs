@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::force::{Change, Refused};
+use super::record;
 use super::rollouts::{Course, RolloutRefused, planned};
 use super::run::{Control, DataPlane};
 use crate::ledger::{self, About, Draft, Source, What};
 use crate::plan::Service;
 use crate::rollout::{
-    Action, Command, Decision, Evidence, Input, Order, Phase, Planned, Preflight, RolloutView, State, Stepped, removed,
+    Action, Command, Decision, Evidence, Exposure, Input, Order, Phase, Planned, Preflight, RolloutView, State,
+    Stepped, removed,
 };
 
 impl<D: DataPlane> Control<D> {
@@ -223,7 +225,19 @@ impl<D: DataPlane> Control<D> {
             source: Source::Rollout,
             about,
         };
-        self.try_change(&change).await.map(|_| ())
+        self.change_by_rollout(&change, exposure == Exposure::NONE).await
+    }
+
+    /// `withdraws`: it takes everything from a version, which nothing may stand in the way of, whichever of the two is older.
+    async fn change_by_rollout(&mut self, change: &Change, withdraws: bool) -> Result<(), Refused> {
+        if !withdraws {
+            return self.try_change(change).await.map(|_| ());
+        }
+        let next = self.in_force.with_change(change)?;
+        let draft = record::weights(change, &self.in_force, &next, &self.files);
+        self.record_in_any_case(vec![draft]).await?;
+        self.publish(next);
+        Ok(())
     }
 
     /// Writes down what a run goes by, once, before it begins.

@@ -171,7 +171,7 @@ impl Handle {
 /// The one writer.
 pub struct Control<D> {
     config: PathBuf,
-    files: Files,
+    pub(super) files: Files,
     pub(super) in_force: InForce,
     pub(super) data_plane: D,
     pub(super) registry: Arc<Registry>,
@@ -310,7 +310,7 @@ impl<D: DataPlane> Control<D> {
         self.record_in_any_case(drafts).await
     }
 
-    async fn record_in_any_case(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+    pub(super) async fn record_in_any_case(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
         match self.recorder.append_or_keep(drafts).await? {
             Recorded::Written(numbers) => Ok(Some(numbers.end - 1)),
             Recorded::Kept(why) => {
@@ -412,7 +412,7 @@ impl<D: DataPlane> Control<D> {
         self.follow_rollouts(&actor).await;
     }
 
-    fn publish(&mut self, next: InForce) {
+    pub(super) fn publish(&mut self, next: InForce) {
         self.data_plane.publish(next.plan());
         self.in_force = next;
         self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);
