@@ -167,7 +167,7 @@ fn every_change_has_its_entry_whoever_made_it() {
     for line in text.lines() {
         let entry: Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(entry["before"], before);
-        before = Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect();
+        before = serin::ledger::Digest::from(<[u8; 32]>::from(Sha256::digest(line))).to_string();
     }
 }
 
@@ -215,8 +215,8 @@ fn the_command_line_reads_a_running_serin_and_a_folder_alike() {
     };
     let list = every(&[]);
     assert_eq!(list, every(&["list"]));
-    let last = list.lines().last().expect("an entry");
-    assert!(last.contains("old 95, new 5 → old 90, new 10") && last.contains("[admin-api: look]"), "{list}");
+    let newest = list.lines().last().expect("an entry");
+    assert!(newest.contains("old 95, new 5 → old 90, new 10") && newest.contains("[admin-api: look]"), "{list}");
     assert_eq!(every(&["list", "--service", "blog"]).lines().count(), 1);
     assert_eq!(every(&["list", "--after", "3", "--limit", "1"]).lines().count(), 1);
     let json = every(&["list", "--json"]);
@@ -486,9 +486,10 @@ fn after_a_kill_at_any_moment_the_ledger_verifies_and_its_last_entry_is_in_force
         serin = Serin::new(&config);
         let now = weights_in_force(&serin, "shop");
         // What the record had, or an edit it had not heard of: that has an entry since.
-        let since =
-            place.entries().into_iter().filter(|entry| entry.number > last && of_shop(&entry)).map(|e| e.draft.what);
-        let Some(What::Weights { to: Some(to), .. }) = since.last().or(in_record) else {
+        let entries = place.entries();
+        let since = entries.iter().rev().find(|entry| entry.number > last && of_shop(entry));
+        let since = since.map(|entry| entry.draft.what.clone());
+        let Some(What::Weights { to: Some(to), .. }) = since.or(in_record) else {
             assert!(round > 0 || now == [95.0, 5.0], "round {round}");
             continue;
         };
