@@ -90,7 +90,7 @@ impl Verdicts {
             verdict: judge(&before, &after, &Gates::default()),
             from: old.name.to_string(),
             to: new.name.to_string(),
-            window_seconds: (now.at - since.at).as_secs_f64(),
+            window_seconds: now.at.saturating_sub(since.at).as_secs_f64(),
         })
     }
 }

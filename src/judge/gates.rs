@@ -121,7 +121,7 @@ impl LatencyGate {
         if !(1.0..=100.0).contains(&max_ratio) {
             return Err(GateError::Ratio(max_ratio));
         }
-        if slack > Duration::from_secs(3600) {
+        if slack > Duration::from_hours(1) {
             return Err(GateError::Slack(slack));
         }
         Ok(Self { quantile, max_ratio, slack })

@@ -4,7 +4,7 @@
 //! seen, averaged over rates by a Beta(a, b), against its likelihood under the rate p. For the true p it is a martingale
 //! that begins at 1, so it ever reaches 1/α with probability α at most, over all n together (Ville's inequality): what p
 //! reaches it can be ruled out, however often one looks. Sources: Robbins, "Statistical methods related to the law of
-//! the iterated logarithm" (1970); Howard, Ramdas, McAuliffe, Sekhon, "Time-uniform, nonparametric, nonasymptotic
+//! the iterated logarithm" (1970); Howard, Ramdas, `McAuliffe`, Sekhon, "Time-uniform, nonparametric, nonasymptotic
 //! confidence sequences" (2021).
 //!
 //! All in logarithms.

@@ -22,7 +22,7 @@ impl QuantileTest {
     /// `order` is above 0 and below 1; what is outside counts as a millionth from the nearer end.
     #[must_use]
     pub fn new(order: f64) -> Self {
-        // `max` and `min` also turn NaN into a number.
+        #[expect(clippy::manual_clamp, reason = "`clamp` would leave NaN as it is")]
         let order = order.max(1e-6).min(1.0 - 1e-6);
         let strength = (2.0 / order.min(1.0 - order)).max(100.0);
         Self { order, prior: Prior::new(order * strength, (1.0 - order) * strength) }

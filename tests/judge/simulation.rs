@@ -265,8 +265,8 @@ pub fn mann_whitney(old: &[u64], new: &[u64]) -> f64 {
         below += old;
         n_old += old;
         n_new += new;
-        let tied = old + new;
-        ties += tied * tied * tied - tied;
+        let here = old + new;
+        ties += here * here * here - here;
     }
     let all = n_old + n_new;
     let variance = n_old * n_new / 12.0 * (all + 1.0 - ties / (all * (all - 1.0)));
