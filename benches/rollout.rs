@@ -22,7 +22,7 @@ const RATE: u64 = 2_000;
 const RUNS: usize = 5;
 const MEDIAN: Duration = Duration::from_millis(20);
 /// Longest wait for a rollback.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const BAD: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\nno";
 

@@ -17,6 +17,7 @@ const PEOPLE: [&str; 4] = ["ada", "grace", "edsger", "barbara"];
 /// One line of the ledger: the state from then on, and the weights where they change.
 struct Entry {
     state: Option<String>,
+    #[expect(clippy::option_option, reason = "no weights in this entry, shares of others, or that of `to`")]
     weights: Option<Option<Exposure>>,
 }
 

@@ -169,7 +169,7 @@ fn the_whole_service_burning_its_error_budget_withdraws_the_version_too() {
 #[test]
 fn evidence_of_a_window_that_is_over_counts_for_nothing() {
     let mut run = Run::started(plan("5, 50"));
-    run.now += Duration::from_mins(60);
+    run.now += Duration::from_hours(1);
     for finding in [Finding::Regressed, Finding::Healthy] {
         let old = Evidence { window: run.state.window - 1, ..run.seen(finding, 1_000) };
         run.put(&Input::Tick(old)).unwrap();
