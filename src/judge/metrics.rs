@@ -52,12 +52,12 @@ pub(super) fn latency(
     let (direct, each) = (alpha.split(2), alpha.split(4));
     let [before, now] = [old_ranked, new_ranked].map(|arm| arm.quantile(gate.quantile(), each));
     let tolerance = (gate.max_ratio(), gate.slack().as_secs_f64());
-    let regressed =
-        now.low > gate.most(before.high) || old_ranked.is_exceeded_by(new_ranked, gate.quantile(), tolerance, direct);
+    let apart = now.low > gate.most(before.high);
+    let regressed = apart || old_ranked.is_exceeded_by(new_ranked, gate.quantile(), tolerance, direct);
     // What is all alike was not measured: a clock that stands, or figures that are none.
     let alike = [old_ranked, new_ranked].iter().any(|arm| arm.are_all_alike());
-    let within =
-        now.high <= gate.most(before.low) || old_ranked.is_kept_by(new_ranked, gate.quantile(), tolerance, direct);
+    let inside = now.high <= gate.most(before.low);
+    let within = inside || old_ranked.is_kept_by(new_ranked, gate.quantile(), tolerance, direct);
     let verdict = decide(regressed, within && !alike);
     let estimate = |bounds: QuantileBounds, arm: &Arm| Estimate {
         estimate: bounds.estimate,
@@ -74,7 +74,7 @@ pub(super) fn latency(
     let allowed = Allowed { ratio: tolerance.0, slack: tolerance.1 };
     let name = gate.name();
     let compared = Compared { metric: &name, verdict, old: &of_old, new: &of_new, allowed, needed };
-    words::latency(&compared, alike)
+    words::latency(&compared, alike, apart || inside)
 }
 
 /// About how many more requests new needs.

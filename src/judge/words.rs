@@ -53,15 +53,22 @@ pub(super) fn failures(compared: &Compared<'_>, difference: Interval, all_fail: 
     finish(compared, Unit::Share, sentence, could_hide)
 }
 
-/// `alike`: all latencies of one version fall into one bucket.
-pub(super) fn latency(compared: &Compared<'_>, alike: bool) -> MetricVerdict {
+/// `alike`: all latencies of one version fall into one bucket; `by_intervals`: they alone say what the verdict is.
+pub(super) fn latency(compared: &Compared<'_>, alike: bool, by_intervals: bool) -> MetricVerdict {
     let Compared { metric, verdict, old, new, allowed, .. } = compared;
     let limit = match (allowed.ratio, allowed.slack) {
         (ratio, slack) if slack > 0.0 => format!("{ratio} times that and {} more", seconds(slack)),
         (ratio, _) => format!("{ratio} times that"),
     };
     let most = |estimate: &Estimate| estimate.high.map_or_else(|| "unknown".to_owned(), seconds);
+    let about = |estimate: &Estimate| estimate.estimate.map_or_else(|| "unknown".to_owned(), seconds);
     let sentence = match verdict {
+        Outcome::Regressed | Outcome::Healthy if !by_intervals => format!(
+            "{metric} of new is about {}, old's about {}: together they show it {} {limit}",
+            about(new),
+            about(old),
+            if *verdict == Outcome::Healthy { "within" } else { "above" }
+        ),
         Outcome::Regressed => {
             format!("{metric} of new is {} or more, old's {} or less: {limit} are allowed", seconds(new.low), most(old))
         }

@@ -38,7 +38,9 @@ proptest! {
             let mut earliest: Vec<u64> = spread(&groups, |group| group.earliest_nanos);
             let mut latest: Vec<u64> = spread(&groups, |group| group.latest_nanos);
             let mut began: Vec<u64> = flying.iter().map(|(began, _)| *began).collect();
-            [&mut earliest, &mut latest, &mut began].into_iter().for_each(|list| list.sort_unstable());
+            for list in [&mut earliest, &mut latest, &mut began] {
+                list.sort_unstable();
+            }
             for ((earliest, latest), began) in earliest.iter().zip(&latest).zip(&began) {
                 prop_assert!(earliest <= began && began <= latest, "{earliest} {began} {latest}");
             }

@@ -96,7 +96,9 @@ proptest! {
         }).to_string();
         let known = LoadTest::read(&text).unwrap().arm.durations.ranked().quantile(order, Alpha::DEFAULT);
         let mut each = Snapshot::default();
-        micros.iter().for_each(|micros| each.record_nanos(micros * 1000));
+        for micros in &micros {
+            each.record_nanos(micros * 1000);
+        }
         let truth = crate::stats::Durations::from(each).ranked().quantile(order, Alpha::DEFAULT);
         prop_assert!(known.low <= truth.low && known.high >= truth.high, "{known:?} {truth:?}");
     }

@@ -75,7 +75,9 @@ proptest! {
         tolerance in (1.0..2.0f64, prop::sample::select(vec![0.0, 0.5])),
     ) {
         let [old, mut new] = requests;
-        new.iter_mut().for_each(|(_, took)| *took <<= slower.min(took.leading_zeros()));
+        for (_, took) in &mut new {
+            *took <<= slower.min(took.leading_zeros());
+        }
         let known = [&old, &new].map(|requests| seen(requests, 1 << grain_bits).ranked());
         let truth = [&old, &new].map(|requests| {
             let in_window = requests.iter().filter(|(began, _)| *began >= WINDOW);
@@ -127,7 +129,7 @@ proptest! {
         };
         let (now, later) = (at(0).ranked().quantile(0.9, Alpha::DEFAULT), at(more).ranked().quantile(0.9, Alpha::DEFAULT));
         prop_assert!(later.low >= now.low);
-        prop_assert!(later.high >= now.high || later.high.is_infinite() || later.high == now.high);
+        prop_assert!(later.high >= now.high);
     }
 }
 
