@@ -38,7 +38,7 @@ type Text = Result<String, String>;
 fn check(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> Found {
     let mut found = Found::default();
     if let Some(flags) = flags {
-        found.error(&format!("{}: flags are not supported by this version", flags.display()));
+        check_flags(flags, &mut found);
     }
     let nothing_named = config.is_none() && weights.is_none() && flags.is_none();
     match (config.or(nothing_named.then_some(Path::new(DEFAULT_CONFIG))), weights) {
@@ -51,7 +51,7 @@ fn check(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) ->
 
 fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
     let name = path.display().to_string();
-    let Some(text) = found.take(read(path, &name)) else {
+    let Some(text) = found.take(read(path, &name, config::MAX_BYTES)) else {
         if let Some(weights) = weights {
             check_weights(weights, found);
         }
@@ -60,7 +60,7 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
     let serin = Source { name: &name, text: &text };
     let weights = weights.map(Path::to_owned).or_else(|| weights_beside(path, serin));
     let weights_name = weights.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let weights_text = weights.and_then(|path| found.take(read(&path, &weights_name)));
+    let weights_text = weights.and_then(|path| found.take(read(&path, &weights_name, config::MAX_BYTES)));
     let weights = weights_text.as_ref().map(|text| Source { name: &weights_name, text });
     let loaded = config::load(serin, weights).and_then(|loaded| loaded.at(SystemTime::now())).and_then(|mut loaded| {
         control::read_certificates(&mut loaded, path)?;
@@ -74,9 +74,22 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
 
 fn check_weights(path: &Path, found: &mut Found) {
     let name = path.display().to_string();
-    let Some(text) = found.take(read(path, &name)) else { return };
+    let Some(text) = found.take(read(path, &name, config::MAX_BYTES)) else { return };
     match config::check_weights_alone(Source { name: &name, text: &text }) {
         Ok(services) => found.line(&format!("{name}: valid: weights of {}", counted(services, "service"))),
+        Err(errors) => found.refused(&errors),
+    }
+}
+
+/// What flagd's schema objects to is an error here: a flag file that is checked is one that is about to be used.
+fn check_flags(path: &Path, found: &mut Found) {
+    let name = path.display().to_string();
+    let Some(text) = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES)) else { return };
+    match config::flags(Source { name: &name, text: &text }) {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            found.line(&format!("{name}: valid: {}", counted(loaded.set.len(), "flag")));
+        }
+        Ok(loaded) => found.refused(&Errors(loaded.warnings)),
         Err(errors) => found.refused(&errors),
     }
 }
@@ -87,10 +100,11 @@ fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
     Some(path.parent().map_or_else(|| weights.clone(), |folder| folder.join(&weights)))
 }
 
-fn read(path: &Path, name: &str) -> Text {
+/// The text of a file, as much of it as may be and a byte.
+pub(super) fn read(path: &Path, name: &str, most: usize) -> Text {
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too much is seen to be too much.
-    let most = config::MAX_BYTES as u64 + 1;
+    let most = most as u64 + 1;
     let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
     read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
     config::text(name, &bytes).map(str::to_owned).map_err(|errors| errors.to_string())
@@ -198,8 +212,26 @@ routes: [{ service: shop }]
     }
 
     #[test]
-    fn flags_are_refused_aloud() {
-        let found = check(None, None, Some(Path::new("flags.yaml")));
-        assert_eq!((found.errors, &*found.complaints), (1, "flags.yaml: flags are not supported by this version\n"));
+    fn what_the_schema_objects_to_in_a_flag_file_is_an_error_here() {
+        let (folder, ..) = folder(SERIN, "");
+        let flags = folder.path().join("flags.yaml");
+        let write = |variants: &str| {
+            std::fs::write(
+                &flags,
+                format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n"),
+            )
+        };
+        write("{ on: true, off: false }").unwrap();
+        let found = check(None, None, Some(&flags));
+        assert_eq!((found.errors, &*found.complaints), (0, ""));
+        assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
+        write("{ on: true, off: 0 }").unwrap();
+        let found = check(None, None, Some(&flags));
+        assert_eq!(found.errors, 1);
+        assert!(
+            found.complaints.contains("flags.yaml:1:58: flags.a.variants.off: variants of mixed"),
+            "{}",
+            found.complaints
+        );
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod flags;
 mod logging;
 mod pick;
 mod run;
@@ -117,6 +118,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
     },
+    /// List flags, or evaluate one for a context and say why; asks the files, no server.
+    #[command(subcommand)]
+    Flags(flags::FlagsCommand),
     /// Print the JSON Schema of serin.yaml.
     Schema,
 }
@@ -141,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
+        Command::Flags(command) => flags::run(command),
         Command::Schema => schema::run(),
     }
 }
