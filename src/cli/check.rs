@@ -13,7 +13,8 @@ use crate::control;
 const DEFAULT_CONFIG: &str = "config/serin.yaml";
 
 /// Checks the files named: one line for each on standard output and exit code 0 if they are valid, else every error on
-/// standard error and exit code 2. With a `config`, its weight file is checked too, unless `weights` names another.
+/// standard error and exit code 2. With a `config`, its weight file is checked too, unless `weights` names another, and its
+/// flag file, of which also what is accepted while serin runs but odd is an error.
 pub(super) fn run(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> ExitCode {
     let found = check(config, weights, flags);
     // Nothing is left to say or do if the terminal is gone.
@@ -70,6 +71,21 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
         Ok(loaded) => found.valid(&name, weights.map(|source| source.name), &loaded),
         Err(errors) => found.refused(&errors),
     }
+    if let Some(flags) = config::flags_path(serin) {
+        check_flags(&control::beside(path, &flags), found);
+    }
+}
+
+fn check_flags(path: &Path, found: &mut Found) {
+    let name = path.display().to_string();
+    let Some(text) = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES)) else { return };
+    match config::flags(Source { name: &name, text: &text }) {
+        Ok(flags) if flags.warnings.is_empty() => {
+            found.line(&format!("{name}: valid: {}", counted(flags.set.len(), "flag")));
+        }
+        Ok(flags) => found.refused(&Errors(flags.warnings)),
+        Err(errors) => found.refused(&errors),
+    }
 }
 
 fn check_weights(path: &Path, found: &mut Found) {
@@ -81,31 +97,17 @@ fn check_weights(path: &Path, found: &mut Found) {
     }
 }
 
-/// What flagd's schema objects to is an error here: a flag file that is checked is one that is about to be used.
-fn check_flags(path: &Path, found: &mut Found) {
-    let name = path.display().to_string();
-    let Some(text) = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES)) else { return };
-    match config::flags(Source { name: &name, text: &text }) {
-        Ok(loaded) if loaded.warnings.is_empty() => {
-            found.line(&format!("{name}: valid: {}", counted(loaded.set.len(), "flag")));
-        }
-        Ok(loaded) => found.refused(&Errors(loaded.warnings)),
-        Err(errors) => found.refused(&errors),
-    }
-}
-
 /// The weight file that a `serin.yaml` names, relative to its folder.
 fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
     let weights = config::weights_path(serin)?;
     Some(path.parent().map_or_else(|| weights.clone(), |folder| folder.join(&weights)))
 }
 
-/// The text of a file, as much of it as may be and a byte.
+/// The text of a file of at most so many bytes; of a longer one a byte more.
 pub(super) fn read(path: &Path, name: &str, most: usize) -> Text {
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too much is seen to be too much.
-    let most = most as u64 + 1;
-    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
     config::text(name, &bytes).map(str::to_owned).map_err(|errors| errors.to_string())
 }
@@ -212,26 +214,44 @@ routes: [{ service: shop }]
     }
 
     #[test]
+    fn the_flag_file_beside_a_configuration_is_checked_in_the_same_run() {
+        let with_flags = SERIN.replace("weights: weights.yaml", "flags: flags.yaml");
+        let (folder, config, _) = folder(&with_flags, "");
+        let flags = folder.path().join("flags.yaml");
+        let missing = check(Some(&config), None, None);
+        assert!(missing.complaints.contains("flags.yaml: cannot be read"), "{}", missing.complaints);
+        std::fs::write(&flags, "flags: { a: { state: ENABLED, variants: { x: 1 }, defaultVariant: x } }\n").unwrap();
+        let found = check(Some(&config), None, None);
+        assert_eq!((found.errors, &*found.complaints), (0, ""));
+        assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
+        // What would only be warned of while serin runs.
+        std::fs::write(&flags, "flags: { a: { state: ON, variants: { x: 1 }, defaultVariant: x } }\n").unwrap();
+        assert!(check(Some(&config), None, None).complaints.contains("flags.yaml:1:"));
+        std::fs::write(&flags, "flags: { a: { variants: { x: 1 }, defaultVariant: z } }\n").unwrap();
+        std::fs::write(&config, with_flags.replace("listeners", "listners")).unwrap();
+        let both = check(Some(&config), None, None);
+        assert!(
+            both.complaints.contains("listners") && both.complaints.contains("flags.yaml:1:"),
+            "{}",
+            both.complaints
+        );
+    }
+
+    #[test]
     fn what_the_schema_objects_to_in_a_flag_file_is_an_error_here() {
         let (folder, ..) = folder(SERIN, "");
         let flags = folder.path().join("flags.yaml");
         let write = |variants: &str| {
-            std::fs::write(
-                &flags,
-                format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n"),
-            )
+            let text = format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n");
+            std::fs::write(&flags, text).unwrap();
         };
-        write("{ on: true, off: false }").unwrap();
+        write("{ on: true, off: false }");
         let found = check(None, None, Some(&flags));
         assert_eq!((found.errors, &*found.complaints), (0, ""));
         assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
-        write("{ on: true, off: 0 }").unwrap();
+        write("{ on: true, off: 0 }");
         let found = check(None, None, Some(&flags));
         assert_eq!(found.errors, 1);
-        assert!(
-            found.complaints.contains("flags.yaml:1:58: flags.a.variants.off: variants of mixed"),
-            "{}",
-            found.complaints
-        );
+        assert!(found.complaints.contains("flags.a.variants.off: variants of mixed"), "{}", found.complaints);
     }
 }

@@ -11,6 +11,7 @@ mod node;
 mod problem;
 mod read;
 mod settings;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,6 +23,7 @@ pub use problem::{Errors, Problem, Source};
 pub use settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings, TracingSettings,
 };
+pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;
 
 use std::path::PathBuf;
@@ -71,7 +73,7 @@ pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
     Some(written.files?.weights?.value.0)
 }
 
-/// The flag file that `serin.yaml` names, as written: relative to its folder. `None` also where this cannot be told.
+/// The flag file that `serin.yaml` names, told in the same way.
 #[must_use]
 pub fn flags_path(serin: Source<'_>) -> Option<PathBuf> {
     let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
