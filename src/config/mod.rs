@@ -18,7 +18,8 @@ mod written;
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
-    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings, TracingSettings,
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, OfrepSettings, Origins, Settings,
+    TracingSettings,
 };
 pub use values::Bind;
 
