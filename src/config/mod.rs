@@ -5,6 +5,7 @@
 //! Nothing here reads anything but the text it is given: no file, no clock, no socket.
 
 mod compile;
+mod flags;
 mod method;
 mod node;
 mod problem;
@@ -15,6 +16,7 @@ mod tests;
 mod values;
 mod written;
 
+pub use flags::{LoadedFlags, MAX_FLAG_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
