@@ -16,7 +16,7 @@ mod tests;
 mod values;
 mod written;
 
-pub use flags::{LoadedFlags, MAX_FLAG_BYTES, flags};
+pub use flags::{LoadedFlags, MAX_FLAG_FILE_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
