@@ -72,6 +72,13 @@ pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
     Some(written.files?.weights?.value.0)
 }
 
+/// The flag file that `serin.yaml` names, told in the same way.
+#[must_use]
+pub fn flags_path(serin: Source<'_>) -> Option<PathBuf> {
+    let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
+    Some(written.files?.flags?.value.0)
+}
+
 /// The files of certificates, keys and CAs that `serin.yaml` names, as written, as far as this can be told. For whoever
 /// watches them, before anything is known to be right.
 #[must_use]
