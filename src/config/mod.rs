@@ -11,6 +11,7 @@ mod node;
 mod problem;
 mod read;
 mod settings;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -23,6 +24,7 @@ pub use settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, OfrepSettings, Origins, Settings,
     TracingSettings,
 };
+pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;
 
 use std::path::PathBuf;
