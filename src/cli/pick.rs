@@ -157,6 +157,7 @@ mod tests {
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
             retry_budget: RetryBudget::default(),
+            flags: Arc::default(),
         }
     }
 

@@ -4,6 +4,7 @@ mod faults;
 mod filters;
 mod health;
 mod matches;
+mod ofrep;
 mod overload;
 mod retry;
 mod routes;
@@ -43,6 +44,7 @@ pub(super) fn serin(
         trusted: settings::trusted(written.forwarded.as_ref()),
         upstream: settings::upstream(written.upstreams.as_ref()),
         retry_budget: retry::budget(written.retry_budget.as_ref()),
+        flags: Arc::default(),
     };
     let warnings = std::mem::take(&mut problems.warnings);
     let places = std::mem::take(&mut problems.places);
