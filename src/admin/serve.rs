@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::api;
 use super::ledger::Ledgers;
 use super::observer::Observer;
+use super::verdict::Verdicts;
 use crate::control::Handle;
 use crate::plan::Plan;
 use crate::telemetry::Registry;
@@ -25,6 +26,8 @@ pub struct Admin {
     pub observer: Arc<Observer>,
     /// The record of changes.
     pub ledger: Ledgers,
+    /// What is said of new versions.
+    pub verdicts: Arc<Verdicts>,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

@@ -7,6 +7,7 @@ mod ledger;
 mod matches;
 mod overload;
 mod retry;
+mod rollout;
 mod routes;
 mod services;
 mod settings;
