@@ -1,9 +1,9 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 //!
 //! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`tls`]
-//! (certificates and keys), [`jwt`] (tokens that clients show), [`plan`] (what to do with a request, as data), [`wire`] (sockets, and the framing of
-//! messages), [`telemetry`] (what happened, counted), [`config`] (files to plans), [`upstream`] (connections to versions),
-//! [`admit`] (how many requests at a time),
+//! (certificates and keys), [`jwt`] (tokens that clients show), [`plan`] (what to do with a request, as data), [`flags`]
+//! (feature flags and their evaluation), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened,
+//! counted), [`config`] (files to plans), [`upstream`] (connections to versions), [`admit`] (how many requests at a time),
 //! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod admin;
@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod flags;
 pub mod jwt;
 pub mod plan;
 pub mod proxy;

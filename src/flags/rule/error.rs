@@ -1,0 +1,37 @@
+//! Why something is no rule, and where in it.
+
+use std::fmt;
+
+/// Why a rule cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleError {
+    /// Where in the rule, from its root.
+    pub path: Vec<Step>,
+    /// What is wrong, in one line.
+    pub message: String,
+}
+
+/// A step from a value to one within it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// To a field of an object.
+    Key(String),
+    /// To an item of a list, from 0.
+    Index(usize),
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for (i, step) in self.path.iter().enumerate() {
+            f.write_str(if i == 0 { ", at `" } else { "" })?;
+            match step {
+                Step::Key(key) => write!(f, "{}{key}", if i == 0 { "" } else { "." })?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        f.write_str(if self.path.is_empty() { "" } else { "`" })
+    }
+}
+
+impl std::error::Error for RuleError {}
