@@ -91,6 +91,8 @@ fn route_for(host: Option<HostPattern>, matches: Vec<RouteMatch>) -> Route {
         timeouts: Timeouts::default(),
         priority: Priority::default(),
         retry: None,
+        name: None,
+        flags: Vec::new(),
     }
 }
 

@@ -122,8 +122,8 @@ mod tests {
 
     use super::*;
     use crate::plan::{
-        Limits, Outliers, Protocol, RetryBudget, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version,
-        Weight,
+        Limits, Outliers, Protocol, RetryBudget, RouteTable, Service, ServiceFlags, Split, UpstreamSettings,
+        UpstreamSpec, Version, Weight,
     };
 
     fn plan(services: &[&str]) -> Plan {
@@ -147,6 +147,7 @@ mod tests {
                 outliers: Outliers::default(),
                 follow: None,
                 faults: Vec::new(),
+                flags: ServiceFlags::default(),
             })
         };
         Plan {
@@ -157,6 +158,8 @@ mod tests {
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
             retry_budget: RetryBudget::default(),
+            flags: Arc::default(),
+            flag_context: Arc::default(),
         }
     }
 

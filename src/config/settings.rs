@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::plan::{Plan, ServiceId, Share, Weight};
+use serde_json::Value;
+
+use crate::flags::Flag;
+use crate::plan::{MEASURED_VARIANTS, Plan, ServiceId, Share, Weight, flag_header_value, version_of};
 use crate::tls;
 
+use super::node::quote;
 use super::problem::{Errors, Problem};
 use super::values::Bind;
 
@@ -27,6 +31,30 @@ pub struct Loaded {
     pub(super) endings: Vec<Ending>,
     /// The files of certificates, keys and CAs, as written, and where each is named.
     pub(super) places: Vec<(PathBuf, Problem)>,
+    /// Where flags are named; to be held against the flag file by [`Loaded::flag_warnings`].
+    pub(super) flag_uses: Vec<FlagUse>,
+}
+
+/// A place that names a flag.
+#[derive(Debug)]
+pub(super) struct FlagUse {
+    pub(super) key: String,
+    pub(super) role: FlagRole,
+    /// To be said where something is wrong with it.
+    pub(super) place: Problem,
+}
+
+/// What a flag is named for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FlagRole {
+    /// Its value is sent to the upstream.
+    Header,
+    /// Its variant is the version.
+    VersionFrom(ServiceId),
+    /// It takes a version's share away.
+    KillSwitch,
+    /// Requests are measured by its variants.
+    MeasureBy,
 }
 
 /// When a fault of a drill ends.
@@ -53,6 +81,23 @@ impl Loaded {
         Some(problem)
     }
 
+    /// What becomes of the flags that are named, held against the plan's flag set: the names of flags that there are not, and
+    /// flags that cannot do what they are named for. Nothing of it is an error, as the flag file may come later.
+    #[must_use]
+    pub fn flag_warnings(&self) -> Vec<Problem> {
+        let warning = |found: &FlagUse| {
+            let key = quote(&found.key);
+            let message = match self.plan.flags.get(&found.key) {
+                None => format!("there is no flag {key}: {}", found.role.without()),
+                Some(id) => found.role.objection(&key, self.plan.flags.flag(id), &self.plan)?,
+            };
+            let mut problem = found.place.clone();
+            problem.message = message;
+            Some(problem)
+        };
+        self.flag_uses.iter().filter_map(warning).collect()
+    }
+
     /// The same, held against the time at which it is read: a drill that has ended is warned of.
     ///
     /// # Errors
@@ -66,6 +111,47 @@ impl Loaded {
         }
         self.warnings.extend(sooner.into_iter().filter(|ending| ending.at <= now).map(|ending| ending.over));
         Ok(self)
+    }
+}
+
+impl FlagRole {
+    /// What follows where there is no such flag.
+    fn without(self) -> &'static str {
+        match self {
+            Self::Header => "no header is sent for it",
+            Self::VersionFrom(_) => "the weights decide",
+            Self::KillSwitch => "the version keeps its share",
+            Self::MeasureBy => "all requests count as those of no variant",
+        }
+    }
+
+    /// What keeps a flag from being what it is named for.
+    fn objection(self, key: &str, flag: &Flag, plan: &Plan) -> Option<String> {
+        let variants = flag.variants();
+        match self {
+            Self::Header => {
+                let unfit = variants.iter().find(|variant| flag_header_value(&variant.value).is_none())?;
+                let name = quote(&unfit.name);
+                Some(format!(
+                    "the value of variant {name} of flag {key} is none that a header can carry: it is not sent"
+                ))
+            }
+            Self::VersionFrom(id) => {
+                let service = plan.service(id);
+                let names = variants.iter().any(|variant| version_of(service, variant).is_some());
+                (!names).then(|| format!("no variant of flag {key} is a version of this service: the weights decide"))
+            }
+            Self::KillSwitch => {
+                let kills = variants.iter().any(|variant| variant.value == Value::Bool(true));
+                (!kills).then(|| format!("no variant of flag {key} is true: the version keeps its share"))
+            }
+            Self::MeasureBy => (variants.len() > MEASURED_VARIANTS).then(|| {
+                format!(
+                    "flag {key} has {} variants: those after the first {MEASURED_VARIANTS} count together",
+                    variants.len()
+                )
+            }),
+        }
     }
 }
 

@@ -54,7 +54,8 @@ impl KeySet {
     /// # Errors
     /// [`KeySetError`]; nothing of the file is used then.
     pub fn parse(content: &[u8]) -> Result<Self, KeySetError> {
-        let set: JwkSet = serde_json::from_slice(content).map_err(|error| KeySetError::NotAKeySet(error.to_string()))?;
+        let set: JwkSet =
+            serde_json::from_slice(content).map_err(|error| KeySetError::NotAKeySet(error.to_string()))?;
         if set.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooMany(set.keys.len()));
         }
@@ -138,11 +139,5 @@ fn usable(jwk: &Jwk) -> Result<Option<Key>, String> {
 }
 
 /// What an RSA key may be for; first what it is for where it does not say.
-const RSA: [Algorithm; 6] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-];
+const RSA: [Algorithm; 6] =
+    [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];

@@ -79,8 +79,7 @@ fn a_token_without_a_kid_holds_where_one_key_alone_has_its_algorithm() {
 #[test]
 fn times_issuer_and_audience_are_held_against_the_rules() {
     let issuer = Issuer::eddsa("k");
-    let rules =
-        Rules { issuer: Some("https://id".to_owned()), audience: Some("shop".to_owned()), ..rules(&[&issuer]) };
+    let rules = Rules { issuer: Some("https://id".to_owned()), audience: Some("shop".to_owned()), ..rules(&[&issuer]) };
     let of = |changes: Value| {
         let mut claims = json!({ "exp": 1_000_100, "iss": "https://id", "aud": ["other", "shop"] });
         for (name, value) in changes.as_object().unwrap() {
@@ -121,9 +120,10 @@ fn times_issuer_and_audience_are_held_against_the_rules() {
 fn rubbish_is_refused_in_bounded_time() {
     let issuer = Issuer::es256("k");
     let rules = rules(&[&issuer]);
-    let deep = base64("[".repeat(4000).as_bytes());
-    for rubbish in ["", ".", "..", "a.b.c", "....", "\u{e9}.\u{e9}.\u{e9}", &format!("{deep}.{deep}.AA"), "e30.e30.e30"] {
-        assert_eq!(looked(rubbish, &rules), Err(Refused::Malformed), "{rubbish}");
+    let deep = base64("[".repeat(2000).as_bytes());
+    for rubbish in ["", ".", "..", "a.b.c", "....", "\u{e9}.\u{e9}.\u{e9}", &format!("{deep}.{deep}.AA"), "e30.e30.e30"]
+    {
+        assert_eq!(looked(rubbish, &rules), Err(Refused::Malformed), "{}", rubbish.len());
     }
     let claims = json!({ "exp": 1_000_100, "x": "x".repeat(MAX_TOKEN) });
     assert_eq!(looked(&issuer.token(&claims), &rules), Err(Refused::TooLarge));
@@ -172,10 +172,7 @@ fn a_key_set_says_what_is_wrong_with_it() {
     assert_eq!(wrong(&with("key_ops", json!(["sign"]))), none);
     assert_eq!(wrong(&with("alg", json!("RS256"))), "keys[0]: its `alg`, RS256, is not one for its kind of key");
     assert_eq!(wrong(&with("alg", json!("HS256"))), "keys[0]: its `alg`, HS256, is not one for its kind of key");
-    assert_eq!(
-        wrong(&with("x", json!("AAAA"))),
-        "keys[0]: its coordinates have the wrong length for its curve"
-    );
+    assert_eq!(wrong(&with("x", json!("AAAA"))), "keys[0]: its coordinates have the wrong length for its curve");
     let twice = "keys[1]: another key before it has the same `kid` and the same algorithm";
     assert_eq!(wrong(&jwks(&[&ec, &ec])), twice);
     let small = json!({ "keys": [{ "kty": "RSA", "kid": "a", "n": base64(&[255; 128]), "e": "AQAB" }] }).to_string();

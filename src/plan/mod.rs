@@ -3,6 +3,7 @@
 //! A [`Plan`] is immutable and complete: `config` builds one from the files, `control` publishes it, workers read it.
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
+mod attached;
 mod baggage;
 mod fault;
 mod filter;
@@ -15,8 +16,13 @@ mod rpc;
 mod service;
 mod share;
 mod split;
+mod steering;
 mod sticky;
 
+pub use attached::{
+    AttributeSource, FLAG_HEADER_PREFIX, FlagAttribute, FlagContext, MEASURED_VARIANTS, OWN_ATTRIBUTES, RouteFlag,
+    ServiceFlags, Token, flag_header_value,
+};
 pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
@@ -33,11 +39,14 @@ pub use service::{
 };
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
+pub use steering::{Answers, Attached, Evaluated, Lot, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
 
 use std::sync::Arc;
 
 use ipnet::IpNet;
+
+use crate::flags::FlagSet;
 
 /// Everything a worker needs to answer requests, immutable once published.
 #[derive(Debug, Clone)]
@@ -56,6 +65,10 @@ pub struct Plan {
     pub upstream: UpstreamSettings,
     /// How many tries may be added to those that clients ask for.
     pub retry_budget: RetryBudget,
+    /// The flags in force.
+    pub flags: Arc<FlagSet>,
+    /// What the rules of flags may ask about requests.
+    pub flag_context: Arc<FlagContext>,
 }
 
 impl Plan {
@@ -63,6 +76,20 @@ impl Plan {
     #[must_use]
     pub fn service(&self, id: ServiceId) -> &Arc<Service> {
         &self.services[id.index()]
+    }
+
+    /// Whether flags are attached to routes and services as in `other`, and the flags are the same.
+    #[must_use]
+    pub fn has_same_flags(&self, other: &Self) -> bool {
+        let same = |(one, two): (&Arc<Service>, &Arc<Service>)| {
+            Arc::ptr_eq(one, two)
+                || one.flags == two.flags
+                    && one.versions.iter().map(|version| &version.name).eq(two.versions.iter().map(|v| &v.name))
+        };
+        Arc::ptr_eq(&self.flags, &other.flags)
+            && Arc::ptr_eq(&self.routes, &other.routes)
+            && self.services.len() == other.services.len()
+            && self.services.iter().zip(&other.services).all(same)
     }
 
     /// Finds a service by its configured name.

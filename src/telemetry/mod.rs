@@ -17,7 +17,9 @@ pub mod otlp;
 mod registry;
 mod snapshot;
 mod tls;
+mod tokens;
 pub mod trace;
+mod variants;
 
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
@@ -28,3 +30,5 @@ pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, W
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};
+pub use tokens::TokenResult;
+pub use variants::{NO_VARIANT, OTHER_VARIANT, VariantCell, VariantSnapshot};

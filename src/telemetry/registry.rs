@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use super::variants::VariantFigures;
 use super::{
-    ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot,
-    WorkerCell,
+    ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VariantCell, VersionCell,
+    VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -17,6 +18,7 @@ use super::{
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
+    variants: VariantFigures,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     control: ControlFigures,
@@ -40,6 +42,7 @@ impl Registry {
         Self {
             versions: Mutex::default(),
             faults: Mutex::default(),
+            variants: VariantFigures::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
             control: ControlFigures::default(),
@@ -69,6 +72,23 @@ impl Registry {
     pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// The cell of one worker for the requests of one version for which `flag` has this variant: the same one for the same
+    /// names. Takes a lock: ask when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn variant(
+        &self,
+        worker: usize,
+        service: &Arc<str>,
+        version: &Arc<str>,
+        flag: &Arc<str>,
+        variant: &str,
+    ) -> Arc<VariantCell> {
+        self.variants.cell((worker, self.workers.len()), (service, version), flag, variant)
     }
 
     /// How many workers there are.
@@ -131,6 +151,7 @@ impl Registry {
         RegistrySnapshot {
             versions: merged.collect(),
             faults: of_faults.collect(),
+            variants: self.variants.snapshot(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::stats::Snapshot;
 
-use super::{Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, Why};
+use super::{
+    Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, TokenResult, VariantSnapshot, Why,
+};
 
 /// All figures of the data plane at one time.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,6 +16,8 @@ pub struct RegistrySnapshot {
     pub versions: Vec<VersionSnapshot>,
     /// Faults put in for drills, by service, version and name.
     pub faults: Vec<FaultSnapshot>,
+    /// Requests by the variant of a flag, by service, version, flag and variant.
+    pub variants: Vec<VariantSnapshot>,
     /// By worker.
     pub workers: Vec<WorkerSnapshot>,
 }
@@ -74,6 +78,8 @@ pub struct WorkerSnapshot {
     pub access_log_dropped: u64,
     /// Spans that found the queue full.
     pub spans_dropped: u64,
+    /// Tokens that were looked at, by [`TokenResult::ALL`].
+    pub tokens: [u64; TokenResult::ALL.len()],
 }
 
 impl RegistrySnapshot {

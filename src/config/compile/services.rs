@@ -9,6 +9,7 @@ use crate::plan::{
 };
 use crate::tls::Part;
 
+use super::attached::service_flags;
 use super::faults::faults;
 use super::health::{health_check, outliers};
 use super::overload::overload;
@@ -35,6 +36,7 @@ pub(super) struct Draft {
     fallback: Option<plan::Fallback>,
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
+    flags: plan::ServiceFlags,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -76,8 +78,9 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, overload, fallback, outliers, follow, faults, .. } =
-            draft;
+        let Draft {
+            name, versions, sticky, version_override, overload, fallback, outliers, follow, faults, flags, ..
+        } = draft;
         Some(Arc::new(plan::Service {
             name,
             versions,
@@ -89,6 +92,7 @@ pub(super) fn with_splits(
             outliers,
             follow,
             faults,
+            flags,
         }))
     }))
 }
@@ -131,6 +135,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         outliers: outliers?.unwrap_or_default(),
         follow: follow(service, problems)?,
         faults: faults?,
+        flags: service_flags(service),
     })
 }
 

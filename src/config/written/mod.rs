@@ -2,6 +2,7 @@
 
 mod fault;
 mod filter;
+mod flags;
 mod listener;
 mod observe;
 mod route;
@@ -10,6 +11,7 @@ mod upstream;
 
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
+pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
@@ -67,6 +69,8 @@ written! {
         optional "accessLog" access_log: AccessLog,
         /// Spans of requests, exported by OTLP. Without it there are none, and `traceparent` passes as it came.
         optional "tracing" tracing: Tracing,
+        /// What the rules of flags may ask about requests, beside what they always may.
+        optional "flagContext" flag_context: FlagContext,
         /// Services by name, each with its versions.
         required "services" services: Named<Service, 1, MAX_SERVICES>,
         /// Which requests go to which service; the most specific match wins, as in Gateway API's `HTTPRoute`.

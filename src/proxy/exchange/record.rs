@@ -1,6 +1,7 @@
 //! What became of a request, in the figures and the access log.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::proxy::client::Client;
 use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Failure, Outcome, Shed, Why};
+use crate::telemetry::{Failure, Outcome, Shed, VariantCell, Why};
 use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
@@ -37,6 +38,8 @@ pub(in crate::proxy) struct Record {
     fault: Option<Box<Struck>>,
     /// There where its trace is recorded.
     span: Option<Box<SpanLine>>,
+    /// There where requests are measured by the variant of a flag.
+    variant: Option<Arc<VariantCell>>,
 }
 
 /// Where else than in a response's head its gRPC status may be.
@@ -78,6 +81,15 @@ impl Record {
             ticket: None,
             fault: None,
             span: None,
+            variant: None,
+        }
+    }
+
+    /// The request also counts in this cell, if there is one.
+    pub(super) fn measured(&mut self, cell: Option<&Arc<VariantCell>>) {
+        if let Some(cell) = cell {
+            cell.begin();
+            self.variant = Some(Arc::clone(cell));
         }
     }
 
@@ -111,6 +123,9 @@ impl Record {
     pub(super) fn turned_away(mut self, shed: Shed, problem: &Problem, caller: &Caller) {
         self.written = true;
         self.target.cell.shed(shed);
+        if let Some(cell) = &self.variant {
+            cell.turned_away();
+        }
         let status = caller.status(problem);
         if let Some(log) = self.log.take() {
             log.unrouted(status, problem.kind);
@@ -253,6 +268,9 @@ impl Record {
         self.written = true;
         let nanos = nanos_between(self.started, now);
         self.target.cell.end(outcome, nanos);
+        if let Some(cell) = &self.variant {
+            cell.end(outcome, nanos);
+        }
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), now);
         }

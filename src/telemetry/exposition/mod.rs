@@ -10,6 +10,7 @@ mod process;
 mod protobuf;
 mod spans;
 mod text;
+mod variants;
 
 pub use negotiate::{Format, negotiate};
 
