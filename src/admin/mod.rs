@@ -7,6 +7,7 @@ mod drills;
 mod grpc;
 mod health;
 mod observer;
+pub mod ofrep;
 mod problem;
 mod serve;
 mod view;

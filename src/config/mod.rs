@@ -5,6 +5,8 @@
 //! Nothing here reads anything but the text it is given: no file, no clock, no socket.
 
 mod compile;
+mod flag_uses;
+mod flags;
 mod method;
 mod node;
 mod problem;
@@ -15,10 +17,13 @@ mod tests;
 mod values;
 mod written;
 
+pub use flag_uses::FlagUses;
+pub use flags::{LoadedFlags, MAX_FLAG_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
-    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings, TracingSettings,
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, OfrepSettings, Origins,
+    Settings, TracingSettings,
 };
 pub use values::Bind;
 

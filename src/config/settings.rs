@@ -4,13 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
-
-use crate::flags::Flag;
-use crate::plan::{MEASURED_VARIANTS, Plan, ServiceId, Share, Weight, flag_header_value, version_of};
+use crate::plan::{Plan, ServiceId, Share, Weight};
 use crate::tls;
 
-use super::node::quote;
+use super::flag_uses::FlagUses;
 use super::problem::{Errors, Problem};
 use super::values::Bind;
 
@@ -31,30 +28,6 @@ pub struct Loaded {
     pub(super) endings: Vec<Ending>,
     /// The files of certificates, keys and CAs, as written, and where each is named.
     pub(super) places: Vec<(PathBuf, Problem)>,
-    /// Where flags are named; to be held against the flag file by [`Loaded::flag_warnings`].
-    pub(super) flag_uses: Vec<FlagUse>,
-}
-
-/// A place that names a flag.
-#[derive(Debug)]
-pub(super) struct FlagUse {
-    pub(super) key: String,
-    pub(super) role: FlagRole,
-    /// To be said where something is wrong with it.
-    pub(super) place: Problem,
-}
-
-/// What a flag is named for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum FlagRole {
-    /// Its value is sent to the upstream.
-    Header,
-    /// Its variant is the version.
-    VersionFrom(ServiceId),
-    /// It takes a version's share away.
-    KillSwitch,
-    /// Requests are measured by its variants.
-    MeasureBy,
 }
 
 /// When a fault of a drill ends.
@@ -81,23 +54,6 @@ impl Loaded {
         Some(problem)
     }
 
-    /// What becomes of the flags that are named, held against the plan's flag set: the names of flags that there are not, and
-    /// flags that cannot do what they are named for. Nothing of it is an error, as the flag file may come later.
-    #[must_use]
-    pub fn flag_warnings(&self) -> Vec<Problem> {
-        let warning = |found: &FlagUse| {
-            let key = quote(&found.key);
-            let message = match self.plan.flags.get(&found.key) {
-                None => format!("there is no flag {key}: {}", found.role.without()),
-                Some(id) => found.role.objection(&key, self.plan.flags.flag(id), &self.plan)?,
-            };
-            let mut problem = found.place.clone();
-            problem.message = message;
-            Some(problem)
-        };
-        self.flag_uses.iter().filter_map(warning).collect()
-    }
-
     /// The same, held against the time at which it is read: a drill that has ended is warned of.
     ///
     /// # Errors
@@ -114,47 +70,6 @@ impl Loaded {
     }
 }
 
-impl FlagRole {
-    /// What follows where there is no such flag.
-    fn without(self) -> &'static str {
-        match self {
-            Self::Header => "no header is sent for it",
-            Self::VersionFrom(_) => "the weights decide",
-            Self::KillSwitch => "the version keeps its share",
-            Self::MeasureBy => "all requests count as those of no variant",
-        }
-    }
-
-    /// What keeps a flag from being what it is named for.
-    fn objection(self, key: &str, flag: &Flag, plan: &Plan) -> Option<String> {
-        let variants = flag.variants();
-        match self {
-            Self::Header => {
-                let unfit = variants.iter().find(|variant| flag_header_value(&variant.value).is_none())?;
-                let name = quote(&unfit.name);
-                Some(format!(
-                    "the value of variant {name} of flag {key} is none that a header can carry: it is not sent"
-                ))
-            }
-            Self::VersionFrom(id) => {
-                let service = plan.service(id);
-                let names = variants.iter().any(|variant| version_of(service, variant).is_some());
-                (!names).then(|| format!("no variant of flag {key} is a version of this service: the weights decide"))
-            }
-            Self::KillSwitch => {
-                let kills = variants.iter().any(|variant| variant.value == Value::Bool(true));
-                (!kills).then(|| format!("no variant of flag {key} is true: the version keeps its share"))
-            }
-            Self::MeasureBy => (variants.len() > MEASURED_VARIANTS).then(|| {
-                format!(
-                    "flag {key} has {} variants: those after the first {MEASURED_VARIANTS} count together",
-                    variants.len()
-                )
-            }),
-        }
-    }
-}
-
 /// What is outside the plan: sockets, workers, files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -162,8 +77,8 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// Where the admin API answers. `None`: nowhere.
     pub admin: Option<Bind>,
-    /// Where the flag evaluation API is to answer; no effect yet.
-    pub ofrep: Option<Bind>,
+    /// The flag evaluation API. `None`: there is none.
+    pub ofrep: Option<OfrepSettings>,
     /// Number of workers. `None`: as many as the cgroup grants cores.
     pub workers: Option<usize>,
     /// Folder of the ledger and the journal; no effect yet.
@@ -176,8 +91,10 @@ pub struct Settings {
     pub tracing: Option<TracingSettings>,
     /// The weight file, as written: relative to the folder of `serin.yaml`.
     pub weights_file: Option<PathBuf>,
-    /// The flag definitions, as written; no effect yet.
+    /// The flag definitions, as written: relative to the folder of `serin.yaml`.
     pub flags_file: Option<PathBuf>,
+    /// Where flags are named.
+    pub flag_uses: FlagUses,
 }
 
 /// An address that clients connect to.
@@ -198,6 +115,35 @@ pub struct ListenerTls {
     pub files: tls::ServerFiles,
     /// What that makes, once the files were read.
     pub server: Option<Arc<tls::Server>>,
+}
+
+/// The flag evaluation API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfrepSettings {
+    /// Where it answers.
+    pub address: Bind,
+    /// Which pages of other origins may ask.
+    pub origins: Origins,
+    /// Most bytes of a request body.
+    pub max_body: usize,
+    /// Most connections, at least 2.
+    pub connections: usize,
+}
+
+/// Origins whose pages may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// All.
+    Any,
+    /// Only these, each as browsers send it.
+    These(Vec<String>),
+}
+
+impl Default for Origins {
+    /// None at all.
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
 }
 
 /// Where spans go, and which are recorded.

@@ -7,11 +7,13 @@
 mod certificates;
 mod drills;
 mod files;
+mod flags;
 mod force;
 mod run;
 mod watch;
 
 pub use certificates::read_certificates;
 pub use files::{Files, FilesError, Hash, beside};
+pub use flags::{FlagFile, FlagsInForce};
 pub use force::{Change, InForce, Refused};
 pub use run::{Control, DataPlane, Handle, Start};

@@ -9,10 +9,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::certificates;
 use super::drills::{Drills, News};
-use super::files::{Files, Seen};
+use super::files::{Files, FilesError, Hash, Seen};
+use super::flags::{self, FlagFile, FlagsInForce};
 use super::force::{Change, InForce, Refused};
 use super::watch::FileWatch;
-use crate::config::{Errors, Listener, Settings};
+use crate::config::{Errors, Listener, Loaded, LoadedFlags, Settings};
 use crate::plan::Plan;
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
@@ -39,6 +40,9 @@ pub trait DataPlane {
 
     /// Puts a plan in force.
     fn publish(&mut self, plan: &Arc<Plan>);
+
+    /// Tells whoever waits for it that the flags of the plan in force are others now.
+    fn tell_of_flags(&mut self, flags: FlagsInForce);
 
     /// Stops listening wherever `listeners` does not name the address any more.
     fn close_others(&mut self, listeners: &[Listener]);
@@ -85,6 +89,9 @@ impl Handle {
 pub struct Control<D> {
     config: PathBuf,
     files: Files,
+    flags: Option<FlagFile>,
+    /// A flag file that the refused `serin.yaml` names anew and that cannot be used, and what was there then.
+    wanted_flags: Option<(PathBuf, Option<Hash>)>,
     in_force: InForce,
     data_plane: D,
     registry: Arc<Registry>,
@@ -103,6 +110,8 @@ pub struct Start<D> {
     pub config: PathBuf,
     /// The files as read.
     pub files: Files,
+    /// The flag file, where there is one; its flags are part of what is in force.
+    pub flags: Option<FlagFile>,
     /// What they say.
     pub in_force: InForce,
     /// What carries it out; the first plan is published already.
@@ -114,15 +123,16 @@ pub struct Start<D> {
 impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
-    pub fn new(Start { config, files, in_force, data_plane, registry }: Start<D>) -> (Self, Handle) {
+    pub fn new(Start { config, files, flags, in_force, data_plane, registry }: Start<D>) -> (Self, Handle) {
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
-        let mut watch = FileWatch::new(notice);
-        watch.follow(files.paths());
+        let watch = FileWatch::new(notice);
         let (drain_timeout, asked) = watch::channel(in_force.settings().drain_timeout);
         let mut control = Self {
             config,
             files,
+            flags,
+            wanted_flags: None,
             in_force,
             data_plane,
             registry,
@@ -133,6 +143,7 @@ impl<D: DataPlane> Control<D> {
             refused: None,
             drills: Drills::default(),
         };
+        control.follow_files(None);
         control.report_in_force();
         (control, Handle { requests: sender, drain_timeout: asked })
     }
@@ -183,6 +194,13 @@ impl<D: DataPlane> Control<D> {
 
     /// Looks whether the files say something new. `asked`: somebody wants to know even if not.
     async fn look(&mut self, asked: bool) {
+        self.look_at_flags(asked).await;
+        if let Some((path, seen)) = &self.wanted_flags
+            && flags::hash_now(path) != *seen
+        {
+            // What was refused for its sake may be right now.
+            (self.wanted_flags, self.refused) = (None, None);
+        }
         let mut now = self.files.seen_now();
         if now == self.files.seen() {
             self.refused = None;
@@ -216,7 +234,85 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
+    /// Looks whether the flag file says something new, for itself: what is wrong with it keeps nothing else from being in
+    /// force, nor does what is wrong elsewhere keep flags.
+    async fn look_at_flags(&mut self, asked: bool) {
+        let Some(file) = &self.flags else { return };
+        let mut now = flags::hash_now(file.path());
+        if now == file.seen && !(asked && file.is_refused()) {
+            if asked {
+                self.registry.control().reloaded(&file.short_name(), ReloadResult::Unchanged);
+            }
+            return;
+        }
+        let path = file.path().to_owned();
+        let started = Instant::now();
+        loop {
+            match flags::read(&path) {
+                Ok((hash, flags)) => return self.apply_flags(hash, flags),
+                Err(error) if started.elapsed() >= DOUBT => return self.refuse_flags(&error, now),
+                // It may be half written.
+                Err(_) => tokio::time::sleep(SETTLE).await,
+            }
+            now = flags::hash_now(&path);
+        }
+    }
+
+    fn apply_flags(&mut self, hash: Hash, flags: LoadedFlags) {
+        let Some(file) = &self.flags else { return };
+        let same = hash == file.hash();
+        let file = file.with_content(hash);
+        let name = file.short_name();
+        self.flags = Some(file);
+        self.follow_files(None);
+        if same {
+            // It was something that was refused, and is again what is in force.
+            return;
+        }
+        for warning in &flags.warnings {
+            tracing::warn!("{warning}");
+        }
+        self.publish(self.in_force.with_flags(Arc::new(flags.set)));
+        for warning in self.in_force.settings().flag_uses.warnings(self.in_force.plan()) {
+            tracing::warn!("{warning}");
+        }
+        self.registry.control().reloaded(&name, ReloadResult::Applied);
+        let plan = self.in_force.plan();
+        tracing::info!(generation = plan.generation, flags = plan.flags.len(), "the new flags are in force");
+    }
+
+    fn refuse_flags(&mut self, error: &FilesError, seen: Option<Hash>) {
+        let Some(file) = &mut self.flags else { return };
+        file.seen = seen;
+        self.registry.control().reloaded(&file.short_name(), ReloadResult::Refused);
+        self.follow_files(None);
+        tracing::error!("refused; the flags in force stay:\n{error}");
+    }
+
+    /// The flag file for what `loaded` says, its flags in `loaded`. One that is in use already is not read anew.
+    fn flags_for(&mut self, loaded: &mut Loaded) -> Result<Option<FlagFile>, FilesError> {
+        let place = FlagFile::place(loaded, &self.config);
+        match &self.flags {
+            Some(known) if place.as_deref() == Some(known.path()) => {
+                loaded.plan.flags = Arc::clone(&self.in_force.plan().flags);
+                Ok(self.flags.clone())
+            }
+            _ => {
+                let read = FlagFile::read(loaded, &self.config);
+                if read.is_err() {
+                    self.wanted_flags = place.map(|place| (place.clone(), flags::hash_now(&place)));
+                }
+                read
+            }
+        }
+    }
+
+    fn apply(&mut self, files: Files, mut loaded: Loaded) {
+        let flags = match self.flags_for(&mut loaded) {
+            Ok(flags) => flags,
+            Err(error) => return self.refuse(&error.to_string(), files.seen()),
+        };
+        loaded.warnings.extend(loaded.settings.flag_uses.warnings(&loaded.plan));
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -225,7 +321,7 @@ impl<D: DataPlane> Control<D> {
             // What is in force stays, and this is not looked at again before something changes.
             self.report_certificates(&files);
             self.files = files;
-            self.watch.follow(self.files.paths());
+            self.follow_files(None);
             self.refused = None;
             return;
         }
@@ -235,8 +331,8 @@ impl<D: DataPlane> Control<D> {
         }
         self.warn_of_restart(next.settings());
         self.report_certificates(&files);
-        self.files = files;
-        self.watch.follow(self.files.paths());
+        (self.files, self.flags, self.wanted_flags) = (files, flags, None);
+        self.follow_files(None);
         self.refused = None;
         self.data_plane.secure(&next.settings().listeners);
         self.publish(next);
@@ -246,8 +342,12 @@ impl<D: DataPlane> Control<D> {
     }
 
     fn publish(&mut self, next: InForce) {
+        let same_flags = Arc::ptr_eq(&next.plan().flags, &self.in_force.plan().flags);
         self.data_plane.publish(next.plan());
         self.in_force = next;
+        if !same_flags {
+            self.data_plane.tell_of_flags(FlagsInForce::new(&self.in_force.plan().flags, self.flags.as_ref()));
+        }
         self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);
         self.report_in_force();
     }
@@ -255,11 +355,19 @@ impl<D: DataPlane> Control<D> {
     fn refuse(&mut self, error: &str, seen: Seen) {
         self.count(ReloadResult::Refused, seen.differs_from(&self.files.seen()));
         // The one that is wrong is where the next change will be, also where it is not in force yet.
-        self.watch.follow(self.files.paths().chain(seen.paths()));
+        self.follow_files(Some(&seen));
         self.refused = Some(seen);
         let generation = self.in_force.plan().generation;
         // In the message and not as a field, which would stand at the end of many lines.
         tracing::error!("refused; generation {generation} stays in force:\n{error}");
+    }
+
+    /// Watches the files in use, and those of what was `seen`.
+    fn follow_files(&mut self, seen: Option<&Seen>) {
+        let flags = self.flags.iter().map(FlagFile::path);
+        let wanted = self.wanted_flags.iter().map(|(path, _)| &**path);
+        let seen = seen.into_iter().flat_map(Seen::paths);
+        self.watch.follow(self.files.paths().chain(flags).chain(wanted).chain(seen));
     }
 
     /// Counts the files of certificates that changed, and says what is wrong with them.
@@ -281,6 +389,7 @@ impl<D: DataPlane> Control<D> {
         let fixed = [
             ("workers", now.workers != next.workers),
             ("admin", now.admin != next.admin),
+            ("ofrep", now.ofrep != next.ofrep),
             ("accessLog", now.access_log != next.access_log),
             ("tracing", now.tracing != next.tracing),
         ];
@@ -320,7 +429,8 @@ impl<D: DataPlane> Control<D> {
     fn report_in_force(&mut self) {
         let control = self.registry.control();
         let files = self.files.each().into_iter().flatten();
-        control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())));
+        let flags = self.flags.iter().map(|file| (file.short_name(), file.hash().to_string()));
+        control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())).chain(flags));
         let shares = self.in_force.plan().services.iter().flat_map(|service| {
             service.versions.iter().enumerate().map(|(index, version)| {
                 let share = service.split.share(crate::plan::VersionId::from_index(index));

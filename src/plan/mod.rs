@@ -65,7 +65,7 @@ pub struct Plan {
     pub upstream: UpstreamSettings,
     /// How many tries may be added to those that clients ask for.
     pub retry_budget: RetryBudget,
-    /// The flags in force.
+    /// The flags in force; empty where there is no flag file.
     pub flags: Arc<FlagSet>,
     /// What the rules of flags may ask about requests.
     pub flag_context: Arc<FlagContext>,

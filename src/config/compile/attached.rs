@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 
+use crate::config::flag_uses::{FlagRole, FlagUse, FlagUses};
 use crate::config::node::quote;
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
-use crate::config::settings::{FlagRole, FlagUse};
 use crate::config::values::FlagKey;
 use crate::config::written::{self, Serin, Service};
 use crate::plan::{
@@ -73,7 +73,7 @@ fn kill_switches(written: &Service) -> impl Iterator<Item = (VersionId, &At<Flag
 }
 
 /// Every place that names a flag, to be held against the flag file by whoever reads that.
-pub(super) fn uses(written: &Serin, problems: &Problems<'_>) -> Vec<FlagUse> {
+pub(super) fn uses(written: &Serin, problems: &Problems<'_>) -> FlagUses {
     let one =
         |key: &At<FlagKey>, role| FlagUse { key: key.value.0.clone(), role, place: problems.aside(&key.spot, "") };
     let routes = written.routes.iter().flat_map(|routes| routes.iter());
@@ -89,7 +89,7 @@ pub(super) fn uses(written: &Serin, problems: &Problems<'_>) -> Vec<FlagUse> {
         uses.extend(kill_switches(service).map(|(_, key)| one(key, FlagRole::KillSwitch)));
         uses.extend(service.measure_by.as_ref().map(|key| one(key, FlagRole::MeasureBy)));
     }
-    uses
+    FlagUses(uses)
 }
 
 /// What the rules of flags may ask; `None` after noting why not.

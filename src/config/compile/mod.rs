@@ -5,6 +5,7 @@ mod faults;
 mod filters;
 mod health;
 mod matches;
+mod ofrep;
 mod overload;
 mod retry;
 mod routes;
@@ -35,7 +36,6 @@ pub(super) fn serin(
     let own_weights = services.and_then(|services| services::own_weights(services, problems));
     let routes = routes::routes(written, problems);
     let flag_context = attached::flag_context(written.flag_context.as_ref(), problems);
-    let flag_uses = attached::uses(written, problems);
     let endings = services.map(|services| services::endings(services, problems)).unwrap_or_default();
     let own_weights = own_weights?;
     let plan = Plan {
@@ -51,5 +51,5 @@ pub(super) fn serin(
     };
     let warnings = std::mem::take(&mut problems.warnings);
     let places = std::mem::take(&mut problems.places);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places, flag_uses })
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places })
 }

@@ -5,6 +5,7 @@ mod filter;
 mod flags;
 mod listener;
 mod observe;
+mod ofrep;
 mod route;
 mod service;
 mod upstream;
@@ -14,6 +15,7 @@ pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathMod
 pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
+pub(in crate::config) use self::ofrep::{Cors, Ofrep};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
 pub(in crate::config) use self::upstream::{
@@ -47,8 +49,8 @@ written! {
         required "listeners" listeners: List<Listener, 1, 64>,
         /// The admin API: health, metrics, weights. Without it there is none.
         optional "admin" admin: Endpoint,
-        /// The flag evaluation API. No effect yet in this version.
-        optional "ofrep" ofrep: Endpoint,
+        /// The flag evaluation API (OFREP). Without it there is none.
+        optional "ofrep" ofrep: Ofrep,
         /// Number of workers, each on its own thread. Default: the cores that the cgroup grants.
         optional "workers" workers: At<Count<1, 1024>>,
         /// Folder of the ledger and the journal. No effect yet in this version.
@@ -81,7 +83,7 @@ written! {
     Files {
         /// The weight file, the one that operators edit.
         optional "weights" weights: At<FilePath>,
-        /// The flag definitions. No effect yet in this version.
+        /// The flag definitions, in flagd's format: YAML or JSON.
         optional "flags" flags: At<FilePath>,
     }
 }

@@ -19,7 +19,7 @@ use super::pick::{self, Picked};
 use crate::flags::{Attribute, Context};
 use crate::jwt::{Looked, Verified, bearer};
 use crate::plan::{
-    Answers, Attached, AttributeSource, Lot, Plan, Route, Service, StickyKey, VersionId, VersionSet, weigh,
+    Answers, Attached, AttributeSource, Evaluated, Lot, Plan, Route, Service, StickyKey, VersionId, VersionSet, weigh,
 };
 use crate::proxy::client::Client;
 use crate::proxy::worker::Worker;
@@ -65,7 +65,7 @@ pub(super) fn pick(
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let claims = OnceCell::new();
     let mut seen = Seen { request, key: key.as_ref(), address, version: by_weight, now, claims };
-    let mut count = |flag, result: &_| cells.evaluated(flag, result);
+    let mut count = |flag, result: &Evaluated<'_>| cells.evaluated(flag, result);
 
     let mut answers = attached.ask_steering(&seen, seconds, &mut count);
     let alive = attached.alive(&answers);

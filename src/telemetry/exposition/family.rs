@@ -50,6 +50,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
+    families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
     families.extend(health::families(registry.health().read()));
     families.extend(of_process(registry.started()));
