@@ -380,7 +380,7 @@ impl<D: DataPlane> Control<D> {
         }
         for stale in files.stale().iter().filter(|stale| stale.files.iter().any(|file| changed.contains(&file))) {
             let problems = Errors(stale.problems.clone());
-            tracing::error!("refused; the certificate in force stays:\n{problems}");
+            tracing::error!("refused; what is in force stays:\n{problems}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use sha2::{Digest, Sha256};
 
 /// Most keys of a file: issuers have two or three at a time.
 const MAX_KEYS: usize = 64;
@@ -14,6 +15,7 @@ const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 #[derive(Debug, Clone)]
 pub struct KeySet {
     keys: Vec<Key>,
+    fingerprint: [u8; 32],
 }
 
 /// A key and the one algorithm that it is for: what a token says of its algorithm chooses nothing.
@@ -61,6 +63,7 @@ impl KeySet {
         }
         let mut keys = Vec::with_capacity(set.keys.len());
         let mut known = HashSet::new();
+        let fingerprint = Sha256::digest(content).into();
         for (position, jwk) in set.keys.iter().enumerate() {
             let wrong = |message: String| KeySetError::Wrong { position, message };
             let Some(key) = usable(jwk).map_err(wrong)? else { continue };
@@ -70,7 +73,7 @@ impl KeySet {
             }
             keys.push(key);
         }
-        if keys.is_empty() { Err(KeySetError::NoneUsable) } else { Ok(Self { keys }) }
+        if keys.is_empty() { Err(KeySetError::NoneUsable) } else { Ok(Self { keys, fingerprint }) }
     }
 
     /// The key a token is to be verified by: the one it names, and where it names none the only one there is for its
@@ -84,6 +87,12 @@ impl KeySet {
             // Only where it names none.
             (Some(_), Some(_)) => Err(false),
         }
+    }
+
+    /// Whether both were read from the same content.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
     }
 
     /// How many there are.

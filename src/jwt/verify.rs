@@ -25,6 +25,15 @@ pub struct Rules {
     pub leeway: Duration,
 }
 
+impl Rules {
+    /// Whether the same tokens hold.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let settings = |rules: &Self| (rules.issuer.clone(), rules.audience.clone(), rules.leeway);
+        self.keys.is_same(&other.keys) && settings(self) == settings(other)
+    }
+}
+
 /// What a token says that holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified {

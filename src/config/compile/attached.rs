@@ -95,9 +95,10 @@ pub(super) fn uses(written: &Serin, problems: &Problems<'_>) -> FlagUses {
 /// What the rules of flags may ask; `None` after noting why not.
 pub(super) fn flag_context(written: Option<&written::FlagContext>, problems: &mut Problems<'_>) -> Option<FlagContext> {
     let Some(written) = written else { return Some(FlagContext::default()) };
+    // The outer `None`: there is one, and something is wrong with it.
     let token = match &written.jwt {
-        Some(jwt) => Some(token(jwt, problems)?),
-        None => None,
+        Some(jwt) => token(jwt, problems).map(Some),
+        None => Some(None),
     };
     let list = written.attributes.iter().flat_map(|list| list.iter());
     let mut names: HashMap<String, Spot> = OWN_ATTRIBUTES.map(|name| (name.to_owned(), Spot::default())).into();
@@ -108,12 +109,14 @@ pub(super) fn flag_context(written: Option<&written::FlagContext>, problems: &mu
             whole = false;
             continue;
         };
-        has_claims |= matches!(attribute.source, AttributeSource::Claim(_));
-        if has_claims && token.is_none() {
-            problems
-                .error(&spot, "a claim, but no token is believed")
-                .expected("`jwt: { jwks: … }` beside `attributes`, with the keys of whoever issues the tokens");
-            whole = false;
+        if let Some(claim) = &written.claim {
+            has_claims = true;
+            if matches!(token, Some(None)) {
+                problems
+                    .error(&claim.spot, "a claim, but no token is believed")
+                    .expected("`jwt: { jwks: … }` beside `attributes`, with the keys of whoever issues the tokens");
+                whole = false;
+            }
         }
         if let Some(other) = names.insert(attribute.name.to_string(), spot.clone()) {
             let what = if other.key.is_empty() { "every request has" } else { "another one has" };
@@ -127,6 +130,7 @@ pub(super) fn flag_context(written: Option<&written::FlagContext>, problems: &mu
     if let (Some(jwt), false) = (&written.jwt, has_claims) {
         problems.warning(&jwt.spot, "without effect: no attribute is a claim");
     }
+    let token = token?;
     whole.then_some(FlagContext { attributes, token })
 }
 
