@@ -69,8 +69,7 @@ pub fn evaluate<'a>(
     }
     // A flag that is not constant has a rule.
     let Some(rule) = flag.rule() else { return Ok(flag.default_as(Reason::Static)) };
-    let outcome = rule.run(&Scope { flag: flag.key(), context, now });
-    conclude(flag, &outcome)
+    rule.run(&Scope { flag: flag.key(), context, now }, |outcome| conclude(flag, outcome))
 }
 
 /// What the rule of a flag came to, as the value of the flag.

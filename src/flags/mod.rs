@@ -7,10 +7,12 @@
 
 mod context;
 mod evaluate;
+mod explain;
 mod rule;
 mod set;
 
 pub use context::{Attribute, Context, NoContext};
 pub use evaluate::{ErrorCode, Evaluation, EvaluationError, Reason, evaluate};
-pub use rule::{Evaluators, RuleError, Step};
+pub use explain::{Explanation, Told, explain};
+pub use rule::{Draw, Evaluators, RefCycle, RuleError, Step, operators};
 pub use set::{Flag, FlagId, FlagSet, FlagSpec, State, Variant};

@@ -5,8 +5,8 @@ use std::fmt;
 /// Why a rule cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleError {
-    /// Where in the rule, from its root.
-    pub path: Vec<Step>,
+    /// Where in the rule: from the place of the fault to the root.
+    pub(super) path: Vec<Step>,
     /// What is wrong, in one line.
     pub message: String,
 }
@@ -20,10 +20,23 @@ pub enum Step {
     Index(usize),
 }
 
+impl RuleError {
+    /// The way from the root of the rule to the fault.
+    pub fn path(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.path.iter().rev()
+    }
+
+    /// The same error, seen from one level up.
+    pub(super) fn within(mut self, step: Step) -> Self {
+        self.path.push(step);
+        self
+    }
+}
+
 impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        for (i, step) in self.path.iter().enumerate() {
+        for (i, step) in self.path().enumerate() {
             f.write_str(if i == 0 { ", at `" } else { "" })?;
             match step {
                 Step::Key(key) => write!(f, "{}{key}", if i == 0 { "" } else { "." })?,

@@ -1,0 +1,188 @@
+//! JSONLogic as JSON to the tree that is run.
+
+use std::cell::Cell;
+
+use serde_json::{Map, Value};
+
+use super::error::{RuleError, Step};
+use super::evaluators::Evaluators;
+use super::expr::{Args, Expr, Var};
+use super::fractional::Fractional;
+use super::op::Op;
+use super::path::Path;
+
+/// Deepest nesting of operators and lists in a rule, evaluators put in their places. It bounds the stack that running
+/// a rule takes.
+pub(super) const MAX_DEPTH: usize = 200;
+
+/// Most parts of all rules of a set together. It bounds what `$ref`s to lists of arguments, which are copied, can grow.
+const MAX_PARTS: usize = 5_000_000;
+
+/// Compiles the rules of one set.
+pub(super) struct Compiler<'a> {
+    evaluators: &'a Evaluators,
+    parts: &'a Cell<usize>,
+}
+
+/// What is compiled, and how deep in its rule it stands.
+#[derive(Clone, Copy)]
+struct At<'v> {
+    value: &'v Value,
+    depth: usize,
+}
+
+type Compiled<T> = Result<T, RuleError>;
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(evaluators: &'a Evaluators, parts: &'a Cell<usize>) -> Self {
+        Self { evaluators, parts }
+    }
+
+    /// The compiled rule and its depth.
+    pub(super) fn compile(&self, rule: &Value) -> Compiled<(Expr, usize)> {
+        let deepest = Cell::new(0);
+        let expr = Within { compiler: self, deepest: &deepest }.value(At { value: rule, depth: 0 })?;
+        Ok((expr, deepest.get()))
+    }
+}
+
+/// The compilation of one rule.
+struct Within<'c, 'a> {
+    compiler: &'c Compiler<'a>,
+    deepest: &'c Cell<usize>,
+}
+
+impl Within<'_, '_> {
+    fn value(&self, at: At<'_>) -> Compiled<Expr> {
+        self.reach(at.depth)?;
+        match at.value {
+            Value::Object(fields) if !fields.is_empty() => self.operator(fields, at.depth),
+            Value::Array(items) => {
+                if !items.iter().any(asks) {
+                    return Ok(Expr::Literal(at.value.clone()));
+                }
+                Ok(Expr::List(self.items(items, at.depth)?))
+            }
+            literal => Ok(Expr::Literal(literal.clone())),
+        }
+    }
+
+    fn operator(&self, fields: &Map<String, Value>, depth: usize) -> Compiled<Expr> {
+        let mut entries = fields.iter();
+        let (Some((name, written)), None) = (entries.next(), entries.next()) else {
+            let names: Vec<&str> = fields.keys().map(String::as_str).take(5).collect();
+            return Err(error(format!("an operator stands alone, but here are {}", names.join(", "))));
+        };
+        let compiled = match &**name {
+            "$ref" => return self.reference(written, depth),
+            "var" => self.var(written, depth),
+            "fractional" => self.fractional(written, depth),
+            _ => match Op::from_name(name) {
+                Some(op) => self.call(op, written, depth),
+                None => return Err(error(format!("unknown operator `{name}`"))),
+            },
+        };
+        compiled.map_err(|error| error.within(Step::Key(name.clone())))
+    }
+
+    fn reference(&self, name: &Value, depth: usize) -> Compiled<Expr> {
+        let evaluator = self.compiler.evaluators.find(name).map_err(error)?;
+        let (expr, its_depth) = evaluator.compiled()?;
+        self.reach(depth + its_depth)?;
+        Ok(Expr::Shared(expr))
+    }
+
+    fn call(&self, op: Op, written: &Value, depth: usize) -> Compiled<Expr> {
+        Ok(match self.args(written, depth)? {
+            // As in every other bad call, the result is null.
+            Args::Spread(_) if op.is_lazy() => Expr::Literal(Value::Null),
+            Args::Each(_) if op.is_lazy() && !self.is_list(written) => Expr::Literal(Value::Null),
+            args => Expr::Call(op, args),
+        })
+    }
+
+    fn var(&self, written: &Value, depth: usize) -> Compiled<Expr> {
+        let args = self.args(written, depth)?;
+        let Args::Each(items) = args else { return Ok(Expr::Var(Box::new(Var::Computed(args)))) };
+        let path = match items.first().map(Expr::as_literal) {
+            None | Some(Some(Value::Null)) => "",
+            Some(Some(Value::String(path))) => path,
+            // Numbers, and paths that are computed.
+            Some(_) => return Ok(Expr::Var(Box::new(Var::Computed(Args::Each(items))))),
+        };
+        if path.is_empty() {
+            return Ok(Expr::Var(Box::new(Var::Whole)));
+        }
+        let path = Path::parse(path);
+        Ok(Expr::Var(Box::new(Var::Fixed { path, default: items.into_iter().nth(1) })))
+    }
+
+    fn fractional(&self, written: &Value, depth: usize) -> Compiled<Expr> {
+        Ok(Expr::Fractional(Box::new(Fractional::new(self.args(written, depth)?))))
+    }
+
+    fn args(&self, written: &Value, depth: usize) -> Compiled<Args> {
+        let depth = depth + 1;
+        self.reach(depth)?;
+        match self.resolve(written)? {
+            Value::Array(items) => Ok(Args::Each(self.items(items, depth)?)),
+            Value::Object(fields) if !fields.is_empty() => {
+                Ok(Args::Spread(Box::new(self.value(At { value: written, depth })?)))
+            }
+            one => Ok(Args::Each(Box::new([self.value(At { value: one, depth })?]))),
+        }
+    }
+
+    /// What stands in the place of a `$ref`: arguments too may be an evaluator.
+    fn resolve<'v>(&'v self, mut written: &'v Value) -> Compiled<&'v Value> {
+        // Evaluators have no cycles.
+        while let Some(name) = reference(written) {
+            written = self.compiler.evaluators.find(name).map_err(error)?.written();
+        }
+        Ok(written)
+    }
+
+    fn is_list(&self, written: &Value) -> bool {
+        self.resolve(written).is_ok_and(Value::is_array)
+    }
+
+    fn items(&self, items: &[Value], depth: usize) -> Compiled<Box<[Expr]>> {
+        let item = |(index, value)| {
+            let compiled = self.value(At { value, depth: depth + 1 });
+            compiled.map_err(|error: RuleError| error.within(Step::Index(index)))
+        };
+        items.iter().enumerate().map(item).collect()
+    }
+
+    fn reach(&self, depth: usize) -> Compiled<()> {
+        self.deepest.set(self.deepest.get().max(depth));
+        let parts = &self.compiler.parts;
+        parts.set(parts.get() + 1);
+        if depth > MAX_DEPTH {
+            return Err(error(format!("the rule nests deeper than {MAX_DEPTH} levels")));
+        }
+        if parts.get() > MAX_PARTS {
+            return Err(error(format!("the rules of all flags have more than {MAX_PARTS} parts")));
+        }
+        Ok(())
+    }
+}
+
+/// Whether something in a list has to be evaluated.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => items.iter().any(asks),
+        _ => false,
+    }
+}
+
+/// The name in `{ "$ref": name }`.
+pub(super) fn reference(value: &Value) -> Option<&Value> {
+    let fields = value.as_object()?;
+    if fields.len() == 1 { fields.get("$ref") } else { None }
+}
+
+fn error(message: impl Into<String>) -> RuleError {
+    RuleError { path: Vec::new(), message: message.into() }
+}
