@@ -83,7 +83,7 @@ async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<J
     let name = named(name)?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    Ok(Json(ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health)))
 }
 
 /// What `PUT …/weights` takes.
@@ -122,7 +122,7 @@ async fn set_weights(
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    Ok(Json(ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health)))
 }
 
 /// The service's name in the path, unless that is no text.

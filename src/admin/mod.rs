@@ -10,9 +10,11 @@ mod observer;
 pub mod ofrep;
 mod problem;
 mod serve;
+mod steering;
 mod view;
 
 pub use drills::DrillView;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

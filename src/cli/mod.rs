@@ -116,6 +116,9 @@ enum Command {
         /// A weight file in place of the one the configuration names.
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
+        /// What the rules of flags that steer see beside the key: a JSON object.
+        #[arg(long, value_name = "JSON")]
+        context: Option<String>,
     },
     /// Print the JSON Schema of serin.yaml.
     Schema,
@@ -138,8 +141,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &messages),
         Command::Status { service, watch, json } => status::run(&global, service.as_deref(), watch, json),
         Command::Set { service, weights, reason } => set::run(&global, &service, &weights, &reason),
-        Command::Pick { service, keys, stdin, config, weights } => {
-            pick::run(&config, weights.as_deref(), &service, &keys, stdin)
+        Command::Pick { service, keys, stdin, config, weights, context } => {
+            pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())
         }
         Command::Schema => schema::run(),
     }

@@ -16,6 +16,7 @@ mod rpc;
 mod service;
 mod share;
 mod split;
+mod standing;
 mod steering;
 mod sticky;
 
@@ -39,6 +40,7 @@ pub use service::{
 };
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
+pub use standing::{Effect, Standing};
 pub use steering::{Answers, Attached, Evaluated, Lot, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
 

@@ -137,6 +137,12 @@ impl Attached {
         self.steering > 0
     }
 
+    /// Whether any of the flags that steer has a rule.
+    #[must_use]
+    pub fn steers_by_rules(&self) -> bool {
+        self.asked[..self.steering].iter().any(|asked| self.set.flag(asked.id).constant().is_none())
+    }
+
     /// Asks the flags that steer; `evaluated` is told how each ended. `now`: in seconds of Unix time.
     #[must_use]
     pub fn ask_steering(

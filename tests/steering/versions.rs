@@ -7,7 +7,7 @@ use super::{app, serin};
 use crate::support::client::{Raw, get};
 use crate::support::eventually;
 use crate::support::load::{ask, await_metric, named, version_of};
-use crate::support::serin::Serin;
+use crate::support::serin::{Serin, command};
 use crate::support::upstream::Upstream;
 
 /// A flag that deals users out, `new` to so many of a hundred.
@@ -214,4 +214,51 @@ fn a_version_that_is_killed_answers_for_no_other() {
     assert_eq!(failing(), 200);
     std::fs::write(serin.path("flags.yaml"), kill("on", "")).expect("an edit");
     eventually("the fallback to go", || (failing() == 503).then_some(()));
+}
+
+#[test]
+fn the_status_and_the_command_line_say_what_flags_decide() {
+    let apps = ["old", "mid", "new"].map(|name| (name, Upstream::named(name)));
+    let apps = apps.each_ref().map(|(name, app)| (*name, app));
+    let both = |default: &str| kill(default, "") + &dealt(50).replacen("flags:\n", "", 1);
+    let serin = killable(&apps, "    versionFrom: { flag: ver }\n    measureBy: ver\n", &both("off"));
+    let url = serin.admin_url();
+    let status = || {
+        let out = command(&["status", "--admin", &url]);
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let shown = status();
+    assert!(shown.contains("flag ver: picks the version of each request by its rule"), "{shown}");
+    assert!(shown.contains("flag new-off: kill switch of new, off"), "{shown}");
+    let config = serin.path("serin.yaml").display().to_string();
+    let pick = |context: &str| {
+        let keys: Vec<String> = (0..50).map(|user| format!("u{user}")).collect();
+        let mut args = vec!["pick", "shop", "--config", &config, "--context", context, "--key"];
+        args.extend(keys.iter().map(String::as_str));
+        let out = command(&args);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(said.contains("the rules of flags decide, too"), "{said}");
+        let lines = String::from_utf8_lossy(&out.stdout).into_owned();
+        lines.lines().map(|line| line.rsplit(' ').next().expect("a version").to_owned()).collect::<Vec<_>>()
+    };
+    let mut connection = Raw::connect(serin.web());
+    let mut asked = || (0..50).map(|user| version_of(&mut connection, &format!("u{user}"))).collect::<Vec<_>>();
+    assert_eq!(pick("{}"), asked(), "the command line picks as requests are");
+
+    std::fs::write(serin.path("flags.yaml"), both("on")).expect("an edit");
+    let view = eventually("the kill switch in the API", || {
+        let view: serde_json::Value =
+            serde_json::from_str(&serin.ask("GET", "/api/v1/services/shop", "").text()).ok()?;
+        (view["steering"]["killSwitches"][0]["on"] == true).then_some(view)
+    });
+    assert_eq!(view["steering"]["versionFrom"], serde_json::json!({ "flag": "ver", "says": "byRequest" }));
+    assert_eq!(view["steering"]["measureBy"], "ver");
+    assert_eq!(view["versions"][2]["effectiveShare"], 0.0);
+    let shown = status();
+    assert!(shown.contains("flag new-off: !!! new is KILLED for every request"), "{shown}");
+    let picked = pick("{}");
+    assert!(picked == asked() && !picked.contains(&"new".to_owned()), "{picked:?}");
+    let bad = command(&["pick", "shop", "--config", &config, "--context", "[1]", "--key", "u"]);
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&bad.stderr).starts_with("--context: expected a JSON object"));
 }
