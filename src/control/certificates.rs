@@ -219,8 +219,8 @@ impl Reading<'_> {
             Some((_, same)) if same.is_same(&rules) => Arc::clone(same),
             _ => Arc::new(rules),
         });
-        let context = FlagContext { token: Some(token), ..FlagContext::clone(&loaded.plan.flag_context) };
-        loaded.plan.flag_context = Arc::new(context);
+        let attributes = loaded.plan.flag_context.attributes.clone();
+        loaded.plan.flag_context = Arc::new(FlagContext { attributes, token: Some(token) });
     }
 
     /// Notes what is wrong: as an error, or where something is `kept` in force, as what is stale.

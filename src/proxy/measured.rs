@@ -19,8 +19,8 @@ impl Measured {
     /// The cells of a service; `None` where no flag of the set is measured by.
     pub(super) fn of(service: &Service, flags: &FlagSet, worker: usize, registry: &Registry) -> Option<Self> {
         let flag = flags.flag(flags.get(service.flags.measure_by.as_ref()?)?);
-        let named = flag.variants().iter().take(MEASURED_VARIANTS).map(|variant| &*variant.name);
-        let names: Vec<&str> = named.chain([OTHER_VARIANT, NO_VARIANT]).collect();
+        let first = flag.variants().iter().take(MEASURED_VARIANTS).map(|variant| &*variant.name);
+        let names: Vec<&str> = first.chain([OTHER_VARIANT, NO_VARIANT]).collect();
         let cell = |version, name| registry.variant(worker, &service.name, version, flag.key(), name);
         let of_version = |version| names.iter().map(move |name| cell(version, name));
         let cells = service.versions.iter().flat_map(|version| of_version(&version.name)).collect();
