@@ -12,19 +12,21 @@ mod node;
 mod problem;
 mod read;
 mod settings;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod values;
 mod written;
 
 pub use flag_uses::FlagUses;
-pub use flags::{LoadedFlags, MAX_FLAG_BYTES, flags};
+pub use flags::{LoadedFlags, MAX_FLAG_FILE_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, OfrepSettings, Origins,
     Settings, TracingSettings,
 };
+pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;
 
 use std::path::PathBuf;
@@ -72,6 +74,13 @@ pub fn load(serin: Source<'_>, weights: Option<Source<'_>>) -> Result<Loaded, Er
 pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
     let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
     Some(written.files?.weights?.value.0)
+}
+
+/// The flag file that `serin.yaml` names, told in the same way.
+#[must_use]
+pub fn flags_path(serin: Source<'_>) -> Option<PathBuf> {
+    let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
+    Some(written.files?.flags?.value.0)
 }
 
 /// The files of certificates, keys and CAs that `serin.yaml` names, as written, as far as this can be told. For whoever

@@ -99,7 +99,7 @@ pub(super) fn hash_now(path: &Path) -> Option<Hash> {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
-    let most = config::MAX_FLAG_BYTES as u64;
+    let most = config::MAX_FLAG_FILE_BYTES as u64;
     let length = std::fs::metadata(path)?.len();
     if length > most {
         return Err(io::Error::other(format!("it has {length} bytes; at most {most} are read")));

@@ -14,6 +14,7 @@ use super::flags::{self, FlagFile, FlagsInForce};
 use super::force::{Change, InForce, Refused};
 use super::watch::FileWatch;
 use crate::config::{Errors, Listener, Loaded, LoadedFlags, Settings};
+use crate::flags::FlagSet;
 use crate::plan::Plan;
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
@@ -92,6 +93,8 @@ pub struct Control<D> {
     flags: Option<FlagFile>,
     /// A flag file that the refused `serin.yaml` names anew and that cannot be used, and what was there then.
     wanted_flags: Option<(PathBuf, Option<Hash>)>,
+    /// Flags that were in force. Kept until nobody else has them, so that freeing thousands of them falls to no worker.
+    former_flags: Vec<Arc<FlagSet>>,
     in_force: InForce,
     data_plane: D,
     registry: Arc<Registry>,
@@ -133,6 +136,7 @@ impl<D: DataPlane> Control<D> {
             files,
             flags,
             wanted_flags: None,
+            former_flags: Vec::new(),
             in_force,
             data_plane,
             registry,
@@ -172,6 +176,7 @@ impl<D: DataPlane> Control<D> {
                     self.look(false).await;
                     // Workers need nobody to tell them that a drill is over; people do.
                     self.tell_of_drills();
+                    self.former_flags.retain(|flags| Arc::strong_count(flags) > 1);
                 }
             }
         }
@@ -342,10 +347,11 @@ impl<D: DataPlane> Control<D> {
     }
 
     fn publish(&mut self, next: InForce) {
-        let same_flags = Arc::ptr_eq(&next.plan().flags, &self.in_force.plan().flags);
+        let former = Arc::clone(&self.in_force.plan().flags);
         self.data_plane.publish(next.plan());
         self.in_force = next;
-        if !same_flags {
+        if !Arc::ptr_eq(&former, &self.in_force.plan().flags) {
+            self.former_flags.push(former);
             self.data_plane.tell_of_flags(FlagsInForce::new(&self.in_force.plan().flags, self.flags.as_ref()));
         }
         self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);

@@ -65,7 +65,7 @@ async fn respond(
             Err(with_allow(failure(StatusCode::METHOD_NOT_ALLOWED, None, GENERAL, &details), target))
         }
         Target::Single(key) => {
-            let body = read(server, body).await.map_err(|why| unread(server, pace, why))?;
+            let body = read(server, body).await.map_err(|why| unread(server, pace, Some(key), why))?;
             let context = context(body.as_ref()).map_err(|details| invalid_context(Some(key), &details))?;
             let (status, body) = evaluate::single(&server.flags(), key, &context, now());
             Ok(json(status, body))
@@ -80,7 +80,7 @@ async fn respond(
 }
 
 async fn bulk(server: &Rc<Server>, pace: &Pace, headers: &HeaderMap, body: Incoming) -> Result<Answer, Answer> {
-    let body = read(server, body).await.map_err(|why| unread(server, pace, why))?;
+    let body = read(server, body).await.map_err(|why| unread(server, pace, None, why))?;
     // A few at a time, as contexts and answers take memory. The semaphore is never closed.
     let turn = server.bulk.acquire().await;
     let context = context(body.as_ref()).map_err(|details| invalid_context(None, &details))?;
@@ -111,16 +111,16 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn unread(server: &Server, pace: &Pace, why: Unread) -> Answer {
+fn unread(server: &Server, pace: &Pace, key: Option<&str>, why: Unread) -> Answer {
     pace.leave_unread();
     match why {
         Unread::TooLarge => {
             let details = format!("The body has more than {} bytes.", server.settings.max_body);
-            failure(StatusCode::PAYLOAD_TOO_LARGE, None, GENERAL, &details)
+            failure(StatusCode::PAYLOAD_TOO_LARGE, key, GENERAL, &details)
         }
-        Unread::TooSlow => failure(StatusCode::REQUEST_TIMEOUT, None, GENERAL, "The body took too long."),
+        Unread::TooSlow => failure(StatusCode::REQUEST_TIMEOUT, key, GENERAL, "The body took too long."),
         Unread::NoRoom => no_room(),
-        Unread::Broken => failure(StatusCode::BAD_REQUEST, None, GENERAL, "The body is broken."),
+        Unread::Broken => failure(StatusCode::BAD_REQUEST, key, GENERAL, "The body is broken."),
     }
 }
 
@@ -134,8 +134,8 @@ fn too_many(details: &str) -> Answer {
     answer
 }
 
-fn invalid_context(key: Option<&String>, details: &str) -> Answer {
-    failure(StatusCode::BAD_REQUEST, key.map(|key| &**key), "INVALID_CONTEXT", details)
+fn invalid_context(key: Option<&str>, details: &str) -> Answer {
+    failure(StatusCode::BAD_REQUEST, key, "INVALID_CONTEXT", details)
 }
 
 fn failure(status: StatusCode, key: Option<&str>, code: &str, details: &str) -> Answer {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::checks::Checks;
 use super::roster::Change;
 use super::version::{News, VersionHealth};
-use crate::plan::{Plan, Service, Version, VersionId, VersionSet};
+use crate::plan::{Plan, Service, Standing, Version, VersionId, VersionSet};
 use crate::telemetry::{AddressUp, Registry, WeightShare};
 use crate::upstream::resolve::Resolver;
 
