@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::{self, Errors, Loaded, Source};
+use crate::config::{self, Errors, Loaded, Problem, Source};
 use crate::control;
+use crate::flags::FlagSet;
 
 /// What is checked if no file is named.
 const DEFAULT_CONFIG: &str = "config/serin.yaml";
@@ -39,7 +41,7 @@ type Text = Result<String, String>;
 fn check(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> Found {
     let mut found = Found::default();
     if let Some(flags) = flags {
-        found.error(&format!("{}: flags are not supported by this version", flags.display()));
+        check_flags(flags, &mut found);
     }
     let nothing_named = config.is_none() && weights.is_none() && flags.is_none();
     match (config.or(nothing_named.then_some(Path::new(DEFAULT_CONFIG))), weights) {
@@ -67,24 +69,17 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
         control::read_certificates(&mut loaded, path)?;
         Ok(loaded)
     });
-    match loaded {
-        Ok(loaded) => found.valid(&name, weights.map(|source| source.name), &loaded),
-        Err(errors) => found.refused(&errors),
+    match &loaded {
+        Ok(loaded) => found.valid(&name, weights.map(|source| source.name), loaded),
+        Err(errors) => found.refused(errors),
     }
-    if let Some(flags) = config::flags_path(serin) {
-        check_flags(&control::beside(path, &flags), found);
-    }
-}
-
-fn check_flags(path: &Path, found: &mut Found) {
-    let name = path.display().to_string();
-    let Some(text) = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES)) else { return };
-    match config::flags(Source { name: &name, text: &text }) {
-        Ok(flags) if flags.warnings.is_empty() => {
-            found.line(&format!("{name}: valid: {}", counted(flags.set.len(), "flag")));
-        }
-        Ok(flags) => found.refused(&Errors(flags.warnings)),
-        Err(errors) => found.refused(&errors),
+    let flags = match config::flags_path(serin) {
+        Some(flags) => check_flags(&control::beside(path, &flags), found),
+        None => Some(FlagSet::default()),
+    };
+    if let (Ok(mut loaded), Some(flags)) = (loaded, flags) {
+        loaded.plan.flags = Arc::new(flags);
+        found.warnings(&loaded.settings.flag_uses.warnings(&loaded.plan));
     }
 }
 
@@ -97,16 +92,39 @@ fn check_weights(path: &Path, found: &mut Found) {
     }
 }
 
+/// What flagd's schema objects to is an error here: a flag file that is checked is one that is about to be used. `None`
+/// where it says nothing that could be used.
+fn check_flags(path: &Path, found: &mut Found) -> Option<FlagSet> {
+    let name = path.display().to_string();
+    let text = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES))?;
+    match config::flags(Source { name: &name, text: &text }) {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            found.line(&format!("{name}: valid: {}", counted(loaded.set.len(), "flag")));
+            Some(loaded.set)
+        }
+        Ok(loaded) => {
+            found.refused(&Errors(loaded.warnings));
+            Some(loaded.set)
+        }
+        Err(errors) => {
+            found.refused(&errors);
+            None
+        }
+    }
+}
+
 /// The weight file that a `serin.yaml` names, relative to its folder.
 fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
     let weights = config::weights_path(serin)?;
     Some(path.parent().map_or_else(|| weights.clone(), |folder| folder.join(&weights)))
 }
 
-fn read(path: &Path, name: &str, most: usize) -> Text {
+/// The text of a file, as much of it as may be and a byte.
+pub(super) fn read(path: &Path, name: &str, most: usize) -> Text {
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too much is seen to be too much.
-    let read = File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes));
+    let most = most as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
     read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
     config::text(name, &bytes).map(str::to_owned).map_err(|errors| errors.to_string())
 }
@@ -136,10 +154,14 @@ impl Found {
         self.complain(&format!("{errors}\n\n{}", counted(errors.0.len(), "error")));
     }
 
-    fn valid(&mut self, name: &str, weights: Option<&str>, loaded: &Loaded) {
-        for warning in &loaded.warnings {
+    fn warnings(&mut self, warnings: &[Problem]) {
+        for warning in warnings {
             self.complain(&format!("warning: {warning}"));
         }
+    }
+
+    fn valid(&mut self, name: &str, weights: Option<&str>, loaded: &Loaded) {
+        self.warnings(&loaded.warnings);
         let listeners = counted(loaded.settings.listeners.len(), "listener");
         let services = counted(loaded.plan.services.len(), "service");
         let routes = counted(loaded.plan.routes.routes().len(), "route");
@@ -237,8 +259,26 @@ routes: [{ service: shop }]
     }
 
     #[test]
-    fn flags_are_refused_aloud() {
-        let found = check(None, None, Some(Path::new("flags.yaml")));
-        assert_eq!((found.errors, &*found.complaints), (1, "flags.yaml: flags are not supported by this version\n"));
+    fn what_the_schema_objects_to_in_a_flag_file_is_an_error_here() {
+        let (folder, ..) = folder(SERIN, "");
+        let flags = folder.path().join("flags.yaml");
+        let write = |variants: &str| {
+            std::fs::write(
+                &flags,
+                format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n"),
+            )
+        };
+        write("{ on: true, off: false }").unwrap();
+        let found = check(None, None, Some(&flags));
+        assert_eq!((found.errors, &*found.complaints), (0, ""));
+        assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
+        write("{ on: true, off: 0 }").unwrap();
+        let found = check(None, None, Some(&flags));
+        assert_eq!(found.errors, 1);
+        assert!(
+            found.complaints.contains("flags.yaml:1:58: flags.a.variants.off: variants of mixed"),
+            "{}",
+            found.complaints
+        );
     }
 }

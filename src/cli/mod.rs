@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod flags;
 mod init;
 mod logging;
 mod manual;
@@ -124,6 +125,9 @@ enum Command {
     },
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
+    /// List flags, or evaluate one for a context and say why; asks the files, no server.
+    #[command(subcommand)]
+    Flags(flags::FlagsCommand),
     /// Print the JSON Schema of serin.yaml.
     Schema,
     /// Print a script that completes serin's commands in a shell.
@@ -160,6 +164,7 @@ pub fn main() -> ExitCode {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())
         }
         Command::Init(args) => init::run(args),
+        Command::Flags(command) => flags::run(command),
         Command::Schema => schema::run(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::man(folder.as_deref()),
