@@ -1,5 +1,7 @@
 //! Flags on requests: what the upstream is told of them, which version they pick, and how requests are measured by them.
 
+#![allow(clippy::float_cmp, reason = "counts are whole numbers")]
+
 mod support;
 
 #[path = "steering/measured.rs"]

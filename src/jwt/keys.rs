@@ -23,7 +23,7 @@ pub struct KeySet {
 pub(super) struct Key {
     id: Option<String>,
     pub(super) algorithm: Algorithm,
-    pub(super) key: DecodingKey,
+    pub(super) material: DecodingKey,
 }
 
 /// Why a file holds no keys that can be used.
@@ -144,7 +144,7 @@ fn usable(jwk: &Jwk) -> Result<Option<Key>, String> {
         (_, Some(bytes)) if key.try_get_as_bytes().is_ok_and(|key| key.len() == bytes) => {}
         _ => return Err("its coordinates have the wrong length for its curve".to_owned()),
     }
-    Ok(Some(Key { id: common.key_id.clone(), algorithm, key }))
+    Ok(Some(Key { id: common.key_id.clone(), algorithm, material: key }))
 }
 
 /// What an RSA key may be for; first what it is for where it does not say.

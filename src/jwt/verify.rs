@@ -98,7 +98,7 @@ pub fn verify(token: &[u8], now: SystemTime, rules: &Rules) -> Result<Verified, 
     }
     let found = rules.keys.find(header.kid.as_deref(), header.alg);
     let key = found.map_err(|other| if other { Refused::Unsupported } else { Refused::UnknownKey })?;
-    let claims = decode::<Map<String, Value>>(token, &key.key, &signature_alone(key.algorithm));
+    let claims = decode::<Map<String, Value>>(token, &key.material, &signature_alone(key.algorithm));
     let claims = claims.map_err(|error| match error.kind() {
         jsonwebtoken::errors::ErrorKind::InvalidSignature => Refused::Signature,
         _ => Refused::Malformed,

@@ -41,7 +41,7 @@ pub use service::{
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use standing::{Effect, Standing};
-pub use steering::{Answers, Attached, Evaluated, Lot, Steering, version_of, weigh};
+pub use steering::{Answers, Attached, Evaluated, Lot, MeasuredBy, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
 
 use std::sync::Arc;

@@ -70,14 +70,12 @@ impl Standing {
             return split.share_among(version, up);
         }
         let among = [up.and(alive), alive].into_iter().find(|among| split.has_share_among(*among));
-        match among {
-            Some(among) => split.share_among(version, among),
-            None => {
-                let versions = (0..split.weights().len()).map(VersionId::from_index);
-                let oldest = versions.into_iter().find(|id| alive.contains(*id)).unwrap_or(VersionId::from_index(0));
-                if oldest == version { 1.0 } else { 0.0 }
-            }
+        if let Some(among) = among {
+            return split.share_among(version, among);
         }
+        let mut versions = (0..split.weights().len()).map(VersionId::from_index);
+        let oldest = versions.find(|id| alive.contains(*id)).unwrap_or(VersionId::from_index(0));
+        if oldest == version { 1.0 } else { 0.0 }
     }
 }
 

@@ -49,6 +49,10 @@ struct Asked {
 #[derive(Debug, Clone, Default)]
 pub struct Answers(Vec<Option<u32>>);
 
+/// The variant that a request is measured by, as an index among those of its flag. `None`: the flag has none for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeasuredBy(pub Option<usize>);
+
 /// The end of an evaluation.
 pub type Evaluated<'a> = Result<Evaluation<'a>, EvaluationError>;
 
@@ -199,12 +203,10 @@ impl Attached {
         killed.fold(VersionSet::ALL, |alive, (version, _, _)| alive.without(*version))
     }
 
-    /// The variant that the request is measured by, as an index among those of that flag. The outer `None`: no flag is
-    /// measured by.
+    /// What the request is measured by. `None`: no flag is measured by.
     #[must_use]
-    #[expect(clippy::option_option, reason = "no such flag, no variant, or which")]
-    pub fn measured(&self, answers: &Answers) -> Option<Option<usize>> {
-        Some(answers.variant(self.measure_by?))
+    pub fn measured(&self, answers: &Answers) -> Option<MeasuredBy> {
+        Some(MeasuredBy(answers.variant(self.measure_by?)))
     }
 
     /// The flag that is measured by.

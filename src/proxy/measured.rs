@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::flags::FlagSet;
-use crate::plan::{MEASURED_VARIANTS, Service, VersionId};
+use crate::plan::{MEASURED_VARIANTS, MeasuredBy, Service, VersionId};
 use crate::telemetry::{NO_VARIANT, OTHER_VARIANT, Registry, VariantCell};
 
 /// The cells of one service.
@@ -28,9 +28,9 @@ impl Measured {
     }
 
     /// The cell of a version for requests with this variant.
-    pub(super) fn cell(&self, version: VersionId, variant: Option<usize>) -> &Arc<VariantCell> {
+    pub(super) fn cell(&self, version: VersionId, variant: MeasuredBy) -> &Arc<VariantCell> {
         let none = self.width - 1;
-        let place = variant.map_or(none, |variant| variant.min(none - 1));
+        let place = variant.0.map_or(none, |variant| variant.min(none - 1));
         &self.cells[version.index() * self.width + place]
     }
 }

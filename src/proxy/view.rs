@@ -8,7 +8,7 @@ use super::gate::{Gateway, Part};
 use super::measured::Measured;
 use super::retry::{self, Resend};
 use super::worker::Shared;
-use crate::plan::{Attached, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
+use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
 use crate::telemetry::{FaultCell, FlagCells, VariantCell, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
@@ -61,7 +61,7 @@ impl View {
         &self,
         service: ServiceId,
         version: VersionId,
-        variant: Option<usize>,
+        variant: MeasuredBy,
     ) -> Option<&Arc<VariantCell>> {
         self.measured[service.index()].as_ref().map(|measured| measured.cell(version, variant))
     }

@@ -112,7 +112,9 @@ fn rules_see_of_a_request_what_is_named_and_nothing_else() {
         ("method", "GET"),
     ];
     let mut flags = "flags:\n".to_owned();
-    sources.iter().for_each(|(attribute, value)| asks(&mut flags, attribute, value));
+    for (attribute, value) in sources {
+        asks(&mut flags, attribute, value);
+    }
     // What is in the request, and named nowhere.
     asks(&mut flags, "x-secret", "1");
     let keys: Vec<_> = sources.iter().map(|(attribute, _)| format!("is-{attribute}")).collect();

@@ -143,7 +143,7 @@ fn a_kill_switch_takes_its_version_away_within_a_moment_and_moves_nobody_else() 
     let serin = killable(&apps, "", &kill("off", ""));
     let mut connection = Raw::connect(serin.web());
     let mut all =
-        |_| -> Vec<String> { (0..300).map(|user| version_of(&mut connection, &format!("u{user}"))).collect() };
+        |()| -> Vec<String> { (0..300).map(|user| version_of(&mut connection, &format!("u{user}"))).collect() };
     let before = all(());
     std::fs::write(serin.path("flags.yaml"), kill("on", "")).expect("an edit");
     let somebody = before.iter().position(|version| version == "new").expect("somebody on new");

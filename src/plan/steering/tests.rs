@@ -56,7 +56,7 @@ fn a_flag_with_many_uses_is_asked_once_and_all_of_them_agree() {
     let service = &plan.services[0];
     assert_eq!(attached.version(&answers), service.version_named("new"));
     assert_eq!(attached.alive(&answers), VersionSet::ALL.without(service.version_named("new").unwrap()));
-    assert_eq!(attached.measured(&answers), Some(Some(1)));
+    assert_eq!(attached.measured(&answers), Some(MeasuredBy(Some(1))));
     assert_eq!(told(&attached, &answers), ["x-serin-flag-version: the new one", "x-serin-flag-off: true"]);
     assert!(!attached.has_rules());
 }
@@ -79,7 +79,7 @@ fn flags_without_a_value_are_not_sent_and_decide_nothing() {
     assert_eq!(told(&attached, &answers), [""; 0]);
     assert_eq!(attached.version(&answers), None);
     assert_eq!(attached.alive(&answers), VersionSet::ALL);
-    assert_eq!(attached.measured(&answers), Some(None));
+    assert_eq!(attached.measured(&answers), Some(MeasuredBy(None)));
 }
 
 #[test]

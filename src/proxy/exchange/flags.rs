@@ -19,7 +19,8 @@ use super::pick::{self, Picked};
 use crate::flags::{Attribute, Context};
 use crate::jwt::{Looked, Verified, bearer};
 use crate::plan::{
-    Answers, Attached, AttributeSource, Evaluated, Lot, Plan, Route, Service, StickyKey, VersionId, VersionSet, weigh,
+    Answers, Attached, AttributeSource, Evaluated, Lot, MeasuredBy, Plan, Route, Service, StickyKey, VersionId,
+    VersionSet, weigh,
 };
 use crate::proxy::client::Client;
 use crate::proxy::worker::Worker;
@@ -93,9 +94,8 @@ impl Told {
         self.attached.tell(&self.answers, headers);
     }
 
-    /// The variant that the request is measured by; the outer `None`: it is not.
-    #[expect(clippy::option_option, reason = "not measured, no variant, or which")]
-    pub(super) fn measured(&self) -> Option<Option<usize>> {
+    /// What the request is measured by, if it is.
+    pub(super) fn measured(&self) -> Option<MeasuredBy> {
         self.attached.measured(&self.answers)
     }
 }

@@ -13,7 +13,7 @@ use super::send::{self, Outgoing, Sent};
 use super::{
     Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, pick, upgrade,
 };
-use crate::plan::{Filter, Matched, Priority, Route, ServiceId, Version, VersionId};
+use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
@@ -40,8 +40,8 @@ pub(super) struct Forward {
     busy: Busy,
     /// What it takes to send it again, where that may be.
     again: Option<Box<Again>>,
-    /// The variant it is measured by; the outer `None`: it is not.
-    measured: Option<Option<usize>>,
+    /// What it is measured by, if it is.
+    measured: Option<MeasuredBy>,
 }
 
 /// What came of one try.
