@@ -98,7 +98,10 @@ fn flags(count: usize) -> String {
         let _ = if number % 10 == 0 {
             write!(text, "{}", TARGETED.replacen("checkout", &format!("flag-{number}"), 1))
         } else {
-            writeln!(text, "  flag-{number}: {{ state: ENABLED, variants: {{ \"on\": true, \"off\": false }}, defaultVariant: \"on\" }}")
+            writeln!(
+                text,
+                "  flag-{number}: {{ state: ENABLED, variants: {{ \"on\": true, \"off\": false }}, defaultVariant: \"on\" }}"
+            )
         };
     }
     text

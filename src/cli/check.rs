@@ -39,7 +39,7 @@ type Text = Result<String, String>;
 fn check(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> Found {
     let mut found = Found::default();
     if let Some(flags) = flags {
-        found.error(&format!("{}: flags are not supported by this version", flags.display()));
+        check_flags(flags, &mut found);
     }
     let nothing_named = config.is_none() && weights.is_none() && flags.is_none();
     match (config.or(nothing_named.then_some(Path::new(DEFAULT_CONFIG))), weights) {
@@ -103,7 +103,8 @@ fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
     Some(path.parent().map_or_else(|| weights.clone(), |folder| folder.join(&weights)))
 }
 
-fn read(path: &Path, name: &str, most: usize) -> Text {
+/// The text of a file of at most so many bytes; of a longer one a byte more.
+pub(super) fn read(path: &Path, name: &str, most: usize) -> Text {
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too much is seen to be too much.
     let read = File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes));
@@ -229,12 +230,28 @@ routes: [{ service: shop }]
         std::fs::write(&flags, "flags: { a: { variants: { x: 1 }, defaultVariant: z } }\n").unwrap();
         std::fs::write(&config, with_flags.replace("listeners", "listners")).unwrap();
         let both = check(Some(&config), None, None);
-        assert!(both.complaints.contains("listners") && both.complaints.contains("flags.yaml:1:"), "{}", both.complaints);
+        assert!(
+            both.complaints.contains("listners") && both.complaints.contains("flags.yaml:1:"),
+            "{}",
+            both.complaints
+        );
     }
 
     #[test]
-    fn flags_are_refused_aloud() {
-        let found = check(None, None, Some(Path::new("flags.yaml")));
-        assert_eq!((found.errors, &*found.complaints), (1, "flags.yaml: flags are not supported by this version\n"));
+    fn what_the_schema_objects_to_in_a_flag_file_is_an_error_here() {
+        let (folder, ..) = folder(SERIN, "");
+        let flags = folder.path().join("flags.yaml");
+        let write = |variants: &str| {
+            let text = format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n");
+            std::fs::write(&flags, text).unwrap();
+        };
+        write("{ on: true, off: false }");
+        let found = check(None, None, Some(&flags));
+        assert_eq!((found.errors, &*found.complaints), (0, ""));
+        assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
+        write("{ on: true, off: 0 }");
+        let found = check(None, None, Some(&flags));
+        assert_eq!(found.errors, 1);
+        assert!(found.complaints.contains("flags.a.variants.off: variants of mixed"), "{}", found.complaints);
     }
 }

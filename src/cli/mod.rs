@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod flags;
 mod init;
 mod logging;
 mod manual;
@@ -119,6 +120,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
     },
+    /// List flags, or evaluate one for a context and say why; asks the files, no server.
+    #[command(subcommand)]
+    Flags(flags::FlagsCommand),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
     /// Print the JSON Schema of serin.yaml.
@@ -156,6 +160,7 @@ pub fn main() -> ExitCode {
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
+        Command::Flags(command) => flags::run(command),
         Command::Init(args) => init::run(args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => manual::completions(shell),

@@ -224,9 +224,8 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         ofrep: ofrep.as_ref().map(|(_, address, _)| address.clone()),
         plan: Box::new(move || plan.plan.load_full()),
     });
-    let ofrep = ofrep.map(|(listener, _, settings)| {
-        FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener)
-    });
+    let ofrep = ofrep
+        .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
     let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
     if let Some((listener, _)) = admin {
         let plan = Arc::clone(&shared);

@@ -21,8 +21,8 @@ pub use flags::{LoadedFlags, MAX_FLAG_FILE_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
-    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, OfrepSettings, Origins, Settings,
-    TracingSettings,
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, OfrepSettings, Origins,
+    Settings, TracingSettings,
 };
 pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;

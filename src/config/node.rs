@@ -3,7 +3,10 @@
 //! serde stops at the first value it does not like. So serde-saphyr only fills this generic tree, within its budgets
 //! against alias bombs and depth, and [`read`](mod@super::read) walks it.
 
+mod json;
+
 use std::fmt;
+use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
@@ -77,8 +80,13 @@ pub(super) fn parse_within(source: Source<'_>, bounds: &Bounds, problems: &mut P
             .expected(format!("at most {} bytes{mebibyte}", bounds.bytes));
         return None;
     }
-    match serde_yaml::from_str_with_options::<Spanned<Kind>>(source.text, options(bounds)) {
-        Ok(root) => Some(Node::from(root)),
+    let read = if bounds.depth > CONFIGURATION.depth {
+        on_large_stack(source.text, bounds)
+    } else {
+        yaml(source.text, bounds)
+    };
+    match read {
+        Ok(root) => Some(root),
         Err(error) => {
             let spot = error.location().map_or(start, |location| Place::from(location).spot(String::new()));
             let (message, help) = explain(&error);
@@ -86,6 +94,43 @@ pub(super) fn parse_within(source: Source<'_>, bounds: &Bounds, problems: &mut P
             None
         }
     }
+}
+
+/// The tree of a text that is JSON, or YAML. What looks like JSON and is none is read as YAML, unless the file's name
+/// says that it is meant to be JSON.
+pub(super) fn parse_json_or_yaml(source: Source<'_>, bounds: &Bounds, problems: &mut Problems<'_>) -> Option<Node> {
+    let looks = source.text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
+    let named = Path::new(source.name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    if source.text.len() > bounds.bytes || !(looks || named) {
+        return parse_within(source, bounds, problems);
+    }
+    match json::parse(source.text, bounds) {
+        Ok(root) => Some(root),
+        Err(_) if !named => parse_within(source, bounds, problems),
+        Err(error) => {
+            problems.error(&error.place.spot(String::new()), error.message);
+            None
+        }
+    }
+}
+
+fn yaml(text: &str, bounds: &Bounds) -> Result<Node, Error> {
+    serde_yaml::from_str_with_options::<Spanned<Kind>>(text, options(bounds)).map(Node::from)
+}
+
+/// serde recurses with every level, by up to 40 KiB in a build without optimisation: what may nest deep has a stack of
+/// its own.
+fn on_large_stack(text: &str, bounds: &Bounds) -> Result<Node, Error> {
+    let stack = 512 * 1024 + bounds.depth * 64 * 1024;
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, || yaml(text, bounds));
+        match reader.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(read)) => read,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Without another thread, what nests no deeper than configuration still fits this one.
+            Err(_) => yaml(text, &Bounds { bytes: bounds.bytes, nodes: bounds.nodes, ..CONFIGURATION }),
+        }
+    })
 }
 
 fn options(bounds: &Bounds) -> Options {

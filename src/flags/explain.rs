@@ -48,8 +48,9 @@ pub fn explain<'a>(set: &'a FlagSet, id: FlagId, context: &dyn Context, now: u64
             value: seen.value,
             found: seen.found,
             branch: seen.branch.map(|branch| match branch {
-                Branch::Taken(number) => format!("branch {number}"),
-                Branch::Missing => "no condition is met and there is no else".to_owned(),
+                Branch::Met(number) => format!("condition {number} is met"),
+                Branch::Otherwise => "no condition is met: else".to_owned(),
+                Branch::Nowhere => "no condition is met, and there is no else".to_owned(),
             }),
             draw: seen.draw,
         });

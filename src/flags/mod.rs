@@ -6,12 +6,16 @@
 //! Everything here is pure: nothing reads a file or a clock.
 
 mod context;
+mod diff;
 mod evaluate;
 mod explain;
 mod rule;
 mod set;
+#[cfg(test)]
+mod tests;
 
 pub use context::{Attribute, Context, NoContext};
+pub use diff::{FlagChange, diff};
 pub use evaluate::{ErrorCode, Evaluation, EvaluationError, Reason, evaluate};
 pub use explain::{Explanation, Told, explain};
 pub use rule::{Draw, Evaluators, RefCycle, RuleError, Step, operators};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::evaluate::{Evaluation, EvaluationError, Reason};
-use super::rule::{Evaluators, Parts, Rule, RuleError};
+use super::rule::{Copied, Evaluators, Rule, RuleError};
 
 /// All flags of a flag file, compiled. The default is a set without flags.
 #[derive(Debug, Default)]
@@ -76,9 +76,9 @@ impl FlagSet {
     pub fn new(specs: Vec<FlagSpec>, evaluators: &Evaluators, metadata: Map<String, Value>) -> Self {
         let mut by_key = HashMap::with_capacity(specs.len());
         let mut flags = Vec::with_capacity(specs.len());
-        let parts = Parts::default();
+        let copied = Copied::default();
         for spec in specs {
-            let flag = Flag::new(spec, evaluators, &metadata, &parts);
+            let flag = Flag::new(spec, evaluators, &metadata, &copied);
             // A file has at most 100,000 flags.
             by_key.insert(Arc::clone(&flag.key), FlagId(flags.len() as u32));
             flags.push(flag);
@@ -134,7 +134,7 @@ impl FlagId {
 }
 
 impl Flag {
-    fn new(spec: FlagSpec, evaluators: &Evaluators, set: &Map<String, Value>, parts: &Parts) -> Self {
+    fn new(spec: FlagSpec, evaluators: &Evaluators, set: &Map<String, Value>, copied: &Copied) -> Self {
         let mut metadata = set.clone();
         metadata.extend(spec.metadata);
         // As flagd: a rule without anything in it is none.
@@ -145,7 +145,7 @@ impl Flag {
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         };
         let targeting = spec.targeting.filter(asks);
-        let rule = targeting.as_ref().map(|rule| Rule::compile(rule, evaluators, parts));
+        let rule = targeting.as_ref().map(|rule| Rule::compile(rule, evaluators, copied));
         let variants = spec.variants.into_iter().map(|(name, value)| Variant { name: name.into(), value }).collect();
         Self { key: spec.key.into(), state: spec.state, variants, default: spec.default, targeting, rule, metadata }
     }

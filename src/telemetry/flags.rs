@@ -171,7 +171,9 @@ impl FlagState {
                 counts.entry(Arc::clone(name)).or_insert_with(new).clone()
             })
             .collect();
-        (0..threads).map(|thread| by_variant.iter().map(|of_threads| Arc::clone(&of_threads[thread])).collect()).collect()
+        (0..threads)
+            .map(|thread| by_variant.iter().map(|of_threads| Arc::clone(&of_threads[thread])).collect())
+            .collect()
     }
 }
 

@@ -45,7 +45,9 @@ impl OfrepCell {
     pub(super) fn requests(&self) -> impl Iterator<Item = (OfrepKind, u16, u64)> {
         OfrepKind::ALL
             .into_iter()
-            .flat_map(|kind| CODES.iter().zip(&self.requests[kind as usize]).map(move |(code, n)| (kind, *code, n.load(Relaxed))))
+            .flat_map(|kind| {
+                CODES.iter().zip(&self.requests[kind as usize]).map(move |(code, n)| (kind, *code, n.load(Relaxed)))
+            })
             .filter(|(.., count)| *count > 0)
     }
 

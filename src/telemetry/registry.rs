@@ -8,8 +8,8 @@ use crate::flags::FlagSet;
 
 use super::flags::FlagFigures;
 use super::{
-    ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell, RegistrySnapshot, VersionCell, VersionSnapshot,
-    WorkerCell,
+    ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
+    RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.

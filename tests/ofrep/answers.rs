@@ -87,7 +87,8 @@ fn errors_always_have_a_code_and_details() {
 #[test]
 fn keys_may_be_encoded_or_not() {
     let serin = with_flags(FLAGS);
-    for key in ["team%2F%C3%BCber%20flag", "team/%c3%bcber%20flag", "team/über%20flag", "%74eam/%C3%BCber%20flag?x=1"] {
+    for key in ["team%2F%C3%BCber%20flag", "team/%c3%bcber%20flag", "team/über%20flag", "%74eam/%C3%BCber%20flag?x=1"]
+    {
         let (status, body) = evaluate(&serin, key);
         assert_eq!((status, &body["key"]), (200, &json!("team/über flag")), "{key}");
     }
@@ -96,7 +97,8 @@ fn keys_may_be_encoded_or_not() {
 #[test]
 fn other_methods_are_told_which_there_are() {
     let serin = with_flags(FLAGS);
-    for (path, allowed) in [(BULK, "POST, OPTIONS"), (&format!("{SINGLE}banner"), "POST, OPTIONS"), (EVENTS, "GET, HEAD, OPTIONS")]
+    for (path, allowed) in
+        [(BULK, "POST, OPTIONS"), (&format!("{SINGLE}banner"), "POST, OPTIONS"), (EVENTS, "GET, HEAD, OPTIONS")]
     {
         for method in ["PUT", "DELETE", "PATCH", "BREW"] {
             let response = ask(&serin, method, path, &[], "");
@@ -167,7 +169,8 @@ fn evaluations_and_requests_are_counted() {
     let requests = |kind: &str, code: &str| {
         serin.metric("serin_ofrep_requests_total", &[&format!("kind=\"{kind}\""), &format!("code=\"{code}\"")])
     };
-    let counted = [requests("single", "200"), requests("single", "400"), requests("single", "404"), requests("bulk", "200")];
+    let counted =
+        [requests("single", "200"), requests("single", "400"), requests("single", "404"), requests("bulk", "200")];
     assert_eq!(counted, [4.0, 1.0, 1.0, 1.0]);
     let scrape = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\naccept: application/vnd.google.protobuf;\
                   proto=io.prometheus.client.MetricFamily;encoding=delimited\r\n\r\n";

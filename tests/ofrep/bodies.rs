@@ -39,13 +39,31 @@ fn a_context_that_is_no_object_and_a_body_that_is_no_json_are_invalid() {
     let deep = format!(r#"{{"context":{}1{}}}"#, r#"{"a":"#.repeat(10_000), "}".repeat(10_000));
     let wide = format!(r#"{{"context":{}"#, "[".repeat(900_000));
     for body in [
-        "{", "nothing", "[]", "1", "\"\"", "null", r#"{"context":null}"#, r#"{"context":[]}"#, r#"{"context":"u"}"#,
-        r#"{"context":1}"#, r#"{"context":{"a":NaN}}"#, r#"{"context":{"a":-Infinity}}"#, r#"{"context":{"a":1e999}}"#,
-        r#"{"context":{}} x"#, "{\"context\":{\"a\":\"\u{1}\"}}", &deep, &wide,
+        "{",
+        "nothing",
+        "[]",
+        "1",
+        "\"\"",
+        "null",
+        r#"{"context":null}"#,
+        r#"{"context":[]}"#,
+        r#"{"context":"u"}"#,
+        r#"{"context":1}"#,
+        r#"{"context":{"a":NaN}}"#,
+        r#"{"context":{"a":-Infinity}}"#,
+        r#"{"context":{"a":1e999}}"#,
+        r#"{"context":{}} x"#,
+        "{\"context\":{\"a\":\"\u{1}\"}}",
+        &deep,
+        &wide,
     ] {
         let shown = &body[..body.len().min(40)];
         let (status, answer) = post(&serin, &format!("{SINGLE}a"), body);
-        assert_eq!((status, &answer["errorCode"], &answer["key"]), (400, &json!("INVALID_CONTEXT"), &json!("a")), "{shown}");
+        assert_eq!(
+            (status, &answer["errorCode"], &answer["key"]),
+            (400, &json!("INVALID_CONTEXT"), &json!("a")),
+            "{shown}"
+        );
         assert!(answer["errorDetails"].as_str().is_some_and(|details| details.len() < 300), "{shown}: {answer}");
         let (status, answer) = post(&serin, BULK, body);
         assert_eq!((status, &answer["errorCode"]), (400, &json!("INVALID_CONTEXT")), "{shown}");
@@ -70,7 +88,9 @@ fn a_large_body_is_refused_without_being_read() {
     for (path, has_key) in [(BULK, false), (&format!("{SINGLE}a"), true)] {
         // Nothing of it is ever sent.
         let mut raw = Raw::connect(serin.address("ofrep"));
-        raw.send(format!("POST {path} HTTP/1.1\r\nhost: flags\r\nexpect: 100-continue\r\ncontent-length: 10000000\r\n\r\n"));
+        raw.send(format!(
+            "POST {path} HTTP/1.1\r\nhost: flags\r\nexpect: 100-continue\r\ncontent-length: 10000000\r\n\r\n"
+        ));
         let response = raw.head().expect("an answer");
         assert_eq!((response.status, response.header("connection")), (413, Some("close")));
         let length = response.header("content-length").and_then(|length| length.parse().ok()).expect("a length");
@@ -81,7 +101,8 @@ fn a_large_body_is_refused_without_being_read() {
         assert!(raw.is_closed());
         // All of it is sent, and the answer is there for the client that only looks then.
         let mut raw = Raw::connect(serin.address("ofrep"));
-        raw.send(format!("POST {path} HTTP/1.1\r\nhost: flags\r\ncontent-length: 1500000\r\n\r\n")).send("x".repeat(1_500_000));
+        raw.send(format!("POST {path} HTTP/1.1\r\nhost: flags\r\ncontent-length: 1500000\r\n\r\n"))
+            .send("x".repeat(1_500_000));
         assert_eq!(raw.response(false).map(|response| response.status), Some(413));
         // It does not say how long it is.
         let mut raw = Raw::connect(serin.address("ofrep"));

@@ -39,7 +39,8 @@ fn all_flags_come_in_the_order_of_the_file_with_errors_among_them() {
     let metadata = json!({ "team": "shop" });
     assert_eq!(flags[1], json!({ "key": "apple", "reason": "DISABLED", "metadata": metadata }));
     assert_eq!(flags[2], json!({ "key": "none", "reason": "DEFAULT", "metadata": metadata }));
-    let staff = json!({ "key": "staff", "reason": "TARGETING_MATCH", "value": true, "variant": "yes", "metadata": metadata });
+    let staff =
+        json!({ "key": "staff", "reason": "TARGETING_MATCH", "value": true, "variant": "yes", "metadata": metadata });
     assert_eq!(flags[3], staff);
     assert_eq!((&flags[4]["errorCode"], flags[4]["errorDetails"].is_string()), (&json!("GENERAL"), true));
     assert_eq!(body["metadata"], metadata);

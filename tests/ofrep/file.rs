@@ -1,10 +1,10 @@
 //! The flag file: in force at once, refused whole, and never in the way of other files.
 
 use crate::support::client::Raw;
+use crate::support::eventually;
 use crate::support::load::said;
 use crate::support::serin::{Serin, command};
 use crate::support::upstream::Upstream;
-use crate::support::eventually;
 use crate::{SINGLE, config, evaluate, with_flags};
 
 const X: &str = "flags: { a: { state: ENABLED, variants: { x: 1, y: 2 }, defaultVariant: x } }\n";
@@ -131,7 +131,8 @@ fn a_file_that_is_wrong_or_missing_at_the_start_is_bad_configuration() {
     let (code, said) = run();
     assert_eq!(code, Some(2));
     assert!(said.contains("flags.yaml: cannot be read"), "{said}");
-    std::fs::write(folder.path().join("flags.yaml"), "flags:\n  a: { variants: { x: 1 }, defaultVariant: z }\n").expect("flags");
+    std::fs::write(folder.path().join("flags.yaml"), "flags:\n  a: { variants: { x: 1 }, defaultVariant: z }\n")
+        .expect("flags");
     let (code, said) = run();
     assert_eq!(code, Some(2));
     assert!(said.contains("flags.yaml:2:"), "{said}");
@@ -158,9 +159,7 @@ fn flags_are_answered_until_the_last_request_is_done() {
     let mut serin = Serin::with_files(&config, &[("flags.yaml", X), ("weights.yaml", "shop: { old: 1, new: 0 }\n")]);
     let mut waiting = Raw::connect(serin.web());
     waiting.send("POST / HTTP/1.1\r\nhost: shop\r\ncontent-length: 2\r\n\r\no");
-    eventually("the request to be under way", || {
-        (serin.metric("serin_requests_in_flight", &[]) == 1.0).then_some(())
-    });
+    eventually("the request to be under way", || (serin.metric("serin_requests_in_flight", &[]) == 1.0).then_some(()));
     serin.signal("TERM");
     said(&serin, "draining");
     assert_eq!(evaluate(&serin, "a").1["value"], 1);

@@ -91,11 +91,8 @@ async fn bulk(server: &Rc<Server>, pace: &Pace, headers: &HeaderMap, body: Incom
     drop(turn);
     made.map_err(|_| no_room())?;
     let etag = format!("\"{:032x}\"", xxh3_128(out.as_ref()));
-    let mut answer = if matches(headers, &etag) {
-        empty(StatusCode::NOT_MODIFIED)
-    } else {
-        json(StatusCode::OK, out.into_bytes())
-    };
+    let mut answer =
+        if matches(headers, &etag) { empty(StatusCode::NOT_MODIFIED) } else { json(StatusCode::OK, out.into_bytes()) };
     if let Ok(etag) = HeaderValue::try_from(etag) {
         answer.headers_mut().insert(header::ETAG, etag);
     }

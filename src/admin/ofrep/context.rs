@@ -11,7 +11,8 @@ pub(super) fn context(body: &[u8]) -> Result<Map<String, Value>, String> {
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
-    let body = serde_json::from_slice(body).map_err(|error| format!("The body is not the JSON that is expected: {error}."))?;
+    let body =
+        serde_json::from_slice(body).map_err(|error| format!("The body is not the JSON that is expected: {error}."))?;
     let Value::Object(mut fields) = body else {
         return Err(format!("The body is {}; expected is an object with the key `context`.", kind(&body)));
     };

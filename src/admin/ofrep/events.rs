@@ -89,7 +89,8 @@ fn token(flags: &FlagsInForce) -> &str {
 fn event(flags: &FlagsInForce) -> String {
     let token = token(flags);
     let since = flags.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let data = serde_json::json!({ "type": "refetchEvaluation", "etag": format!("\"{token}\""), "lastModified": since });
+    let data =
+        serde_json::json!({ "type": "refetchEvaluation", "etag": format!("\"{token}\""), "lastModified": since });
     format!("id: {token}\nevent: message\ndata: {data}\n\n")
 }
 

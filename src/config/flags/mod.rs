@@ -48,7 +48,7 @@ pub fn flags(source: Source<'_>) -> Result<LoadedFlags, Errors> {
 }
 
 fn read(source: Source<'_>, problems: &mut Problems<'_>) -> Option<FlagSet> {
-    let root = node::parse_within(source, &BOUNDS, problems)?;
+    let root = node::parse_json_or_yaml(source, &BOUNDS, problems)?;
     if matches!(root.kind, Kind::Null) {
         let start = Spot { key: String::new(), line: 1, column: 1, width: 1 };
         problems.error(&start, "the file is empty").help("a flag file without flags is `flags: {}`");

@@ -41,8 +41,8 @@ impl Scalar for Origin {
         }
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
-        let is_authority = !authority.is_empty()
-            && authority.bytes().all(|b| b.is_ascii_graphic() && !b"?#@,*".contains(&b));
+        let is_authority =
+            !authority.is_empty() && authority.bytes().all(|b| b.is_ascii_graphic() && !b"?#@,*".contains(&b));
         if is_scheme && is_authority && text.len() <= 256 { Ok(Self(text.to_owned())) } else { Err(wrong()) }
     }
 }
@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_browsers_send() {
-        for good in ["*", "https://shop.example", "http://localhost:3000", "http://[::1]:3000", "capacitor://localhost"] {
+        for good in ["*", "https://shop.example", "http://localhost:3000", "http://[::1]:3000", "capacitor://localhost"]
+        {
             assert_eq!(Origin::from_text(good).ok(), Some(Origin(good.to_owned())), "{good}");
         }
         for bad in [

@@ -1,11 +1,12 @@
 //! JSONLogic as JSON to the tree that is run.
 
 use std::cell::Cell;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
 use super::error::{RuleError, Step};
-use super::evaluators::Evaluators;
+use super::evaluators::{Evaluator, Evaluators};
 use super::expr::{Args, Expr, Var};
 use super::fractional::Fractional;
 use super::op::Op;
@@ -15,13 +16,24 @@ use super::path::Path;
 /// a rule takes.
 pub(super) const MAX_DEPTH: usize = 200;
 
-/// Most parts of all rules of a set together. It bounds what `$ref`s to lists of arguments, which are copied, can grow.
-const MAX_PARTS: usize = 5_000_000;
+/// Most parts that are copied in all rules of a set together: of evaluators that are lists of arguments. All others are
+/// shared.
+const MAX_COPIED: usize = 1_000_000;
 
 /// Compiles the rules of one set.
 pub(super) struct Compiler<'a> {
     evaluators: &'a Evaluators,
-    parts: &'a Cell<usize>,
+    copied: &'a Cell<usize>,
+}
+
+/// A compiled rule, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) expr: Expr,
+    /// Deepest nesting.
+    pub(super) depth: usize,
+    /// Of all evaluators that are used, in the order in which they are; 0 if none is.
+    pub(super) fingerprint: u64,
 }
 
 /// What is compiled, and how deep in its rule it stands.
@@ -34,22 +46,24 @@ struct At<'v> {
 type Compiled<T> = Result<T, RuleError>;
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(evaluators: &'a Evaluators, parts: &'a Cell<usize>) -> Self {
-        Self { evaluators, parts }
+    pub(super) fn new(evaluators: &'a Evaluators, copied: &'a Cell<usize>) -> Self {
+        Self { evaluators, copied }
     }
 
-    /// The compiled rule and its depth.
-    pub(super) fn compile(&self, rule: &Value) -> Compiled<(Expr, usize)> {
-        let deepest = Cell::new(0);
-        let expr = Within { compiler: self, deepest: &deepest }.value(At { value: rule, depth: 0 })?;
-        Ok((expr, deepest.get()))
+    pub(super) fn compile(&self, rule: &Value) -> Compiled<Whole> {
+        let within = Within { compiler: self, deepest: Cell::new(0), copying: Cell::new(0), fingerprint: Cell::new(0) };
+        let expr = within.value(At { value: rule, depth: 0 })?;
+        Ok(Whole { expr, depth: within.deepest.get(), fingerprint: within.fingerprint.get() })
     }
 }
 
 /// The compilation of one rule.
 struct Within<'c, 'a> {
     compiler: &'c Compiler<'a>,
-    deepest: &'c Cell<usize>,
+    deepest: Cell<usize>,
+    /// How many evaluators what is compiled now is copied from, one in the other.
+    copying: Cell<usize>,
+    fingerprint: Cell<u64>,
 }
 
 impl Within<'_, '_> {
@@ -71,7 +85,7 @@ impl Within<'_, '_> {
         let mut entries = fields.iter();
         let (Some((name, written)), None) = (entries.next(), entries.next()) else {
             let names: Vec<&str> = fields.keys().map(String::as_str).take(5).collect();
-            return Err(error(format!("an operator stands alone, but here are {}", names.join(", "))));
+            return Err(RuleError::new(format!("an operator stands alone, but here are {}", names.join(", "))));
         };
         let compiled = match &**name {
             "$ref" => return self.reference(written, depth),
@@ -79,15 +93,16 @@ impl Within<'_, '_> {
             "fractional" => self.fractional(written, depth),
             _ => match Op::from_name(name) {
                 Some(op) => self.call(op, written, depth),
-                None => return Err(error(format!("unknown operator `{name}`"))),
+                None => return Err(RuleError::unknown(name)),
             },
         };
         compiled.map_err(|error| error.within(Step::Key(name.clone())))
     }
 
     fn reference(&self, name: &Value, depth: usize) -> Compiled<Expr> {
-        let evaluator = self.compiler.evaluators.find(name).map_err(error)?;
+        let evaluator = self.compiler.evaluators.find(name).map_err(RuleError::new)?;
         let (expr, its_depth) = evaluator.compiled()?;
+        self.uses(evaluator);
         self.reach(depth + its_depth)?;
         Ok(Expr::Shared(expr))
     }
@@ -125,7 +140,13 @@ impl Within<'_, '_> {
         let depth = depth + 1;
         self.reach(depth)?;
         match self.resolve(written)? {
-            Value::Array(items) => Ok(Args::Each(self.items(items, depth)?)),
+            Value::Array(items) => {
+                let copied = usize::from(reference(written).is_some());
+                self.copying.set(self.copying.get() + copied);
+                let items = self.items(items, depth);
+                self.copying.set(self.copying.get() - copied);
+                Ok(Args::Each(items?))
+            }
             Value::Object(fields) if !fields.is_empty() => {
                 Ok(Args::Spread(Box::new(self.value(At { value: written, depth })?)))
             }
@@ -137,7 +158,9 @@ impl Within<'_, '_> {
     fn resolve<'v>(&'v self, mut written: &'v Value) -> Compiled<&'v Value> {
         // Evaluators have no cycles.
         while let Some(name) = reference(written) {
-            written = self.compiler.evaluators.find(name).map_err(error)?.written();
+            let evaluator = self.compiler.evaluators.find(name).map_err(RuleError::new)?;
+            self.uses(evaluator);
+            written = evaluator.written();
         }
         Ok(written)
     }
@@ -154,15 +177,23 @@ impl Within<'_, '_> {
         items.iter().enumerate().map(item).collect()
     }
 
+    fn uses(&self, evaluator: &Evaluator) {
+        let mut hasher = DefaultHasher::new();
+        (self.fingerprint.get(), evaluator.fingerprint()).hash(&mut hasher);
+        self.fingerprint.set(hasher.finish());
+    }
+
     fn reach(&self, depth: usize) -> Compiled<()> {
         self.deepest.set(self.deepest.get().max(depth));
-        let parts = &self.compiler.parts;
-        parts.set(parts.get() + 1);
         if depth > MAX_DEPTH {
-            return Err(error(format!("the rule nests deeper than {MAX_DEPTH} levels")));
+            return Err(RuleError::new(format!("the rule nests deeper than {MAX_DEPTH} levels")));
         }
-        if parts.get() > MAX_PARTS {
-            return Err(error(format!("the rules of all flags have more than {MAX_PARTS} parts")));
+        let copied = &self.compiler.copied;
+        copied.set(copied.get() + usize::from(self.copying.get() > 0));
+        if self.copying.get() > 0 && copied.get() > MAX_COPIED {
+            return Err(RuleError::new(format!(
+                "evaluators used as arguments make the rules larger than {MAX_COPIED} parts"
+            )));
         }
         Ok(())
     }
@@ -181,8 +212,4 @@ fn asks(value: &Value) -> bool {
 pub(super) fn reference(value: &Value) -> Option<&Value> {
     let fields = value.as_object()?;
     if fields.len() == 1 { fields.get("$ref") } else { None }
-}
-
-fn error(message: impl Into<String>) -> RuleError {
-    RuleError { path: Vec::new(), message: message.into() }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -29,6 +30,7 @@ pub struct RefCycle {
 pub(super) struct Evaluator {
     written: Value,
     compiled: Result<(Arc<Expr>, usize), RuleError>,
+    fingerprint: u64,
 }
 
 impl Evaluators {
@@ -39,13 +41,16 @@ impl Evaluators {
     pub fn new(rules: impl IntoIterator<Item = (String, Value)>) -> Result<Self, RefCycle> {
         let mut waiting: HashMap<String, Value> = rules.into_iter().collect();
         let mut evaluators = Self { by_name: HashMap::with_capacity(waiting.len()) };
-        let parts = Cell::new(0);
+        let copied = Cell::new(0);
         for name in in_order(&waiting)? {
             // Each name comes once.
             let Some(written) = waiting.remove(&name) else { continue };
-            let compiled = Compiler::new(&evaluators, &parts).compile(&written);
-            let compiled = compiled.map(|(expr, depth)| (Arc::new(expr), depth));
-            evaluators.by_name.insert(name, Evaluator { written, compiled });
+            let compiled = Compiler::new(&evaluators, &copied).compile(&written);
+            let used = compiled.as_ref().map_or(0, |whole| whole.fingerprint);
+            let compiled = compiled.map(|whole| (Arc::new(whole.expr), whole.depth));
+            let mut hasher = DefaultHasher::new();
+            (written.to_string(), used).hash(&mut hasher);
+            evaluators.by_name.insert(name, Evaluator { written, compiled, fingerprint: hasher.finish() });
         }
         Ok(evaluators)
     }
@@ -67,11 +72,13 @@ impl Evaluator {
         &self.written
     }
 
+    /// The same for the same rule that uses the same evaluators.
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
     pub(super) fn compiled(&self) -> Result<(Arc<Expr>, usize), RuleError> {
-        let in_evaluator = |error: &RuleError| RuleError {
-            path: Vec::new(),
-            message: format!("the evaluator cannot be used: {error}"),
-        };
+        let in_evaluator = |error: &RuleError| RuleError::new(format!("the evaluator cannot be used: {error}"));
         self.compiled.clone().map_err(|error| in_evaluator(&error))
     }
 }

@@ -1,6 +1,6 @@
 //! The compiled form of a rule, and how people read it.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -60,6 +60,31 @@ impl Expr {
             Self::Literal(value) => Some(value),
             _ => None,
         }
+    }
+}
+
+/// The beginning of an expression as people read it. Evaluators that use each other can make the whole of it very long.
+pub(super) fn beginning(expr: &Expr, most: usize) -> String {
+    let mut out = Beginning { text: String::new(), left: most };
+    // It ends with an error where there is no more room.
+    let whole = write!(out, "{expr}").is_ok();
+    out.text.push_str(if whole { "" } else { "…" });
+    out.text
+}
+
+/// Text up to a number of characters.
+struct Beginning {
+    text: String,
+    left: usize,
+}
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(c);
+        }
+        Ok(())
     }
 }
 

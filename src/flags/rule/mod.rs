@@ -26,7 +26,8 @@ pub use error::{RuleError, Step};
 pub use evaluators::{Evaluators, RefCycle};
 pub use fractional::Draw;
 
-pub(super) use watch::{Branch, Recorder};
+pub(super) use run::Branch;
+pub(super) use watch::Recorder;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -47,6 +48,7 @@ pub fn operators() -> impl Iterator<Item = &'static str> {
 #[derive(Debug)]
 pub(super) struct Rule {
     root: Expr,
+    evaluators: u64,
 }
 
 /// What a rule is asked about.
@@ -69,14 +71,19 @@ pub(super) enum Outcome<'r> {
     TooMuch,
 }
 
-/// How many parts the rules of a set have so far.
+/// How many parts of evaluators are copied into the rules of a set so far.
 #[derive(Debug, Default)]
-pub(super) struct Parts(Cell<usize>);
+pub(super) struct Copied(Cell<usize>);
 
 impl Rule {
-    pub(super) fn compile(rule: &Value, evaluators: &Evaluators, parts: &Parts) -> Result<Self, RuleError> {
-        let (root, _) = Compiler::new(evaluators, &parts.0).compile(rule)?;
-        Ok(Self { root })
+    pub(super) fn compile(rule: &Value, evaluators: &Evaluators, copied: &Copied) -> Result<Self, RuleError> {
+        let whole = Compiler::new(evaluators, &copied.0).compile(rule)?;
+        Ok(Self { root: whole.expr, evaluators: whole.fingerprint })
+    }
+
+    /// The same as long as the evaluators that it uses are.
+    pub(super) fn evaluators(&self) -> u64 {
+        self.evaluators
     }
 
     /// Runs the rule; what it came to is given to `conclude`, so that nothing has to be copied.

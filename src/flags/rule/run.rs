@@ -41,12 +41,22 @@ pub(super) trait Watch {
     fn leave(&mut self, _: &Val<'_>) {}
     /// A path was looked up.
     fn found(&mut self, _: &str, _: Option<&Val<'_>>) {}
-    /// The branch of an `if` that is taken, from 0; `None`: none, there is no `else`.
-    fn branched(&mut self, _: Option<usize>) {}
+    fn branched(&mut self, _: Branch) {}
     fn drew(&mut self, _: impl FnOnce() -> Draw) {}
 }
 
 impl Watch for () {}
+
+/// Which way an `if` goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::flags) enum Branch {
+    /// The condition of this number is met, from 1.
+    Met(usize),
+    /// None is, and this is what holds then.
+    Otherwise,
+    /// None is, and nothing is said for that.
+    Nowhere,
+}
 
 impl<'a, W: Watch> Machine<'a, W> {
     pub(super) fn new(scope: Scope<'a>, watch: W) -> Self {
@@ -168,11 +178,11 @@ impl<'a, W: Watch> Machine<'a, W> {
         let (pairs, rest) = items.as_chunks::<2>();
         for (i, [condition, then]) in pairs.iter().enumerate() {
             if self.eval(condition, data)?.is_truthy() {
-                self.watch.branched(Some(i));
+                self.watch.branched(Branch::Met(i + 1));
                 return self.eval(then, data);
             }
         }
-        self.watch.branched(rest.first().map(|_| pairs.len()));
+        self.watch.branched(if rest.is_empty() { Branch::Nowhere } else { Branch::Otherwise });
         rest.first().map_or(Ok(Val::Null), |otherwise| self.eval(otherwise, data))
     }
 
@@ -192,7 +202,8 @@ impl<'a, W: Watch> Machine<'a, W> {
         match var {
             Var::Whole => Ok(data.clone()),
             Var::Fixed { path, default } => {
-                let found = self.look_up(path, data)?.filter(|found| default.is_none() || !found.is_null());
+                // The default holds for null too.
+                let found = self.look_up(path, data)?.filter(|found| !found.is_null());
                 match (found, default) {
                     (Some(found), _) => Ok(found),
                     (None, Some(default)) => self.eval(default, data),
@@ -208,7 +219,7 @@ impl<'a, W: Watch> Machine<'a, W> {
                 if key.is_empty() {
                     return Ok(data.clone());
                 }
-                let found = self.look_up(&Path::parse(&key), data)?;
+                let found = self.look_up(&Path::parse(&key), data)?.filter(|found| !found.is_null());
                 Ok(found.or_else(|| args.get(1).cloned()).unwrap_or(Val::Null))
             }
         }

@@ -83,7 +83,10 @@ impl<'a> Version<'a> {
     }
 
     fn parse_part(text: &str) -> Option<Self> {
+        /// What has more digits is not taken for part of a version.
+        const MOST_DIGITS: usize = 16;
         let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+        let minor = if is_number(minor) && minor.len() > MOST_DIGITS { "0" } else { minor };
         Some(Self { main: [number(major)?, number(minor)?, 0], pre: "" })
     }
 

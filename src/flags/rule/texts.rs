@@ -23,7 +23,8 @@ pub(super) fn cat_one<'a, W: Watch>(machine: &mut Machine<'a, W>, value: Val<'a>
             let items: Vec<Val<'a>> = items.iter().collect();
             cat(machine, &items)
         }
-        None if value.is_null() || value.as_text().is_some() => Ok(value),
+        None if value.is_null() => Ok(Val::Str("")),
+        None if value.as_text().is_some() => Ok(value),
         None => {
             let text = machine.text(&value)?.into_owned();
             machine.made(text)

@@ -1,8 +1,8 @@
 //! What happened while a rule ran, for the person who asks why.
 
-use super::expr::Expr;
+use super::expr::{Expr, beginning};
 use super::fractional::Draw;
-use super::run::Watch;
+use super::run::{Branch, Watch};
 use super::value::Val;
 
 /// Most operators that are told of; of what runs for every item of a long list, the beginning is enough.
@@ -34,15 +34,6 @@ pub(in crate::flags) struct Seen {
     pub(in crate::flags) draw: Option<Draw>,
 }
 
-/// Which way an `if` went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::flags) enum Branch {
-    /// The condition of this number was met, from 1; or it is one more than there are: the `else`.
-    Taken(usize),
-    /// No condition was met, and there is no `else`.
-    Missing,
-}
-
 impl Recorder {
     /// What ran, in the order in which it began, and how much more there was.
     pub(in crate::flags) fn into_seen(self) -> (Vec<Seen>, usize) {
@@ -64,7 +55,7 @@ impl Watch for Recorder {
         }
         self.seen.push(Seen {
             depth: self.open.len() - 1,
-            rule: cut(&rule.to_string()),
+            rule: beginning(rule, SHOWN),
             value: String::new(),
             found: Vec::new(),
             branch: None,
@@ -87,9 +78,9 @@ impl Watch for Recorder {
         }
     }
 
-    fn branched(&mut self, branch: Option<usize>) {
+    fn branched(&mut self, branch: Branch) {
         if let Some(seen) = self.current() {
-            seen.branch = Some(branch.map_or(Branch::Missing, |branch| Branch::Taken(branch + 1)));
+            seen.branch = Some(branch);
         }
     }
 
