@@ -92,39 +92,17 @@ fn check_weights(path: &Path, found: &mut Found) {
     }
 }
 
-/// What flagd's schema objects to is an error here: a flag file that is checked is one that is about to be used. `None`
-/// where it says nothing that could be used.
-fn check_flags(path: &Path, found: &mut Found) -> Option<FlagSet> {
-    let name = path.display().to_string();
-    let text = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES))?;
-    match config::flags(Source { name: &name, text: &text }) {
-        Ok(loaded) if loaded.warnings.is_empty() => {
-            found.line(&format!("{name}: valid: {}", counted(loaded.set.len(), "flag")));
-            Some(loaded.set)
-        }
-        Ok(loaded) => {
-            found.refused(&Errors(loaded.warnings));
-            Some(loaded.set)
-        }
-        Err(errors) => {
-            found.refused(&errors);
-            None
-        }
-    }
-}
-
 /// The weight file that a `serin.yaml` names, relative to its folder.
 fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
     let weights = config::weights_path(serin)?;
     Some(path.parent().map_or_else(|| weights.clone(), |folder| folder.join(&weights)))
 }
 
-/// The text of a file, as much of it as may be and a byte.
+/// The text of a file of at most so many bytes; of a longer one a byte more.
 pub(super) fn read(path: &Path, name: &str, most: usize) -> Text {
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too much is seen to be too much.
-    let most = most as u64 + 1;
-    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
     config::text(name, &bytes).map(str::to_owned).map_err(|errors| errors.to_string())
 }
@@ -263,22 +241,16 @@ routes: [{ service: shop }]
         let (folder, ..) = folder(SERIN, "");
         let flags = folder.path().join("flags.yaml");
         let write = |variants: &str| {
-            std::fs::write(
-                &flags,
-                format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n"),
-            )
+            let text = format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n");
+            std::fs::write(&flags, text).unwrap();
         };
-        write("{ on: true, off: false }").unwrap();
+        write("{ on: true, off: false }");
         let found = check(None, None, Some(&flags));
         assert_eq!((found.errors, &*found.complaints), (0, ""));
         assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
-        write("{ on: true, off: 0 }").unwrap();
+        write("{ on: true, off: 0 }");
         let found = check(None, None, Some(&flags));
         assert_eq!(found.errors, 1);
-        assert!(
-            found.complaints.contains("flags.yaml:1:58: flags.a.variants.off: variants of mixed"),
-            "{}",
-            found.complaints
-        );
+        assert!(found.complaints.contains("flags.a.variants.off: variants of mixed"), "{}", found.complaints);
     }
 }

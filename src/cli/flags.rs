@@ -273,6 +273,9 @@ fn context(text: &str) -> Result<Value, String> {
         Some(path) => read(Path::new(path), path, MAX_CONTEXT)?,
         None => text.to_owned(),
     };
+    if text.len() > MAX_CONTEXT {
+        return Err(format!("the context is too large: at most {MAX_CONTEXT} bytes"));
+    }
     match serde_json::from_str(&text) {
         Ok(context @ Value::Object(_)) => Ok(context),
         Ok(_) => Err("the context is no JSON object; expected something like {\"targetingKey\":\"user-7\"}".to_owned()),

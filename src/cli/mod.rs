@@ -123,11 +123,11 @@ enum Command {
         #[arg(long, value_name = "JSON")]
         context: Option<String>,
     },
-    /// Write commented files to start from, for an old and a new version; overwrites nothing.
-    Init(init::InitArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
     #[command(subcommand)]
     Flags(flags::FlagsCommand),
+    /// Write commented files to start from, for an old and a new version; overwrites nothing.
+    Init(init::InitArgs),
     /// Print the JSON Schema of serin.yaml.
     Schema,
     /// Print a script that completes serin's commands in a shell.
@@ -163,8 +163,8 @@ pub fn main() -> ExitCode {
         Command::Pick { service, keys, stdin, config, weights, context } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())
         }
-        Command::Init(args) => init::run(args),
         Command::Flags(command) => flags::run(command),
+        Command::Init(args) => init::run(args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::man(folder.as_deref()),

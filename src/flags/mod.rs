@@ -11,6 +11,8 @@ mod evaluate;
 mod explain;
 mod rule;
 mod set;
+#[cfg(test)]
+mod tests;
 
 pub use context::{Attribute, Context, NoContext};
 pub use diff::{FlagChange, diff};

@@ -10,7 +10,7 @@ use super::value::{object, once, value};
 use crate::config::node::{Key, Kind, Node, quote};
 use crate::config::problem::Problems;
 use crate::config::read::did_you_mean;
-use crate::flags::{Evaluators, FlagSpec, RefCycle, RuleError, State};
+use crate::flags::{Evaluators, FlagSpec, RefCycle, RuleError, State, operators};
 
 const MAX_FLAGS: usize = 100_000;
 const MAX_VARIANTS: usize = 1_000;
@@ -79,7 +79,7 @@ impl<'a> File<'a> {
             let trail = all.key(&key.text);
             if let Some(error) = evaluators.broken(&key.text) {
                 let spot = follow(node, &trail, error.path());
-                let message = format!("{}: every flag that uses this evaluator answers an error", error.message);
+                let message = format!("{}: flags that use this evaluator answer an error", said(error));
                 problems.warning(&spot, message);
             } else {
                 shape::check(node, &trail, problems);
@@ -102,8 +102,13 @@ impl Written<'_> {
         flags = root.key("flags");
         let trail = self.place.trail(&flags);
         let spot = follow(targeting, &trail.key("targeting"), error.path());
-        problems.warning(&spot, format!("{}: flag `{key}` answers an error", error.message));
+        problems.warning(&spot, format!("{}: flag {} answers an error", said(error), quote(key)));
     }
+}
+
+fn said(error: &RuleError) -> String {
+    let help = error.unknown.as_ref().and_then(|unknown| did_you_mean(unknown, operators()));
+    help.map_or_else(|| error.message.clone(), |help| format!("{} ({help})", error.message))
 }
 
 impl<'a> Place<'a> {

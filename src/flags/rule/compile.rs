@@ -85,7 +85,7 @@ impl Within<'_, '_> {
         let mut entries = fields.iter();
         let (Some((name, written)), None) = (entries.next(), entries.next()) else {
             let names: Vec<&str> = fields.keys().map(String::as_str).take(5).collect();
-            return Err(error(format!("an operator stands alone, but here are {}", names.join(", "))));
+            return Err(RuleError::new(format!("an operator stands alone, but here are {}", names.join(", "))));
         };
         let compiled = match &**name {
             "$ref" => return self.reference(written, depth),
@@ -93,14 +93,14 @@ impl Within<'_, '_> {
             "fractional" => self.fractional(written, depth),
             _ => match Op::from_name(name) {
                 Some(op) => self.call(op, written, depth),
-                None => return Err(error(format!("unknown operator `{name}`"))),
+                None => return Err(RuleError::unknown(name)),
             },
         };
         compiled.map_err(|error| error.within(Step::Key(name.clone())))
     }
 
     fn reference(&self, name: &Value, depth: usize) -> Compiled<Expr> {
-        let evaluator = self.compiler.evaluators.find(name).map_err(error)?;
+        let evaluator = self.compiler.evaluators.find(name).map_err(RuleError::new)?;
         let (expr, its_depth) = evaluator.compiled()?;
         self.uses(evaluator);
         self.reach(depth + its_depth)?;
@@ -158,7 +158,7 @@ impl Within<'_, '_> {
     fn resolve<'v>(&'v self, mut written: &'v Value) -> Compiled<&'v Value> {
         // Evaluators have no cycles.
         while let Some(name) = reference(written) {
-            let evaluator = self.compiler.evaluators.find(name).map_err(error)?;
+            let evaluator = self.compiler.evaluators.find(name).map_err(RuleError::new)?;
             self.uses(evaluator);
             written = evaluator.written();
         }
@@ -186,12 +186,14 @@ impl Within<'_, '_> {
     fn reach(&self, depth: usize) -> Compiled<()> {
         self.deepest.set(self.deepest.get().max(depth));
         if depth > MAX_DEPTH {
-            return Err(error(format!("the rule nests deeper than {MAX_DEPTH} levels")));
+            return Err(RuleError::new(format!("the rule nests deeper than {MAX_DEPTH} levels")));
         }
         let copied = &self.compiler.copied;
         copied.set(copied.get() + usize::from(self.copying.get() > 0));
         if self.copying.get() > 0 && copied.get() > MAX_COPIED {
-            return Err(error(format!("evaluators used as arguments make the rules larger than {MAX_COPIED} parts")));
+            return Err(RuleError::new(format!(
+                "evaluators used as arguments make the rules larger than {MAX_COPIED} parts"
+            )));
         }
         Ok(())
     }
@@ -210,8 +212,4 @@ fn asks(value: &Value) -> bool {
 pub(super) fn reference(value: &Value) -> Option<&Value> {
     let fields = value.as_object()?;
     if fields.len() == 1 { fields.get("$ref") } else { None }
-}
-
-fn error(message: impl Into<String>) -> RuleError {
-    RuleError { path: Vec::new(), message: message.into() }
 }

@@ -9,6 +9,8 @@ pub struct RuleError {
     pub(super) path: Vec<Step>,
     /// What is wrong, in one line.
     pub message: String,
+    /// The operator that is none, if that is what is wrong.
+    pub unknown: Option<String>,
 }
 
 /// A step from a value to one within it.
@@ -21,6 +23,14 @@ pub enum Step {
 }
 
 impl RuleError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { path: Vec::new(), message: message.into(), unknown: None }
+    }
+
+    pub(super) fn unknown(operator: &str) -> Self {
+        Self { unknown: Some(operator.to_owned()), ..Self::new(format!("unknown operator `{operator}`")) }
+    }
+
     /// The way from the root of the rule to the fault.
     pub fn path(&self) -> impl DoubleEndedIterator<Item = &Step> {
         self.path.iter().rev()

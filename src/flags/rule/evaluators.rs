@@ -78,10 +78,7 @@ impl Evaluator {
     }
 
     pub(super) fn compiled(&self) -> Result<(Arc<Expr>, usize), RuleError> {
-        let in_evaluator = |error: &RuleError| RuleError {
-            path: Vec::new(),
-            message: format!("the evaluator cannot be used: {error}"),
-        };
+        let in_evaluator = |error: &RuleError| RuleError::new(format!("the evaluator cannot be used: {error}"));
         self.compiled.clone().map_err(|error| in_evaluator(&error))
     }
 }
