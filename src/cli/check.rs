@@ -92,6 +92,27 @@ fn check_weights(path: &Path, found: &mut Found) {
     }
 }
 
+/// What flagd's schema objects to is an error here: a flag file that is checked is one that is about to be used. `None`
+/// where it says nothing that could be used.
+fn check_flags(path: &Path, found: &mut Found) -> Option<FlagSet> {
+    let name = path.display().to_string();
+    let text = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES))?;
+    match config::flags(Source { name: &name, text: &text }) {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            found.line(&format!("{name}: valid: {}", counted(loaded.set.len(), "flag")));
+            Some(loaded.set)
+        }
+        Ok(loaded) => {
+            found.refused(&Errors(loaded.warnings));
+            Some(loaded.set)
+        }
+        Err(errors) => {
+            found.refused(&errors);
+            None
+        }
+    }
+}
+
 /// The weight file that a `serin.yaml` names, relative to its folder.
 fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
     let weights = config::weights_path(serin)?;
