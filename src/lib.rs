@@ -1,7 +1,7 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 //!
 //! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`tls`]
-//! (certificates and keys), [`plan`] (what to do with a request, as data), [`flags`] (feature flags and their evaluation),
+//! (certificates and keys), [`jwt`] (tokens that clients show), [`plan`] (what to do with a request, as data), [`flags`] (feature flags and their evaluation),
 //! [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of two versions
 //! is worse), [`ledger`] (the record of every change), [`config`] (files to plans), [`upstream`] (connections to versions),
 //! [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn),
@@ -15,6 +15,7 @@ pub mod control;
 pub mod demo;
 pub mod flags;
 pub mod judge;
+pub mod jwt;
 pub mod ledger;
 pub mod plan;
 pub mod proxy;

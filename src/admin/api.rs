@@ -95,7 +95,7 @@ async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<J
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
     admin.verdicts.look(&plan);
-    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
     Ok(Json(view.with_rollout(|name| admin.control.rollout(name))))
 }
 
@@ -147,7 +147,7 @@ async fn set_weights(
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
     admin.verdicts.look(&plan);
-    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
     Ok(Json(ServiceView { entry, ..view.with_rollout(|name| admin.control.rollout(name)) }))
 }
 

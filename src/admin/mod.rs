@@ -12,6 +12,7 @@ pub mod ofrep;
 mod problem;
 mod rollout;
 mod serve;
+mod steering;
 mod verdict;
 mod view;
 
@@ -19,5 +20,6 @@ pub use drills::DrillView;
 pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use verdict::{VerdictView, Verdicts};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::{self, Errors, Loaded, Source};
+use crate::config::{self, Errors, Loaded, Problem, Source};
 use crate::control;
+use crate::flags::FlagSet;
 
 /// What is checked if no file is named.
 const DEFAULT_CONFIG: &str = "config/serin.yaml";
@@ -67,24 +69,17 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
         control::read_certificates(&mut loaded, path)?;
         Ok(loaded)
     });
-    match loaded {
-        Ok(loaded) => found.valid(&name, weights.map(|source| source.name), &loaded),
-        Err(errors) => found.refused(&errors),
+    match &loaded {
+        Ok(loaded) => found.valid(&name, weights.map(|source| source.name), loaded),
+        Err(errors) => found.refused(errors),
     }
-    if let Some(flags) = config::flags_path(serin) {
-        check_flags(&control::beside(path, &flags), found);
-    }
-}
-
-fn check_flags(path: &Path, found: &mut Found) {
-    let name = path.display().to_string();
-    let Some(text) = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES)) else { return };
-    match config::flags(Source { name: &name, text: &text }) {
-        Ok(flags) if flags.warnings.is_empty() => {
-            found.line(&format!("{name}: valid: {}", counted(flags.set.len(), "flag")));
-        }
-        Ok(flags) => found.refused(&Errors(flags.warnings)),
-        Err(errors) => found.refused(&errors),
+    let flags = match config::flags_path(serin) {
+        Some(flags) => check_flags(&control::beside(path, &flags), found),
+        None => Some(FlagSet::default()),
+    };
+    if let (Ok(mut loaded), Some(flags)) = (loaded, flags) {
+        loaded.plan.flags = Arc::new(flags);
+        found.warnings(&loaded.settings.flag_uses.warnings(&loaded.plan));
     }
 }
 
@@ -94,6 +89,27 @@ fn check_weights(path: &Path, found: &mut Found) {
     match config::check_weights_alone(Source { name: &name, text: &text }) {
         Ok(services) => found.line(&format!("{name}: valid: weights of {}", counted(services, "service"))),
         Err(errors) => found.refused(&errors),
+    }
+}
+
+/// What flagd's schema objects to is an error here: a flag file that is checked is one that is about to be used. `None`
+/// where it says nothing that could be used.
+fn check_flags(path: &Path, found: &mut Found) -> Option<FlagSet> {
+    let name = path.display().to_string();
+    let text = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES))?;
+    match config::flags(Source { name: &name, text: &text }) {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            found.line(&format!("{name}: valid: {}", counted(loaded.set.len(), "flag")));
+            Some(loaded.set)
+        }
+        Ok(loaded) => {
+            found.refused(&Errors(loaded.warnings));
+            Some(loaded.set)
+        }
+        Err(errors) => {
+            found.refused(&errors);
+            None
+        }
     }
 }
 
@@ -137,10 +153,14 @@ impl Found {
         self.complain(&format!("{errors}\n\n{}", counted(errors.0.len(), "error")));
     }
 
-    fn valid(&mut self, name: &str, weights: Option<&str>, loaded: &Loaded) {
-        for warning in &loaded.warnings {
+    fn warnings(&mut self, warnings: &[Problem]) {
+        for warning in warnings {
             self.complain(&format!("warning: {warning}"));
         }
+    }
+
+    fn valid(&mut self, name: &str, weights: Option<&str>, loaded: &Loaded) {
+        self.warnings(&loaded.warnings);
         let listeners = counted(loaded.settings.listeners.len(), "listener");
         let services = counted(loaded.plan.services.len(), "service");
         let routes = counted(loaded.plan.routes.routes().len(), "route");

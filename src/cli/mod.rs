@@ -126,6 +126,9 @@ enum Command {
         /// A weight file in place of the one the configuration names.
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
+        /// What the rules of flags that steer see beside the key: a JSON object.
+        #[arg(long, value_name = "JSON")]
+        context: Option<String>,
     },
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
@@ -174,8 +177,8 @@ pub fn main() -> ExitCode {
         }
         Command::Rollout(args) => rollout::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
-        Command::Pick { service, keys, stdin, config, weights } => {
-            pick::run(&config, weights.as_deref(), &service, &keys, stdin)
+        Command::Pick { service, keys, stdin, config, weights, context } => {
+            pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())
         }
         Command::Flags(command) => flags::run(command),
         Command::Init(args) => init::run(args),

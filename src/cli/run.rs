@@ -114,6 +114,7 @@ fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     let (files, mut loaded) = Files::read(config, None)?;
     let flags = FlagFile::read(&mut loaded, config)?;
+    loaded.warnings.extend(loaded.settings.flag_uses.warnings(&loaded.plan));
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
 use crate::admin::{
-    AddressStateView, AddressView, DrillView, OverloadView, ServiceView, ServicesView, VerdictView, VersionView,
+    AddressStateView, AddressView, DrillView, KillSwitchView, OverloadView, SaysView, ServiceView, ServicesView,
+    SteeringView, VerdictView, VersionFromView, VersionView,
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -98,6 +99,9 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
                 );
             }
         }
+        if let Some(steering) = &service.steering {
+            text.push_str(&flags(steering));
+        }
         if let Some(verdict) = &service.verdict {
             text.push_str(&judged(verdict));
         }
@@ -167,6 +171,30 @@ fn judged(verdict: &VerdictView) -> String {
         column += word.chars().count();
     }
     text.push('\n');
+    text
+}
+
+/// What flags do to the shares.
+fn flags(steering: &SteeringView) -> String {
+    let mut text = String::new();
+    if let Some(VersionFromView { flag, says, version }) = &steering.version_from {
+        let what = match (says, version) {
+            (SaysView::Always, Some(version)) => format!("{version} for every request"),
+            (SaysView::Always, None) => "no version of this service: the weights decide".to_owned(),
+            (SaysView::ByRequest, _) => "picks the version of each request by its rule".to_owned(),
+            (SaysView::Nothing, _) => "says nothing: the weights decide".to_owned(),
+        };
+        let _ = writeln!(text, "    flag {flag}: {what}");
+    }
+    for KillSwitchView { version, flag, says, on } in &steering.kill_switches {
+        let what = match says {
+            SaysView::Always if *on => format!("!!! {version} is KILLED for every request"),
+            SaysView::Always => format!("kill switch of {version}, off"),
+            SaysView::ByRequest => format!("kill switch of {version}, by its rule for each request"),
+            SaysView::Nothing => format!("kill switch of {version}, says nothing"),
+        };
+        let _ = writeln!(text, "    flag {flag}: {what}");
+    }
     text
 }
 

@@ -5,6 +5,7 @@
 //! Nothing here reads anything but the text it is given: no file, no clock, no socket.
 
 mod compile;
+mod flag_uses;
 mod flags;
 mod method;
 mod node;
@@ -17,6 +18,7 @@ mod tests;
 mod values;
 mod written;
 
+pub use flag_uses::FlagUses;
 pub use flags::{LoadedFlags, MAX_FLAG_FILE_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};

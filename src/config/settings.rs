@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::plan::{Plan, ServiceId, Share, Weight};
 use crate::{ledger, tls};
 
+use super::flag_uses::FlagUses;
 use super::problem::{Errors, Problem};
 use super::values::Bind;
 
@@ -105,6 +106,8 @@ pub struct Settings {
     pub weights_file: Option<PathBuf>,
     /// The flag definitions, as written: relative to the folder of `serin.yaml`.
     pub flags_file: Option<PathBuf>,
+    /// Where flags are named.
+    pub flag_uses: FlagUses,
 }
 
 /// An address that clients connect to.

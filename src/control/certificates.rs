@@ -1,4 +1,5 @@
-//! The files of certificates, keys and CAs: read with the configuration that names them, and made part of it.
+//! The files of certificates, keys and CAs, and of the keys that tokens are signed by: read with the configuration that
+//! names them, and made part of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,7 +10,8 @@ use std::time::SystemTime;
 use super::files::{Hash, beside};
 use super::force::InForce;
 use crate::config::{Errors, Listener, Loaded, Problem};
-use crate::plan::{Plan, Service, UpstreamSpec, UpstreamTls};
+use crate::jwt::{KeySet, Rules};
+use crate::plan::{FlagContext, Plan, Service, UpstreamSpec, UpstreamTls};
 use crate::telemetry::CertificateInUse;
 use crate::tls::{ClientFiles, Connector, Facts, Fault, Material, Server, ServerFiles};
 
@@ -58,6 +60,7 @@ impl Certificates {
         }
         reading.listeners(loaded);
         reading.upstreams(loaded);
+        reading.tokens(loaded, config);
         warn(loaded);
         if reading.errors.is_empty() { Ok(reading.certificates) } else { Err(Errors(reading.errors)) }
     }
@@ -184,6 +187,40 @@ impl Reading<'_> {
         };
         self.connectors.insert(key, connector.clone());
         connector
+    }
+
+    /// The keys of tokens that requests show.
+    fn tokens(&mut self, loaded: &mut Loaded, config: &Path) {
+        let Some(mut token) = loaded.plan.flag_context.token.clone() else { return };
+        let place = beside(config, &token.jwks);
+        let content = content(&place);
+        let hash = content.as_ref().ok().map(|bytes| Hash::of(bytes));
+        self.certificates.seen.insert(token.jwks.clone(), (place, hash));
+        let before = self.before.and_then(|before| before.plan().flag_context.token.as_ref());
+        let before = before.and_then(|before| Some((&before.jwks, before.rules.as_ref()?)));
+        let read = content.map_err(|error| format!("cannot be read: {error}"));
+        let keys = match read.and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string())) {
+            Ok(keys) => Some(Arc::new(keys)),
+            Err(message) => {
+                let kept = before.filter(|(jwks, _)| **jwks == token.jwks).map(|(_, rules)| Arc::clone(&rules.keys));
+                let fault = Fault { path: token.jwks.clone(), message };
+                self.note(&[fault], kept.is_some(), vec![token.jwks.clone()], loaded);
+                kept
+            }
+        };
+        let rules = keys.map(|keys| Rules {
+            keys,
+            issuer: token.issuer.clone(),
+            audience: token.audience.clone(),
+            leeway: token.leeway,
+        });
+        token.rules = rules.map(|rules| match before {
+            // What did not change stays itself, and what is remembered of tokens with it.
+            Some((_, same)) if same.is_same(&rules) => Arc::clone(same),
+            _ => Arc::new(rules),
+        });
+        let attributes = loaded.plan.flag_context.attributes.clone();
+        loaded.plan.flag_context = Arc::new(FlagContext { attributes, token: Some(token) });
     }
 
     /// Notes what is wrong: as an error, or where something is `kept` in force, as what is stale.

@@ -54,6 +54,9 @@ impl<D: DataPlane> Control<D> {
         let draft = record::flags_applied(&name, &self.in_force.plan().flags, &flags.set);
         self.record_what_is_so(draft).await;
         self.publish(self.in_force.with_flags(Arc::new(flags.set)));
+        for warning in self.in_force.settings().flag_uses.warnings(self.in_force.plan()) {
+            tracing::warn!("{warning}");
+        }
         self.registry.control().reloaded(&name, ReloadResult::Applied);
         let plan = self.in_force.plan();
         tracing::info!(generation = plan.generation, flags = plan.flags.len(), "the new flags are in force");

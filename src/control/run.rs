@@ -301,6 +301,7 @@ impl<D: DataPlane> Control<D> {
             Ok(flags) => flags,
             Err(error) => return self.refuse(&error.to_string(), files.seen()).await,
         };
+        loaded.warnings.extend(loaded.settings.flag_uses.warnings(&loaded.plan));
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -382,7 +383,7 @@ impl<D: DataPlane> Control<D> {
         }
         for stale in files.stale().iter().filter(|stale| stale.files.iter().any(|file| changed.contains(&file))) {
             let problems = Errors(stale.problems.clone());
-            tracing::error!("refused; the certificate in force stays:\n{problems}");
+            tracing::error!("refused; what is in force stays:\n{problems}");
         }
     }
 

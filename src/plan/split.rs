@@ -268,6 +268,12 @@ impl Split {
         }
     }
 
+    /// Whether any of `up` gets anything at all.
+    #[must_use]
+    pub fn has_share_among(&self, up: VersionSet) -> bool {
+        self.contenders().any(|contender| up.contains(contender.version))
+    }
+
     fn sum_among(&self, up: VersionSet) -> u64 {
         self.contenders().filter(|contender| up.contains(contender.version)).map(|contender| contender.weight).sum()
     }

@@ -71,6 +71,7 @@ mod tests {
             follow: None,
             faults: Vec::new(),
             rollout: None,
+            flags: crate::plan::ServiceFlags::default(),
         }
     }
 

@@ -12,6 +12,7 @@ mod deadlines;
 mod exchange;
 mod gate;
 mod listener;
+mod measured;
 mod problem;
 mod retry;
 mod secured;

@@ -8,7 +8,8 @@ use crate::stats::Histogram;
 
 use super::in_flight::InFlight;
 use super::{
-    Began, Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, VersionSnapshot, Why, WorkerSnapshot,
+    Began, Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, TokenResult, VersionSnapshot, Why,
+    WorkerSnapshot,
 };
 
 /// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
@@ -195,6 +196,7 @@ pub struct WorkerCell {
     refusals: [Counter; Refusal::ALL.len()],
     access_log_dropped: Counter,
     spans_dropped: Counter,
+    tokens: [Counter; TokenResult::ALL.len()],
 }
 
 impl WorkerCell {
@@ -205,6 +207,7 @@ impl WorkerCell {
             refusals: [const { Counter::zero() }; _],
             access_log_dropped: Counter::zero(),
             spans_dropped: Counter::zero(),
+            tokens: [const { Counter::zero() }; _],
         }
     }
 
@@ -234,6 +237,11 @@ impl WorkerCell {
         self.spans_dropped.increase();
     }
 
+    /// A request's token was looked at.
+    pub fn token(&self, result: TokenResult) {
+        self.tokens[result as usize].increase();
+    }
+
     pub(super) fn snapshot(&self) -> WorkerSnapshot {
         WorkerSnapshot {
             connections: self.connections.value(),
@@ -241,6 +249,7 @@ impl WorkerCell {
             refusals: Refusal::ALL.map(|kind| self.refusals[kind as usize].value()),
             access_log_dropped: self.access_log_dropped.value(),
             spans_dropped: self.spans_dropped.value(),
+            tokens: TokenResult::ALL.map(|result| self.tokens[result as usize].value()),
         }
     }
 }
@@ -266,15 +275,15 @@ impl Counter {
 
 /// A level with one writer.
 #[derive(Debug)]
-struct Gauge(AtomicI64);
+pub(super) struct Gauge(AtomicI64);
 
 impl Gauge {
-    const fn zero() -> Self {
+    pub(super) const fn zero() -> Self {
         Self(AtomicI64::new(0))
     }
 
     #[inline]
-    fn change(&self, delta: i64) {
+    pub(super) fn change(&self, delta: i64) {
         self.0.store(self.0.load(Relaxed) + delta, Relaxed);
     }
 
@@ -284,7 +293,7 @@ impl Gauge {
     }
 
     /// The level; whoever writes keeps it from falling below 0.
-    fn value(&self) -> u64 {
+    pub(super) fn value(&self) -> u64 {
         u64::try_from(self.0.load(Relaxed)).unwrap_or(0)
     }
 }

@@ -56,6 +56,8 @@ labelled! {
         Draw => "draw",
         /// The client chose by hand, where the service allows it.
         Override => "override",
+        /// A flag named it, or took away the one it belonged to.
+        Flag => "flag",
         /// A trusted peer's baggage says that the user's request met it before.
         Follow => "follow",
         /// The version it belonged to could not take it.

@@ -21,7 +21,9 @@ pub mod otlp;
 mod registry;
 mod snapshot;
 mod tls;
+mod tokens;
 pub mod trace;
+mod variants;
 mod window;
 
 pub use access_log::Rfc3339;
@@ -36,4 +38,6 @@ pub use ofrep::{OfrepCell, OfrepKind};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};
+pub use tokens::TokenResult;
+pub use variants::{NO_VARIANT, OTHER_VARIANT, VariantCell, VariantSnapshot};
 pub use window::Window;

@@ -7,9 +7,10 @@ use std::time::{Instant, SystemTime};
 use crate::flags::FlagSet;
 
 use super::flags::FlagFigures;
+use super::variants::VariantFigures;
 use super::{
     ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
-    RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell,
+    RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -20,6 +21,7 @@ use super::{
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
+    variants: VariantFigures,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     flags: FlagFigures,
@@ -47,6 +49,7 @@ impl Registry {
         Self {
             versions: Mutex::default(),
             faults: Mutex::default(),
+            variants: VariantFigures::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
             // One more for the flag API.
@@ -114,6 +117,23 @@ impl Registry {
     /// The same, where there is a flag API.
     pub(super) fn ofrep_cell(&self) -> Option<&OfrepCell> {
         self.ofrep.get().map(|cell| &**cell)
+    }
+
+    /// The cell of one worker for the requests of one version for which `flag` has this variant: the same one for the same
+    /// names. Takes a lock: ask when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn variant(
+        &self,
+        worker: usize,
+        service: &Arc<str>,
+        version: &Arc<str>,
+        flag: &Arc<str>,
+        variant: &str,
+    ) -> Arc<VariantCell> {
+        self.variants.cell((worker, self.workers.len()), (service, version), flag, variant)
     }
 
     /// How many workers there are.
@@ -189,6 +209,7 @@ impl Registry {
             at: now.saturating_duration_since(self.made),
             versions: merged.collect(),
             faults: of_faults.collect(),
+            variants: self.variants.snapshot(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crate::stats::Snapshot;
 
-use super::{BeganTogether, Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, Why};
+use super::{
+    BeganTogether, Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, TokenResult,
+    VariantSnapshot, Why,
+};
 
 /// All figures of the data plane at one time.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,6 +20,8 @@ pub struct RegistrySnapshot {
     pub versions: Vec<VersionSnapshot>,
     /// Faults put in for drills, by service, version and name.
     pub faults: Vec<FaultSnapshot>,
+    /// Requests by the variant of a flag, by service, version, flag and variant.
+    pub variants: Vec<VariantSnapshot>,
     /// By worker.
     pub workers: Vec<WorkerSnapshot>,
 }
@@ -79,6 +84,8 @@ pub struct WorkerSnapshot {
     pub access_log_dropped: u64,
     /// Spans that found the queue full.
     pub spans_dropped: u64,
+    /// Tokens that were looked at, by [`TokenResult::ALL`].
+    pub tokens: [u64; TokenResult::ALL.len()],
 }
 
 impl RegistrySnapshot {

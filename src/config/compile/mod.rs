@@ -1,5 +1,6 @@
 //! From values that are right by themselves to a whole that is right: names that exist, no clashes, rules among keys.
 
+mod attached;
 mod faults;
 mod filters;
 mod health;
@@ -36,6 +37,7 @@ pub(super) fn serin(
     let drafts = services.and_then(|services| services::drafts(services, problems));
     let own_weights = services.and_then(|services| services::own_weights(services, problems));
     let routes = routes::routes(written, problems);
+    let flag_context = attached::flag_context(written.flag_context.as_ref(), problems);
     let endings = services.map(|services| services::endings(services, problems)).unwrap_or_default();
     let own_weights = own_weights?;
     let plan = Plan {
@@ -47,6 +49,7 @@ pub(super) fn serin(
         upstream: settings::upstream(written.upstreams.as_ref()),
         retry_budget: retry::budget(written.retry_budget.as_ref()),
         flags: Arc::default(),
+        flag_context: Arc::new(flag_context?),
     };
     let state_dir = ledger::state_dir(written, problems);
     let warnings = std::mem::take(&mut problems.warnings);

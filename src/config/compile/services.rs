@@ -9,6 +9,7 @@ use crate::plan::{
 };
 use crate::tls::Part;
 
+use super::attached::service_flags;
 use super::faults::faults;
 use super::health::{health_check, outliers};
 use super::overload::overload;
@@ -37,6 +38,7 @@ pub(super) struct Draft {
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
     rollout: Option<Arc<plan::RolloutPlan>>,
+    flags: plan::ServiceFlags,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -89,6 +91,7 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            flags,
             ..
         } = draft;
         Some(Arc::new(plan::Service {
@@ -103,6 +106,7 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            flags,
         }))
     }))
 }
@@ -147,6 +151,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         follow: follow(service, problems)?,
         faults: faults?,
         rollout: rollout?.map(Arc::new),
+        flags: service_flags(service),
     })
 }
 

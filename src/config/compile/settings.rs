@@ -37,6 +37,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
         access_log: written.access_log.as_ref().and_then(access_log),
         tracing: written.tracing.as_ref().and_then(|written| tracing(written, problems)),
         weights_file: files.and_then(|files| files.weights.as_ref()).map(path),
+        flag_uses: super::attached::uses(written, problems),
         flags_file: flags.map(path),
     })
 }

@@ -2,6 +2,7 @@
 
 mod fault;
 mod filter;
+mod flags;
 mod ledger;
 mod listener;
 mod observe;
@@ -13,6 +14,7 @@ mod upstream;
 
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
+pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
 pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
@@ -75,6 +77,8 @@ written! {
         optional "accessLog" access_log: AccessLog,
         /// Spans of requests, exported by OTLP. Without it there are none, and `traceparent` passes as it came.
         optional "tracing" tracing: Tracing,
+        /// What the rules of flags may ask about requests, beside what they always may.
+        optional "flagContext" flag_context: FlagContext,
         /// Services by name, each with its versions.
         required "services" services: Named<Service, 1, MAX_SERVICES>,
         /// Which requests go to which service; the most specific match wins, as in Gateway API's `HTTPRoute`.

@@ -45,6 +45,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
+    families.extend(super::variants::families(&snapshot.variants, &snapshot.workers));
     families.extend(of_overload(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
@@ -95,8 +96,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, baggage it follows, or as \
-                   fallback, which is a second pick unless another version's requests go there at once.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, a flag, baggage it follows, or \
+                   as fallback, which is a second pick unless another version's requests go there at once.",
             kind: Kind::Counter,
             series: versions
                 .iter()

@@ -13,6 +13,7 @@ mod protobuf;
 mod rollouts;
 mod spans;
 mod text;
+mod variants;
 
 pub use negotiate::{Format, negotiate};
 
