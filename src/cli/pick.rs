@@ -147,6 +147,7 @@ mod tests {
                 outliers: Outliers::default(),
                 follow: None,
                 faults: Vec::new(),
+                rollout: None,
             })
         };
         Plan {
@@ -157,6 +158,7 @@ mod tests {
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
             retry_budget: RetryBudget::default(),
+            flags: Arc::default(),
         }
     }
 

@@ -101,6 +101,9 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         if let Some(verdict) = &service.verdict {
             text.push_str(&judged(verdict));
         }
+        if let Some(rollout) = &service.rollout {
+            text.push_str(&super::rollout::lines(rollout));
+        }
         service.drills.iter().for_each(|drill| text.push_str(&alarm(drill)));
     }
     text

@@ -10,9 +10,12 @@ mod cell;
 mod control;
 pub mod exposition;
 mod faults;
+mod flags;
 mod health;
 mod in_flight;
 mod labels;
+mod ledger;
+mod ofrep;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod registry;
@@ -23,11 +26,13 @@ mod window;
 
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
+pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
+pub use flags::{Because, FlagCells, FlagCount};
 pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
 pub use in_flight::{Began, BeganTogether};
 pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
+pub use ofrep::{OfrepCell, OfrepKind};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};

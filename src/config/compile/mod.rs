@@ -3,9 +3,12 @@
 mod faults;
 mod filters;
 mod health;
+mod ledger;
 mod matches;
+mod ofrep;
 mod overload;
 mod retry;
+mod rollout;
 mod routes;
 mod services;
 mod settings;
@@ -43,8 +46,10 @@ pub(super) fn serin(
         trusted: settings::trusted(written.forwarded.as_ref()),
         upstream: settings::upstream(written.upstreams.as_ref()),
         retry_budget: retry::budget(written.retry_budget.as_ref()),
+        flags: Arc::default(),
     };
+    let state_dir = ledger::state_dir(written, problems);
     let warnings = std::mem::take(&mut problems.warnings);
     let places = std::mem::take(&mut problems.places);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places })
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places, state_dir })
 }

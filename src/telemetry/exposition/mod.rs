@@ -4,10 +4,13 @@
 
 mod family;
 mod faults;
+mod flags;
 mod health;
+mod ledger;
 mod negotiate;
 mod process;
 mod protobuf;
+mod rollouts;
 mod spans;
 mod text;
 
