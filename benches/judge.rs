@@ -118,13 +118,13 @@ fn cost() {
         Arm::finished(150, durations)
     };
     let (old, new) = (arm(1), arm(2));
-    let verdict = per_turn(10_000, || drop(black_box(judge(black_box(&old), &new, &gates))));
+    let verdict = per_turn(5, || drop(black_box(judge(black_box(&old), &new, &gates))));
     let registry = Registry::new(1);
     let cell = registry.version(0, "shop", "new");
     let now = Instant::now();
     cell.begin(Why::Draw);
     let mut turn = 0u32;
-    let request = per_turn(10_000_000, || {
+    let request = per_turn(20_000, || {
         turn = turn.wrapping_add(1);
         // Ten requests a tick.
         let began = cell.entered(now + Duration::from_micros(100) * turn);
@@ -134,10 +134,14 @@ fn cost() {
     println!("A verdict over 6 metrics: {:.1} µs. An age in flight: {:.1} ns a request.", verdict * 1e6, request * 1e9);
 }
 
+/// Seconds a turn takes, in the best of many short batches: what else the machine does is not what is asked.
 fn per_turn(turns: u32, mut turn: impl FnMut()) -> f64 {
-    let began = Instant::now();
-    (0..turns).for_each(|_| turn());
-    began.elapsed().as_secs_f64() / f64::from(turns)
+    let mut batch = || {
+        let began = Instant::now();
+        (0..turns).for_each(|_| turn());
+        began.elapsed().as_secs_f64() / f64::from(turns)
+    };
+    (0..500).map(|_| batch()).fold(f64::INFINITY, f64::min)
 }
 
 /// Runs with seeds from 0 to `runs`, in parts.
