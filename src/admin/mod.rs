@@ -8,6 +8,7 @@ mod grpc;
 mod health;
 mod ledger;
 mod observer;
+pub mod ofrep;
 mod problem;
 mod rollout;
 mod serve;

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod flags;
 mod init;
 mod judge;
 mod ledger;
@@ -130,6 +131,9 @@ enum Command {
     Rollout(rollout::RolloutArgs),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
+    /// List flags, or evaluate one for a context and say why; asks the files, no server.
+    #[command(subcommand)]
+    Flags(flags::FlagsCommand),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
     /// Say whether a new version is worse than the old one, from the results of two load tests; asks no server.
@@ -173,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
+        Command::Flags(command) => flags::run(command),
         Command::Init(args) => init::run(args),
         Command::Judge(args) => judge::run(&args),
         Command::Schema => schema::run(),

@@ -158,6 +158,7 @@ mod tests {
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
             retry_budget: RetryBudget::default(),
+            flags: Arc::default(),
         }
     }
 

@@ -9,13 +9,16 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
+use crate::admin::ofrep::FlagApi;
 use crate::admin::{self, Admin, AdminListener, Ledgers, Observer, Phase, Readiness, Verdicts};
-use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Errors, Listener, Loaded};
-use crate::control::{self, Control, DataPlane, Files, FilesError, InForce, Start, beside};
+use crate::config::{
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Errors, Listener, Loaded, OfrepSettings,
+};
+use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
@@ -51,6 +54,9 @@ fn say_where(ready: &Ready) -> Stop {
     if let Some(address) = &ready.admin {
         println!("listening admin {address}");
     }
+    if let Some(address) = &ready.ofrep {
+        println!("listening ofrep {address}");
+    }
     Stop::BySignal
 }
 
@@ -60,6 +66,8 @@ pub(super) struct Ready {
     pub(super) listeners: Vec<(String, String)>,
     /// The address in use of the admin API.
     pub(super) admin: Option<String>,
+    /// The address in use of the flag API.
+    pub(super) ofrep: Option<String>,
     /// The plan in force.
     pub(super) plan: Box<dyn Fn() -> Arc<Plan> + Send + Sync>,
 }
@@ -81,6 +89,7 @@ pub(super) struct Prepared {
     spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
     reader: ledger::Reader,
+    ofrep: Option<(AdminListener, String, OfrepSettings)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +112,8 @@ fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 
 /// Reads the files, binds the listeners and starts the workers.
 pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
-    let (files, loaded) = Files::read(config, None)?;
+    let (files, mut loaded) = Files::read(config, None)?;
+    let flags = FlagFile::read(&mut loaded, config)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -116,7 +126,12 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         .iter()
         .map(|listener| Ok((listener.clone(), Bound::new(&listener.address, workers)?)))
         .collect::<Result<Vec<_>, ListenError>>()?;
-    let admin = settings.admin.as_ref().map(bind_admin).transpose()?;
+    let admin = settings.admin.as_ref().map(bind_api).transpose()?;
+    let ofrep = settings.ofrep.as_ref().map(|ofrep| {
+        let (listener, address) = bind_api(&ofrep.address)?;
+        Ok::<_, RunError>((listener, address, ofrep.clone()))
+    });
+    let ofrep = ofrep.transpose()?;
     let access_log = settings.access_log.as_ref().map(|log| open_access_log(config, log)).transpose()?;
     let spans = settings.tracing.as_ref().map(Spans::start).transpose().map_err(system("cannot export spans"))?;
     let registry = Arc::new(Registry::new(workers));
@@ -141,12 +156,17 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
-    let mut listening = Listening { workers, shared: Arc::clone(&shared), names: BTreeMap::new() };
+    let mut listening = Listening {
+        workers,
+        shared: Arc::clone(&shared),
+        names: BTreeMap::new(),
+        flags: watch::Sender::new(FlagsInForce::new(&in_force.plan().flags, flags.as_ref())),
+    };
     for (listener, bound) in bound {
         listening.add(&listener, bound);
     }
-    let start = Start { config: config.to_owned(), files, begun, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, spans, admin, reader })
+    let start = Start { config: config.to_owned(), files, flags, begun, data_plane: listening, registry };
+    Ok(Prepared { start, shared, running, access_log, spans, admin, ofrep, reader })
 }
 
 /// The ledger in `stateDir`; without one, a ledger that ends with the process.
@@ -200,13 +220,14 @@ pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) 
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, spans, admin, reader } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut hangup = listen(SignalKind::hangup())?;
     let workers = start.data_plane.workers.clone();
     let registry = Arc::clone(&start.registry);
+    let flags = start.data_plane.flags.subscribe();
     let addresses = start.data_plane.names.values();
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
@@ -238,8 +259,12 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let mut stop = when_ready(Ready {
         listeners: addresses,
         admin: admin.as_ref().map(|(_, address)| address.clone()),
+        ofrep: ofrep.as_ref().map(|(_, address, _)| address.clone()),
         plan: Box::new(move || plan.plan.load_full()),
     });
+    let ofrep = ofrep
+        .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
+    let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
     if let Some((listener, _)) = admin {
         let plan = Arc::clone(&shared);
         let admin = Arc::new(Admin {
@@ -292,6 +317,10 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             true
         }
     };
+    // Applications may ask for flags until their last request is done.
+    if let Some(ofrep) = ofrep {
+        ofrep.stop().await;
+    }
     drop(access_log);
     if let Some(spans) = spans {
         spans.finish();
@@ -300,7 +329,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     Ok(ended)
 }
 
-fn bind_admin(address: &Bind) -> Result<(AdminListener, String), RunError> {
+fn bind_api(address: &Bind) -> Result<(AdminListener, String), RunError> {
     let failed = |source| RunError::Listen(ListenError { address: address.to_string(), source });
     match address {
         Bind::Tcp(wanted) => {
@@ -349,6 +378,8 @@ struct Listening {
     shared: Arc<Shared>,
     /// By what the workers know a listener by: its name and the address in use.
     names: BTreeMap<Arc<str>, Entrance>,
+    /// Tells the flag API, where there is one, of the flags in force.
+    flags: watch::Sender<FlagsInForce>,
 }
 
 /// A listener in use.
@@ -421,7 +452,13 @@ impl DataPlane for Listening {
     fn publish(&mut self, plan: &Arc<Plan>) {
         // First, so that workers find what they look for there.
         self.shared.health.follow(plan, &self.shared.resolver);
+        // Made now, so that no worker has to.
+        let _ = self.shared.registry.flag_cells(0, &plan.flags);
         self.shared.plan.store(Arc::clone(plan));
+    }
+
+    fn tell_of_flags(&mut self, flags: FlagsInForce) {
+        self.flags.send_replace(flags);
     }
 
     fn close_others(&mut self, listeners: &[Listener]) {

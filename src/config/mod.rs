@@ -5,6 +5,7 @@
 //! Nothing here reads anything but the text it is given: no file, no clock, no socket.
 
 mod compile;
+mod flags;
 mod method;
 mod node;
 mod problem;
@@ -16,10 +17,12 @@ mod tests;
 mod values;
 mod written;
 
+pub use flags::{LoadedFlags, MAX_FLAG_FILE_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
-    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings, TracingSettings,
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, OfrepSettings, Origins,
+    Settings, TracingSettings,
 };
 pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;
@@ -77,6 +80,13 @@ pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
 pub fn state_dir(serin: Source<'_>) -> Option<PathBuf> {
     let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
     Some(written.state_dir?.value.0)
+}
+
+/// The flag file that `serin.yaml` names, told in the same way.
+#[must_use]
+pub fn flags_path(serin: Source<'_>) -> Option<PathBuf> {
+    let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
+    Some(written.files?.flags?.value.0)
 }
 
 /// The files of certificates, keys and CAs that `serin.yaml` names, as written, as far as this can be told. For whoever

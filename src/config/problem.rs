@@ -94,7 +94,7 @@ impl<'a> Problems<'a> {
 
     /// Notes something that is accepted but has no effect.
     pub(super) fn warning(&mut self, spot: &Spot, message: impl Into<String>) {
-        let snippet = self.snippet(spot);
+        let snippet = if self.warnings.len() < SHOWN { self.snippet(spot) } else { None };
         self.warnings.push(self.problem(spot, message.into(), snippet));
     }
 

@@ -87,8 +87,8 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// Where the admin API answers. `None`: nowhere.
     pub admin: Option<Bind>,
-    /// Where the flag evaluation API is to answer; no effect yet.
-    pub ofrep: Option<Bind>,
+    /// The flag evaluation API. `None`: there is none.
+    pub ofrep: Option<OfrepSettings>,
     /// Number of workers. `None`: as many as the cgroup grants cores.
     pub workers: Option<usize>,
     /// Folder of the ledger, as written: relative to the folder of `serin.yaml`. `None`: it is kept in memory.
@@ -103,7 +103,7 @@ pub struct Settings {
     pub tracing: Option<TracingSettings>,
     /// The weight file, as written: relative to the folder of `serin.yaml`.
     pub weights_file: Option<PathBuf>,
-    /// The flag definitions, as written; no effect yet.
+    /// The flag definitions, as written: relative to the folder of `serin.yaml`.
     pub flags_file: Option<PathBuf>,
 }
 
@@ -125,6 +125,35 @@ pub struct ListenerTls {
     pub files: tls::ServerFiles,
     /// What that makes, once the files were read.
     pub server: Option<Arc<tls::Server>>,
+}
+
+/// The flag evaluation API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfrepSettings {
+    /// Where it answers.
+    pub address: Bind,
+    /// Which pages of other origins may ask.
+    pub origins: Origins,
+    /// Most bytes of a request body.
+    pub max_body: usize,
+    /// Most connections, at least 2.
+    pub connections: usize,
+}
+
+/// Origins whose pages may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// All.
+    Any,
+    /// Only these, each as browsers send it.
+    These(Vec<String>),
+}
+
+impl Default for Origins {
+    /// None at all.
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
 }
 
 /// Where spans go, and which are recorded.

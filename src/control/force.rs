@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Loaded, Settings};
+use crate::flags::FlagSet;
 use crate::ledger::{About, Source, State, Weights};
 use crate::plan::{Plan, Service, ServiceId, Split, Weight, WeightError};
 
@@ -158,6 +159,13 @@ impl InForce {
         }
         let plan = Plan { generation: self.plan.generation + 1, ..loaded.plan };
         Self { settings: loaded.settings, file_weights, plan: Arc::new(plan) }
+    }
+
+    /// What becomes of this with other flags: nothing else is touched.
+    #[must_use]
+    pub fn with_flags(&self, flags: Arc<FlagSet>) -> Self {
+        let plan = Plan { generation: self.plan.generation + 1, flags, ..Plan::clone(&self.plan) };
+        Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) }
     }
 
     /// What becomes of this by `change`.

@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 
 use super::files::Files;
 use super::force::{Change, InForce};
+use crate::flags::{self, FlagSet};
 use crate::ledger::{Digest, Draft, FileResult, Source, State, Weights, What, clip};
 use crate::plan::Plan;
 
 /// Longest description of what is wrong with a file, in characters.
 const MAX_PROBLEM: usize = 4000;
+/// Most lines of what changed about flags, and most characters of one.
+const MAX_DIFF: usize = 200;
+const MAX_LINE: usize = 400;
+/// Most characters of the names of files.
+const MAX_NAME: usize = 200;
 
 /// What was so before files were read: by service what they said of its weights, and those in force.
 pub(super) struct Before {
@@ -62,6 +68,28 @@ pub(super) fn files_refused(actor: &str, problem: &str) -> Draft {
     Draft::new(actor, "", What::Files { result: FileResult::Refused, problem })
 }
 
+/// The entry of flags that were read and take the place of `old`: what changed about each, a line each.
+pub(super) fn flags_applied(file: &str, old: &FlagSet, new: &FlagSet) -> Draft {
+    let changed = flags::diff(old, new);
+    let lines = changed.iter().flat_map(|change| {
+        let key = &change.key;
+        change.lines.iter().map(move |line| clip(&format!("{key}: {line}"), MAX_LINE))
+    });
+    let mut diff: Vec<String> = lines.collect();
+    if diff.len() > MAX_DIFF {
+        let more = diff.len() - (MAX_DIFF - 1);
+        diff.truncate(MAX_DIFF - 1);
+        diff.push(format!("and {more} more lines"));
+    }
+    Draft::new(&clip(file, MAX_NAME), "edited", What::Flags { result: FileResult::Applied, diff, problem: None })
+}
+
+/// The entry of flags that are refused.
+pub(super) fn flags_refused(file: &str, problem: &str) -> Draft {
+    let problem = Some(clip(problem, MAX_PROBLEM));
+    Draft::new(&clip(file, MAX_NAME), "", What::Flags { result: FileResult::Refused, diff: Vec::new(), problem })
+}
+
 /// The entries of a process that begins to work.
 pub(super) fn started(before: &Before, after: &InForce, files: &Files, is_new: bool) -> Vec<Draft> {
     let reason = if is_new { "as the files say" } else { "the files changed while serin was not running" };
@@ -101,5 +129,5 @@ fn in_force(drafts: Vec<Draft>, after: &InForce, files: &Files) -> Vec<Draft> {
 /// The files' names, for who changed them is not known.
 pub(super) fn names(files: &Files) -> String {
     let names: Vec<String> = files.each().into_iter().flatten().map(super::files::File::short_name).collect();
-    clip(&names.join(", "), 200)
+    clip(&names.join(", "), MAX_NAME)
 }

@@ -4,29 +4,31 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::begin::Begun;
 use super::certificates;
 use super::drills::{Drills, News};
-use super::files::{Files, Seen};
+use super::files::{Files, Hash, Seen};
+use super::flags::{self, FlagFile, FlagsInForce};
 use super::force::{Change, InForce, Refused};
+use super::handle::{Changed, Handle, Request};
 use super::record::{self, Before};
 use super::recorder::{Recorded, Recorder};
-use super::rollouts::{RolloutRefused, Rollouts, Views};
+use super::rollouts::Rollouts;
 use super::watch::FileWatch;
-use crate::config::{Errors, Listener, Settings};
+use crate::config::{Errors, Listener, Loaded, Settings};
+use crate::flags::FlagSet;
 use crate::ledger::Draft;
 use crate::plan::{Plan, Service, VersionSet, widened};
-use crate::rollout::{Order, Preflight, RolloutView};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
-const SETTLE: Duration = Duration::from_millis(5);
+pub(super) const SETTLE: Duration = Duration::from_millis(5);
 /// Before something wrong is reported: how long it must stay as it is. An editor that writes in place shows an empty or
 /// half a file for a moment.
-const DOUBT: Duration = Duration::from_millis(30);
+pub(super) const DOUBT: Duration = Duration::from_millis(30);
 /// How often the files are read although nobody noticed a change.
 const POLL: Duration = Duration::from_secs(2);
 /// How often rollouts that are on are looked at, and all others a few times more seldom.
@@ -49,37 +51,14 @@ pub trait DataPlane {
     /// Puts a plan in force.
     fn publish(&mut self, plan: &Arc<Plan>);
 
+    /// Tells whoever waits for it that the flags of the plan in force are others now.
+    fn tell_of_flags(&mut self, flags: FlagsInForce);
+
     /// Stops listening wherever `listeners` does not name the address any more.
     fn close_others(&mut self, listeners: &[Listener]);
 
     /// The versions of `service` that have an address which can take requests.
     fn up(&self, service: &Service) -> VersionSet;
-}
-
-/// Where changes are handed in.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    requests: mpsc::Sender<Request>,
-    drain_timeout: watch::Receiver<Duration>,
-    rollouts: watch::Receiver<Arc<Views>>,
-}
-
-#[derive(Debug)]
-enum Request {
-    Change(Change, oneshot::Sender<Result<Changed, Refused>>),
-    Record { draft: Draft, keep: bool, answer: oneshot::Sender<Result<Option<u64>, Refused>> },
-    Order { service: String, order: Order, answer: oneshot::Sender<Result<RolloutView, RolloutRefused>> },
-    Preflight { service: String, answer: oneshot::Sender<Result<Preflight, RolloutRefused>> },
-    Reload,
-}
-
-/// What a change made.
-#[derive(Debug, Clone)]
-pub struct Changed {
-    /// The plan in force since.
-    pub plan: Arc<Plan>,
-    /// The entry of the ledger that says so. `None`: it is yet to be written.
-    pub entry: Option<u64>,
 }
 
 /// Why the files are looked at.
@@ -93,85 +72,15 @@ enum Look {
     Again,
 }
 
-impl Handle {
-    /// Hands in a change and waits until it is recorded and in force.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing has changed.
-    pub async fn change(&self, change: Change) -> Result<Changed, Refused> {
-        let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Change(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
-        answered.await.map_err(|_| Refused::ShuttingDown)?
-    }
-
-    /// Has something recorded that is no change of what is in force; gives its entry's number once it is on the disk.
-    ///
-    /// # Errors
-    /// [`Refused`]: it is not recorded.
-    pub async fn record(&self, draft: Draft) -> Result<u64, Refused> {
-        self.hand_in(draft, false).await?.ok_or_else(|| Refused::Ledger("it waits to be written".to_owned()))
-    }
-
-    /// The same for what is so in any case: where it cannot be written now (`None`), it is later.
-    ///
-    /// # Errors
-    /// [`Refused`] where it cannot be recorded at any time.
-    pub async fn record_or_keep(&self, draft: Draft) -> Result<Option<u64>, Refused> {
-        self.hand_in(draft, true).await
-    }
-
-    async fn hand_in(&self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Record { draft, keep, answer };
-        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
-        answered.await.map_err(|_| Refused::ShuttingDown)?
-    }
-
-    /// Gives an order to a service's rollout and waits until it is recorded and carried out.
-    ///
-    /// # Errors
-    /// [`RolloutRefused`]: nothing has changed.
-    pub async fn order(&self, service: &str, order: Order) -> Result<RolloutView, RolloutRefused> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Order { service: service.to_owned(), order, answer };
-        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
-        answered.await.map_err(|_| Refused::ShuttingDown)?
-    }
-
-    /// Looks at everything that matters before a service's rollout starts.
-    ///
-    /// # Errors
-    /// [`RolloutRefused`]: there is nothing to look at.
-    pub async fn preflight(&self, service: &str) -> Result<Preflight, RolloutRefused> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Preflight { service: service.to_owned(), answer };
-        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
-        answered.await.map_err(|_| Refused::ShuttingDown)?
-    }
-
-    /// Where a service's rollout stands; `None` where it has no plan.
-    #[must_use]
-    pub fn rollout(&self, service: &str) -> Option<RolloutView> {
-        self.rollouts.borrow().get(service).cloned()
-    }
-
-    /// Has the files read again, as SIGHUP asks for.
-    pub async fn reload(&self) {
-        // Where nobody listens any more, there is nothing to reload.
-        let _ = self.requests.send(Request::Reload).await;
-    }
-
-    /// How long requests in flight may take to finish at the end, by the files in force.
-    #[must_use]
-    pub fn drain_timeout(&self) -> Duration {
-        *self.drain_timeout.borrow()
-    }
-}
-
 /// The one writer.
 pub struct Control<D> {
-    config: PathBuf,
+    pub(super) config: PathBuf,
     pub(super) files: Files,
+    pub(super) flags: Option<FlagFile>,
+    /// A flag file that the refused `serin.yaml` names anew and that cannot be used, and what was there then.
+    pub(super) wanted_flags: Option<(PathBuf, Option<Hash>)>,
+    /// Flags that were in force. Kept until nobody else has them, so that freeing thousands of them falls to no worker.
+    former_flags: Vec<Arc<FlagSet>>,
     pub(super) in_force: InForce,
     pub(super) data_plane: D,
     pub(super) registry: Arc<Registry>,
@@ -194,6 +103,8 @@ pub struct Start<D> {
     pub config: PathBuf,
     /// The files as read.
     pub files: Files,
+    /// The flag file, where there is one; its flags are part of what is in force.
+    pub flags: Option<FlagFile>,
     /// What is in force by them, and its record.
     pub begun: Begun,
     /// What carries it out; the first plan is published already.
@@ -205,16 +116,18 @@ pub struct Start<D> {
 impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
-    pub fn new(Start { config, files, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
+    pub fn new(Start { config, files, flags, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
         let Begun { in_force, recorder, held_back, rollouts } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
-        let mut watch = FileWatch::new(notice);
-        watch.follow(files.paths());
+        let watch = FileWatch::new(notice);
         let (drain_timeout, asked) = watch::channel(in_force.settings().drain_timeout);
         let mut control = Self {
             config,
             files,
+            flags,
+            wanted_flags: None,
+            former_flags: Vec::new(),
             in_force,
             data_plane,
             registry,
@@ -228,6 +141,7 @@ impl<D: DataPlane> Control<D> {
             refused: None,
             drills: Drills::default(),
         };
+        control.follow_files(None);
         control.report_in_force();
         let rollouts = control.rollouts.views();
         control.show_rollouts();
@@ -276,6 +190,7 @@ impl<D: DataPlane> Control<D> {
                     self.look(Look::Noticed).await;
                     // Workers need nobody to tell them that a drill is over; people do.
                     self.tell_of_drills();
+                    self.former_flags.retain(|flags| Arc::strong_count(flags) > 1);
                 }
             }
         }
@@ -341,6 +256,13 @@ impl<D: DataPlane> Control<D> {
 
     /// Looks whether the files say something new.
     async fn look(&mut self, why: Look) {
+        self.look_at_flags(why == Look::Asked).await;
+        if let Some((path, seen)) = &self.wanted_flags
+            && flags::hash_now(path) != *seen
+        {
+            // What was refused for its sake may be right now.
+            (self.wanted_flags, self.refused) = (None, None);
+        }
         let mut now = self.files.seen_now();
         if now == self.files.seen() && !(self.held_back && why != Look::Noticed) {
             self.refused = None;
@@ -374,7 +296,11 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    async fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
+    async fn apply(&mut self, files: Files, mut loaded: Loaded) {
+        let flags = match self.flags_for(&mut loaded) {
+            Ok(flags) => flags,
+            Err(error) => return self.refuse(&error.to_string(), files.seen()).await,
+        };
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -383,7 +309,7 @@ impl<D: DataPlane> Control<D> {
             // What is in force stays, and this is not looked at again before something changes.
             self.report_certificates(&files);
             self.files = files;
-            self.watch.follow(self.files.paths());
+            self.follow_files(None);
             self.refused = None;
             return;
         }
@@ -401,8 +327,8 @@ impl<D: DataPlane> Control<D> {
         self.held_back = false;
         self.warn_of_restart(next.settings());
         self.report_certificates(&files);
-        self.files = files;
-        self.watch.follow(self.files.paths());
+        (self.files, self.flags, self.wanted_flags) = (files, flags, None);
+        self.follow_files(None);
         self.refused = None;
         self.data_plane.secure(&next.settings().listeners);
         self.publish(next);
@@ -413,8 +339,13 @@ impl<D: DataPlane> Control<D> {
     }
 
     pub(super) fn publish(&mut self, next: InForce) {
+        let former = Arc::clone(&self.in_force.plan().flags);
         self.data_plane.publish(next.plan());
         self.in_force = next;
+        if !Arc::ptr_eq(&former, &self.in_force.plan().flags) {
+            self.former_flags.push(former);
+            self.data_plane.tell_of_flags(FlagsInForce::new(&self.in_force.plan().flags, self.flags.as_ref()));
+        }
         self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);
         self.report_in_force();
     }
@@ -422,7 +353,7 @@ impl<D: DataPlane> Control<D> {
     async fn refuse(&mut self, error: &str, seen: Seen) {
         self.count(ReloadResult::Refused, seen.differs_from(&self.files.seen()));
         // The one that is wrong is where the next change will be, also where it is not in force yet.
-        self.watch.follow(self.files.paths().chain(seen.paths()));
+        self.follow_files(Some(&seen));
         self.refused = Some(seen);
         let generation = self.in_force.plan().generation;
         // In the message and not as a field, which would stand at the end of many lines.
@@ -431,6 +362,14 @@ impl<D: DataPlane> Control<D> {
         if let Err(refused) = self.record(draft, true).await {
             tracing::error!(%refused, "that files were refused could not be recorded");
         }
+    }
+
+    /// Watches the files in use, and those of what was `seen`.
+    pub(super) fn follow_files(&mut self, seen: Option<&Seen>) {
+        let flags = self.flags.iter().map(FlagFile::path);
+        let wanted = self.wanted_flags.iter().map(|(path, _)| &**path);
+        let seen = seen.into_iter().flat_map(Seen::paths);
+        self.watch.follow(self.files.paths().chain(flags).chain(wanted).chain(seen));
     }
 
     /// Counts the files of certificates that changed, and says what is wrong with them.
@@ -452,6 +391,7 @@ impl<D: DataPlane> Control<D> {
         let fixed = [
             ("workers", now.workers != next.workers),
             ("admin", now.admin != next.admin),
+            ("ofrep", now.ofrep != next.ofrep),
             ("accessLog", now.access_log != next.access_log),
             ("tracing", now.tracing != next.tracing),
             ("stateDir", now.state_dir != next.state_dir),
@@ -493,7 +433,8 @@ impl<D: DataPlane> Control<D> {
     fn report_in_force(&mut self) {
         let control = self.registry.control();
         let files = self.files.each().into_iter().flatten();
-        control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())));
+        let flags = self.flags.iter().map(|file| (file.short_name(), file.hash().to_string()));
+        control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())).chain(flags));
         let shares = self.in_force.plan().services.iter().flat_map(|service| {
             service.versions.iter().enumerate().map(|(index, version)| {
                 let share = service.split.share(crate::plan::VersionId::from_index(index));

@@ -14,6 +14,11 @@ use crate::plan::Weight;
 
 const SMALL: Settings = Settings { max_file_size: 2000, keep: 3 };
 
+/// A folder in memory where there is one: thousands of writes are waited for here, and no power will fail.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn at(second: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second)
 }
@@ -58,7 +63,7 @@ fn only_part(folder: &Path) -> std::path::PathBuf {
 
 #[test]
 fn what_is_appended_is_read_and_counts_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join("deep/state");
     let mut ledger = open(&path);
     assert!(ledger.is_new());
@@ -90,7 +95,7 @@ fn what_is_appended_is_read_and_counts_after_a_restart() {
 
 #[test]
 fn an_entry_is_one_line_as_people_would_write_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut ledger = open(folder.path());
     ledger.append(at(0), &[change("shop", 5, 10)]).unwrap();
     let line = ledger.reader().entry(2).unwrap().unwrap();
@@ -112,7 +117,7 @@ fn a_kind_that_is_not_known_is_passed_over() {
 
 #[test]
 fn a_folder_belongs_to_one_writer() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let ledger = open(folder.path());
     let second = Ledger::open(folder.path(), Settings::default(), at(0)).unwrap_err().to_string();
     let pid = std::process::id();
@@ -123,7 +128,7 @@ fn a_folder_belongs_to_one_writer() {
 
 #[test]
 fn what_is_too_long_is_refused_and_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut ledger = open(folder.path());
     grow(&mut ledger, 0, 1);
     let refused = |ledger: &mut Ledger, draft: Draft| ledger.append(at(1), &[draft]).unwrap_err().to_string();
@@ -149,7 +154,7 @@ fn tear(path: &Path, length: usize, acknowledged: &[u8]) {
 
 #[test]
 fn a_line_torn_at_any_byte_is_cut_off_with_a_note_and_nothing_else_is_lost() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut ledger = open(folder.path());
     grow(&mut ledger, 0, 2);
     let part = only_part(folder.path());
@@ -181,7 +186,7 @@ fn a_line_torn_at_any_byte_is_cut_off_with_a_note_and_nothing_else_is_lost() {
 
 #[test]
 fn a_last_line_that_reached_the_disk_in_part_is_cut_off_too() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut ledger = open(folder.path());
     grow(&mut ledger, 0, 2);
     let head = std::fs::read(folder.path().join(HEAD)).unwrap();
@@ -203,7 +208,7 @@ fn a_last_line_that_reached_the_disk_in_part_is_cut_off_too() {
 
 #[test]
 fn a_ledger_torn_in_its_first_line_begins_anew_and_says_so() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     std::fs::write(Part::new(folder.path(), 1).path, "{\"number\":1,\"ti").unwrap();
     let mut ledger = open(folder.path());
     grow(&mut ledger, 0, 1);
@@ -220,7 +225,7 @@ fn long(folder: &Path) -> usize {
 
 #[test]
 fn the_chain_goes_on_over_files() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     assert!(long(folder.path()) > 3);
     let looked = verified(folder.path()).unwrap();
     assert_eq!((looked.first, looked.files), (1, Part::all(folder.path()).unwrap().len()));
@@ -259,7 +264,7 @@ fn the_chain_goes_on_over_files() {
 
 #[test]
 fn old_files_are_removed_and_the_ledger_says_so() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut ledger = Ledger::open(folder.path(), SMALL, at(0)).unwrap();
     grow(&mut ledger, 0, 60);
     assert_eq!(Part::all(folder.path()).unwrap().len(), 3);
@@ -276,7 +281,7 @@ fn old_files_are_removed_and_the_ledger_says_so() {
 
 #[test]
 fn every_byte_that_is_changed_anywhere_breaks_the_chain() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     long(folder.path());
     let parts = Part::all(folder.path()).unwrap();
     let mut seed = fastrand::Rng::with_seed(7);
@@ -298,7 +303,7 @@ fn every_byte_that_is_changed_anywhere_breaks_the_chain() {
 
 #[test]
 fn lines_that_are_removed_swapped_doubled_or_put_in_break_the_chain() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     long(folder.path());
     for part in Part::all(folder.path()).unwrap() {
         let text = std::fs::read_to_string(&part.path).unwrap();
@@ -326,7 +331,7 @@ fn lines_that_are_removed_swapped_doubled_or_put_in_break_the_chain() {
 
 #[test]
 fn a_changed_ledger_is_gone_on_with_and_says_what_was_found() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     grow(&mut open(folder.path()), 0, 5);
     let part = only_part(folder.path());
     let text = std::fs::read_to_string(&part).unwrap();
@@ -349,7 +354,7 @@ fn a_changed_ledger_is_gone_on_with_and_says_what_was_found() {
 
 #[test]
 fn what_could_not_be_written_is_written_later_with_its_time() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (state, away) = (folder.path().join("state"), folder.path().join("away"));
     let mut ledger = open(&state);
     grow(&mut ledger, 0, 2);
@@ -375,7 +380,7 @@ fn what_could_not_be_written_is_written_later_with_its_time() {
 
 #[test]
 fn a_file_that_somebody_else_wrote_to_is_not_written_to() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mut ledger = open(folder.path());
     grow(&mut ledger, 0, 2);
     let part = only_part(folder.path());
@@ -404,7 +409,7 @@ fn a_ledger_in_memory_keeps_the_last_entries() {
 
 #[test]
 fn a_folder_without_a_ledger_is_told_from_one_that_has_one() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let reader = Reader::of_folder(folder.path().to_owned());
     assert!(matches!(reader.verify(|_| {}), Err(ReadError::NoLedger(_))));
     assert!(matches!(reader.page(&Query::default()), Err(ReadError::NoLedger(_))));
@@ -471,7 +476,7 @@ proptest! {
     /// Whatever happens, what was acknowledged is in force, and the ledger verifies.
     #[test]
     fn what_was_acknowledged_holds(events in prop::collection::vec(event(), 1..40)) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let (state, away) = (folder.path().join("state"), folder.path().join("away"));
         let settings = Settings { max_file_size: 4000, keep: 4 };
         let open = || Ledger::open(&state, settings, at(0)).unwrap();

@@ -46,6 +46,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::flags::FlagSet;
+
 /// Everything a worker needs to answer requests, immutable once published.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -63,6 +65,8 @@ pub struct Plan {
     pub upstream: UpstreamSettings,
     /// How many tries may be added to those that clients ask for.
     pub retry_budget: RetryBudget,
+    /// The flags in force; empty where there is no flag file.
+    pub flags: Arc<FlagSet>,
 }
 
 impl Plan {

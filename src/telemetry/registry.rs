@@ -1,12 +1,15 @@
 //! Where cells are kept and added up.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use crate::flags::FlagSet;
+
+use super::flags::FlagFigures;
 use super::{
-    ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot,
-    WorkerCell,
+    ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
+    RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -19,6 +22,8 @@ pub struct Registry {
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
+    flags: FlagFigures,
+    ofrep: OnceLock<Arc<OfrepCell>>,
     control: ControlFigures,
     health: HealthFigures,
     started: SystemTime,
@@ -44,6 +49,9 @@ impl Registry {
             faults: Mutex::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
+            // One more for the flag API.
+            flags: FlagFigures::new(workers + 1),
+            ofrep: OnceLock::new(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
             started: SystemTime::now(),
@@ -72,6 +80,40 @@ impl Registry {
     pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// The counters of one worker for the evaluations of a set's flags: the same ones for the same set. Takes a lock: ask
+    /// when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn flag_cells(&self, worker: usize, set: &Arc<FlagSet>) -> Arc<FlagCells> {
+        assert!(worker < self.workers.len(), "there is no worker {worker}");
+        self.flags.cells(worker, set)
+    }
+
+    /// The same of the flag API's thread.
+    #[must_use]
+    pub fn ofrep_flag_cells(&self, set: &Arc<FlagSet>) -> Arc<FlagCells> {
+        self.flags.cells(self.workers.len(), set)
+    }
+
+    /// Evaluations of flags so far.
+    #[must_use]
+    pub fn flag_counts(&self) -> Vec<FlagCount> {
+        self.flags.counts()
+    }
+
+    /// The cell of the flag API; its figures are exported from the first call on.
+    #[must_use]
+    pub fn ofrep(&self) -> Arc<OfrepCell> {
+        Arc::clone(self.ofrep.get_or_init(Arc::default))
+    }
+
+    /// The same, where there is a flag API.
+    pub(super) fn ofrep_cell(&self) -> Option<&OfrepCell> {
+        self.ofrep.get().map(|cell| &**cell)
     }
 
     /// How many workers there are.

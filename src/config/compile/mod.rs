@@ -5,6 +5,7 @@ mod filters;
 mod health;
 mod ledger;
 mod matches;
+mod ofrep;
 mod overload;
 mod retry;
 mod rollout;
@@ -45,6 +46,7 @@ pub(super) fn serin(
         trusted: settings::trusted(written.forwarded.as_ref()),
         upstream: settings::upstream(written.upstreams.as_ref()),
         retry_budget: retry::budget(written.retry_budget.as_ref()),
+        flags: Arc::default(),
     };
     let state_dir = ledger::state_dir(written, problems);
     let warnings = std::mem::take(&mut problems.warnings);

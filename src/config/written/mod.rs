@@ -5,6 +5,7 @@ mod filter;
 mod ledger;
 mod listener;
 mod observe;
+mod ofrep;
 mod rollout;
 mod route;
 mod service;
@@ -15,6 +16,7 @@ pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathMod
 pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
+pub(in crate::config) use self::ofrep::{Cors, Ofrep};
 pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
@@ -49,8 +51,8 @@ written! {
         required "listeners" listeners: List<Listener, 1, 64>,
         /// The admin API: health, metrics, weights. Without it there is none.
         optional "admin" admin: Endpoint,
-        /// The flag evaluation API. No effect yet in this version.
-        optional "ofrep" ofrep: Endpoint,
+        /// The flag evaluation API (OFREP). Without it there is none.
+        optional "ofrep" ofrep: Ofrep,
         /// Number of workers, each on its own thread. Default: the cores that the cgroup grants.
         optional "workers" workers: At<Count<1, 1024>>,
         /// Folder of the ledger, relative to the folder of this file and made where it is missing; one serin has it at a time. Without it the ledger is kept in memory.
@@ -83,7 +85,7 @@ written! {
     Files {
         /// The weight file, the one that operators edit.
         optional "weights" weights: At<FilePath>,
-        /// The flag definitions. No effect yet in this version.
+        /// The flag definitions, in flagd's format: YAML or JSON.
         optional "flags" flags: At<FilePath>,
     }
 }

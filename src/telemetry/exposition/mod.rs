@@ -4,6 +4,7 @@
 
 mod family;
 mod faults;
+mod flags;
 mod health;
 mod ledger;
 mod negotiate;
