@@ -78,12 +78,12 @@ fn a_file_that_is_too_large_is_refused_by_its_size_alone() {
 }
 
 #[test]
-fn a_file_on_one_line_with_a_million_faults_is_refused_soon() {
-    let flags: String = (0..90_000).map(|i| format!("\"f{i}\":{{\"variants\":{{\"x\":[]}},\"stat\":1}},")).collect();
+fn a_file_on_one_line_with_thousands_of_faults_is_refused_soon() {
+    let flags: String = (0..20_000).map(|i| format!("\"f{i}\":{{\"variants\":{{\"x\":[]}},\"stat\":1}},")).collect();
     let text = format!("{{\"flags\":{{{}}}}}", flags.trim_end_matches(','));
     let loaded = load("flags.json", &text).unwrap();
-    assert_eq!(loaded.warnings.len(), 3 * 90_000);
-    assert!(loaded.warnings[100_000].to_string().lines().count() == 1, "only what is printed shows its line");
+    assert_eq!(loaded.warnings.len(), 3 * 20_000);
+    assert!(loaded.warnings[30_000].to_string().lines().count() == 1, "only what is printed shows its line");
 }
 
 #[test]

@@ -243,7 +243,11 @@ fn variants(node: &Node, trail: &Trail<'_>, problems: &mut Problems<'_>) -> Opti
     let mut first = None;
     for (key, node) in entries {
         let trail = trail.key(&key.text);
-        let Some(value) = value(node, &trail, problems) else { continue };
+        let Some(value) = value(node, &trail, problems) else {
+            // It keeps its name, so that a default may still refer to it.
+            variants.push((key.text.clone(), Value::Null));
+            continue;
+        };
         let kind = kind(&value);
         if key.text.is_empty() {
             problems.warning(&trail.at(node), "a variant has an empty name");

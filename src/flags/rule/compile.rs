@@ -101,7 +101,9 @@ impl Within<'_, '_> {
 
     fn reference(&self, name: &Value, depth: usize) -> Compiled<Expr> {
         let evaluator = self.compiler.evaluators.find(name).map_err(RuleError::new)?;
-        let (expr, its_depth) = evaluator.compiled()?;
+        // Why it cannot is told of the evaluator; repeated here, it would grow from each that uses it to the next.
+        let broken = || RuleError::new(format!("`$ref` to {name}, which cannot be used"));
+        let (expr, its_depth) = evaluator.compiled().ok_or_else(broken)?;
         self.uses(evaluator);
         self.reach(depth + its_depth)?;
         Ok(Expr::Shared(expr))

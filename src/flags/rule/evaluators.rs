@@ -77,9 +77,8 @@ impl Evaluator {
         self.fingerprint
     }
 
-    pub(super) fn compiled(&self) -> Result<(Arc<Expr>, usize), RuleError> {
-        let in_evaluator = |error: &RuleError| RuleError::new(format!("the evaluator cannot be used: {error}"));
-        self.compiled.clone().map_err(|error| in_evaluator(&error))
+    pub(super) fn compiled(&self) -> Option<(Arc<Expr>, usize)> {
+        self.compiled.as_ref().ok().cloned()
     }
 }
 
