@@ -18,7 +18,7 @@ const MAX_VARIANTS: usize = 32;
 const OTHER: &str = "_other";
 
 labelled! {
-    /// Why an evaluation came out as it did, in OpenFeature's words.
+    /// Why an evaluation came out as it did.
     Because {
         /// The flag has no rule.
         Static => "STATIC",
@@ -50,6 +50,9 @@ pub struct FlagCells(Vec<FlagCell>);
 
 /// One thread's counters of one flag: by variant in the flag's order, then that of no variant.
 type FlagCell = Box<[Arc<VariantCounts>]>;
+
+/// The counters of one variant of one flag, by thread.
+type ByThread = Box<[Arc<VariantCounts>]>;
 
 /// One thread's counters of one variant of one flag, by [`Because::ALL`].
 #[derive(Debug, Default)]
@@ -100,7 +103,7 @@ pub(super) struct FlagFigures {
 #[derive(Debug, Default)]
 struct FlagState {
     /// Flag, then variant (empty: none), then thread.
-    counts: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Box<[Arc<VariantCounts>]>>>,
+    counts: BTreeMap<Arc<str>, BTreeMap<Arc<str>, ByThread>>,
     /// What was resolved last, by thread.
     resolved: Option<(Arc<FlagSet>, Vec<Arc<FlagCells>>)>,
 }

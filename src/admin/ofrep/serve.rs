@@ -166,11 +166,9 @@ impl Server {
     }
 
     fn begin(self: &Rc<Self>, socket: Socket) {
-        let (count, most) = match self.connections.get() < self.settings.connections {
-            true => (Count::Connections, self.settings.connections),
-            false => (Count::Refusals, REFUSALS),
-        };
-        let is_refused = count == Count::Refusals;
+        let is_refused = self.connections.get() >= self.settings.connections;
+        let (count, most) =
+            if is_refused { (Count::Refusals, REFUSALS) } else { (Count::Connections, self.settings.connections) };
         let Some(open) = Open::new(self, count, most) else { return };
         let server = Rc::clone(self);
         tokio::task::spawn_local(async move {
@@ -185,7 +183,7 @@ impl Server {
 }
 
 /// What a connection is counted as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Count {
     Connections,
     Refusals,
