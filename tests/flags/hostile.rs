@@ -198,7 +198,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 #[test]
 fn any_rule_ends_for_any_context() {
     let pairs = (any_json(), any_json());
-    let ended = runner(1_500).run(&pairs, |(rule, context)| {
+    let ended = runner(500).run(&pairs, |(rule, context)| {
         // That it ends, and that an explanation ends alike, is all there is to say.
         let _ = variant(&rule, &context);
         Ok(())
@@ -208,7 +208,7 @@ fn any_rule_ends_for_any_context() {
 
 #[test]
 fn any_text_as_a_flag_file_is_taken_or_refused() {
-    let ended = runner(1_000).run(&(".{0,200}", any::<bool>()), |(text, json)| {
+    let ended = runner(400).run(&(".{0,200}", any::<bool>()), |(text, json)| {
         let _ = load(if json { "flags.json" } else { "flags.yaml" }, &text);
         Ok(())
     });
@@ -222,7 +222,7 @@ fn a_damaged_flag_file_is_taken_or_refused() {
     let as_json = load("flags.yaml", &example).map(|_| include_str!("example.json")).unwrap();
     let files = [("flags.yaml", example.as_str()), ("flags.json", as_json)];
     let damage = (0..2_usize, prop::collection::vec((any::<prop::sample::Index>(), ".?"), 1..6));
-    let ended = runner(600).run(&damage, |(which, damage)| {
+    let ended = runner(250).run(&damage, |(which, damage)| {
         let (name, text) = files[which];
         let mut chars: Vec<String> = text.chars().map(String::from).collect();
         for (at, with) in damage {
