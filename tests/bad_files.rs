@@ -49,7 +49,11 @@ fn flags_message(name: &str, bytes: &[u8]) -> String {
     match config::text(name, bytes).and_then(|text| config::flags(Source { name, text })) {
         Err(errors) => errors.to_string(),
         Ok(flags) if flags.warnings.is_empty() => "valid".to_owned(),
-        Ok(flags) => flags.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect(),
+        Ok(flags) => flags
+            .warnings
+            .iter()
+            .flat_map(|warning| ["warning: ".to_owned(), warning.to_string(), "\n".to_owned()])
+            .collect(),
     }
 }
 

@@ -50,7 +50,7 @@ const EVENTS: &str = "/ofrep/v1/events";
 fn ask(serin: &Serin, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let mut lines = String::new();
     for (name, value) in headers {
-        lines.push_str(&format!("{name}: {value}\r\n"));
+        lines.extend([*name, ": ", *value, "\r\n"]);
     }
     let length = body.len();
     client::request(

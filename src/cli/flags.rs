@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::BAD_USAGE;
 use super::check::read;
-use crate::config::{self, LoadedFlags, Source};
+use crate::config::{self, Source};
 use crate::flags::{Explanation, Flag, FlagSet, Told, explain};
 
 /// What is asked of the flags.
@@ -61,19 +61,13 @@ const MAX_CONTEXT: usize = 10_000_000;
 
 /// Runs the command; gives the exit code.
 pub(super) fn run(command: FlagsCommand) -> ExitCode {
-    let (from, answer): (FlagSource, Box<dyn Fn(&FlagSet) -> Result<(String, bool), String>>) = match command {
-        FlagsCommand::List { from, json } => (from, Box::new(move |set| Ok((list(set, json), true)))),
+    let answered = match command {
+        FlagsCommand::List { from, json } => load(&from).map(|set| (list(&set, json), true)),
         FlagsCommand::Eval { key, context, from, explain, at, json } => {
             let asked = Asked { key, context, now: at.unwrap_or_else(now), explain, json };
-            (from, Box::new(move |set| asked.answer(set)))
+            load(&from).and_then(|set| asked.answer(&set))
         }
     };
-    let answered = load(&from).and_then(|loaded| {
-        for warning in &loaded.warnings {
-            eprintln!("warning: {warning}");
-        }
-        answer(&loaded.set)
-    });
     match answered {
         Ok((text, well)) => {
             print!("{text}");
@@ -91,14 +85,19 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn load(from: &FlagSource) -> Result<LoadedFlags, String> {
+/// The flags, after what is odd about them is said.
+fn load(from: &FlagSource) -> Result<FlagSet, String> {
     let path = match &from.flags {
         Some(path) => path.clone(),
         None => beside(&from.config)?,
     };
     let name = path.display().to_string();
     let text = read(&path, &name, config::MAX_FLAG_FILE_BYTES)?;
-    config::flags(Source { name: &name, text: &text }).map_err(|errors| errors.to_string())
+    let loaded = config::flags(Source { name: &name, text: &text }).map_err(|errors| errors.to_string())?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(loaded.set)
 }
 
 /// The flag file that a `serin.yaml` names.

@@ -21,7 +21,7 @@ pub struct Evaluation<'a> {
     pub reason: Reason,
 }
 
-/// Why a flag has the value it has, in OpenFeature's words.
+/// Why a flag has the value it has, in `OpenFeature`'s words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The flag has no rule: its default variant.
@@ -44,7 +44,7 @@ pub struct EvaluationError {
     pub details: String,
 }
 
-/// Kinds of errors, in OpenFeature's words.
+/// Kinds of errors, in `OpenFeature`'s words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
     /// The flag's rule is none: an operator that is not known, a `$ref` to nothing.

@@ -1,4 +1,4 @@
-//! Floor 1. Flag definitions and their evaluation: flagd's format, whose rules are JSONLogic.
+//! Floor 1. Flag definitions and their evaluation: flagd's format, whose rules are `JSONLogic`.
 //!
 //! A [`FlagSet`] is immutable and complete: `config` reads one from the flag file, everybody else asks it by
 //! [`evaluate`], with a [`Context`] whose attributes are looked up only when a rule asks for them. Rules are compiled

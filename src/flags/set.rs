@@ -102,6 +102,7 @@ impl FlagSet {
     }
 
     /// All flags in the order of the file.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (FlagId, &Flag)> + DoubleEndedIterator {
         self.flags.iter().enumerate().map(|(i, flag)| (FlagId(i as u32), flag))
     }

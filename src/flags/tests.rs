@@ -8,11 +8,11 @@ const NOW: u64 = 1_700_000_000;
 
 /// A set with one flag `flag`: variants `on` and `off`, the default `off`.
 fn set(targeting: Value) -> FlagSet {
-    set_with(targeting, Evaluators::default())
+    set_with(targeting, &Evaluators::default())
 }
 
-fn set_with(targeting: Value, evaluators: Evaluators) -> FlagSet {
-    FlagSet::new(vec![spec("flag", Some(targeting))], &evaluators, Map::new())
+fn set_with(targeting: Value, evaluators: &Evaluators) -> FlagSet {
+    FlagSet::new(vec![spec("flag", Some(targeting))], evaluators, Map::new())
 }
 
 fn spec(key: &str, targeting: Option<Value>) -> FlagSpec {
@@ -146,7 +146,7 @@ fn evaluators_are_put_in_their_places_also_as_arguments_and_within_each_other() 
     };
     for rule in [json!({ "if": [{ "$ref": "german" }, "on"] }), json!({ "if": [{ "and": { "$ref": "both" } }, "on"] })]
     {
-        let set = set_with(rule, evaluators());
+        let set = set_with(rule, &evaluators());
         assert_eq!(ask(&set, &json!({ "country": "at", "adult": true })).unwrap().variant, Some("on"));
         assert_eq!(ask(&set, &json!({ "country": "fr", "adult": true })).unwrap().variant, Some("off"));
     }
@@ -172,7 +172,7 @@ fn evaluators_that_double_and_double_cost_neither_memory_nor_time() {
             rules.push((format!("e{i}"), wrap(before)));
         }
         let evaluators = Evaluators::new(rules).unwrap();
-        let set = set_with(json!({ "if": [{ "$ref": "e89" }, "on"] }), evaluators);
+        let set = set_with(json!({ "if": [{ "$ref": "e89" }, "on"] }), &evaluators);
         let id = set.get("flag").unwrap();
         (ask(&set, &json!({ "x": 1 })).map(|e| e.reason), explain(&set, id, &json!({ "x": 1 }), NOW).told.len())
     };

@@ -19,11 +19,16 @@ fn set(flags: Vec<FlagSpec>) -> Arc<FlagSet> {
     Arc::new(FlagSet::new(flags, &Evaluators::default(), Map::new()))
 }
 
-fn result(index: Option<usize>, reason: Reason) -> Result<Evaluation<'static>, EvaluationError> {
+/// What [`FlagCells::evaluated`] takes.
+type Outcome = Result<Evaluation<'static>, EvaluationError>;
+
+#[allow(clippy::unnecessary_wraps, reason = "it is what is counted")]
+fn result(index: Option<usize>, reason: Reason) -> Outcome {
     Ok(Evaluation { index, variant: None, value: None::<&Value>, reason })
 }
 
-fn error() -> Result<Evaluation<'static>, EvaluationError> {
+#[allow(clippy::unnecessary_wraps, reason = "it is what is counted")]
+fn error() -> Outcome {
     Err(EvaluationError { code: ErrorCode::General, details: String::new() })
 }
 

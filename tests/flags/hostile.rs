@@ -30,6 +30,10 @@ fn set(rule: &Value) -> FlagSet {
     FlagSet::new(vec![spec], &Evaluators::default(), Map::new())
 }
 
+fn repeated(times: usize, part: impl Fn(usize) -> String) -> String {
+    (0..times).map(part).collect::<Vec<_>>().concat()
+}
+
 /// The variant that a rule gives, or the error.
 fn variant(rule: &Value, context: &Value) -> Result<Option<String>, EvaluationError> {
     let set = set(rule);
@@ -69,7 +73,7 @@ fn a_rule_as_deep_as_a_file_may_be_answers() {
 fn a_file_that_is_too_large_is_refused_by_its_size_alone() {
     let text = format!("flags: {{}} # {}", "x".repeat(config::MAX_FLAG_FILE_BYTES));
     assert!(refused("flags.yaml", &text).contains("the file is too large"));
-    let many: String = (0..100_001).map(|i| format!("\"{i}\":{{}},")).collect();
+    let many = repeated(100_001, |i| format!("\"{i}\":{{}},"));
     assert!(
         refused("flags.json", &format!("{{\"flags\":{{{}}}}}", many.trim_end_matches(','))).contains("too many flags")
     );
@@ -79,7 +83,7 @@ fn a_file_that_is_too_large_is_refused_by_its_size_alone() {
 
 #[test]
 fn a_file_on_one_line_with_thousands_of_faults_is_refused_soon() {
-    let flags: String = (0..20_000).map(|i| format!("\"f{i}\":{{\"variants\":{{\"x\":[]}},\"stat\":1}},")).collect();
+    let flags = repeated(20_000, |i| format!("\"f{i}\":{{\"variants\":{{\"x\":[]}},\"stat\":1}},"));
     let text = format!("{{\"flags\":{{{}}}}}", flags.trim_end_matches(','));
     let loaded = load("flags.json", &text).unwrap();
     assert_eq!(loaded.warnings.len(), 3 * 20_000);
@@ -93,7 +97,7 @@ fn alias_bombs_and_circles_are_refused() {
     assert!(refused("flags.yaml", bomb).contains("aliases make it too large"));
     let circle = r#"{"flags":{},"$evaluators":{"a":{"!":{"$ref":"b"}},"b":{"!":{"$ref":"a"}}}}"#;
     assert!(refused("flags.json", circle).contains("in a circle: a → b"));
-    let chain: String = (0..50_000).map(|i| format!("\"e{i}\":{{\"!\":{{\"$ref\":\"e{}\"}}}},", i + 1)).collect();
+    let chain = repeated(50_000, |i| format!("\"e{i}\":{{\"!\":{{\"$ref\":\"e{}\"}}}},", i + 1));
     let text = format!("{{\"flags\":{{}},\"$evaluators\":{{{}}}}}", chain.trim_end_matches(','));
     // Those that reach too deep cannot be used, and nothing overflows.
     assert!(load("flags.json", &text).is_ok());
@@ -194,7 +198,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 #[test]
 fn any_rule_ends_for_any_context() {
     let pairs = (any_json(), any_json());
-    let ended = runner(1_500).run(&pairs, |(rule, context)| {
+    let ended = runner(500).run(&pairs, |(rule, context)| {
         // That it ends, and that an explanation ends alike, is all there is to say.
         let _ = variant(&rule, &context);
         Ok(())
@@ -204,7 +208,7 @@ fn any_rule_ends_for_any_context() {
 
 #[test]
 fn any_text_as_a_flag_file_is_taken_or_refused() {
-    let ended = runner(1_000).run(&(".{0,200}", any::<bool>()), |(text, json)| {
+    let ended = runner(400).run(&(".{0,200}", any::<bool>()), |(text, json)| {
         let _ = load(if json { "flags.json" } else { "flags.yaml" }, &text);
         Ok(())
     });
@@ -218,7 +222,7 @@ fn a_damaged_flag_file_is_taken_or_refused() {
     let as_json = load("flags.yaml", &example).map(|_| include_str!("example.json")).unwrap();
     let files = [("flags.yaml", example.as_str()), ("flags.json", as_json)];
     let damage = (0..2_usize, prop::collection::vec((any::<prop::sample::Index>(), ".?"), 1..6));
-    let ended = runner(600).run(&damage, |(which, damage)| {
+    let ended = runner(250).run(&damage, |(which, damage)| {
         let (name, text) = files[which];
         let mut chars: Vec<String> = text.chars().map(String::from).collect();
         for (at, with) in damage {

@@ -145,8 +145,8 @@ fn rules_come_to_what_flagd_core_says() {
 
 /// Why the default way need not be right here.
 fn excuse(said: &Value) -> Option<String> {
-    let why = said["why"].as_array().unwrap().iter().filter_map(Value::as_str);
-    let mended = why.filter_map(|why| MENDED.iter().find(|known| why.starts_with(**known))).next();
+    let mut why = said["why"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let mended = why.find_map(|why| MENDED.iter().find(|known| why.starts_with(**known)));
     if said["default"]["error"].is_string() {
         return Some(format!("the package answers an error: {}", said["default"]["error"]));
     }

@@ -1,4 +1,4 @@
-//! Other people's OpenFeature providers, from `PyPI` and npm. Skipped aloud without them; required where `CI=true`.
+//! Other people's `OpenFeature` providers, from `PyPI` and npm. Skipped aloud without them; required where `CI=true`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -263,7 +263,7 @@ fn variants(node: &Node, trail: &Trail<'_>, problems: &mut Problems<'_>) -> Opti
             }
             (Some(kind), _) => first = first.or(Some((kind, &*key.text))),
         }
-        if value.as_f64().is_some_and(|number| number.abs() > SAFE && number.trunc() == number) {
+        if value.as_f64().is_some_and(|number| number.abs() > SAFE && number.fract() == 0.0) {
             let message = format!("{value} is beyond ±{SAFE}, the whole numbers that JavaScript counts to exactly");
             problems.warning(&trail.at(node), message);
         }

@@ -150,10 +150,9 @@ fn sem_ver(args: &Node, trail: &Trail<'_>, problems: &mut Problems<'_>) {
         }
     }
     let relations = ["=", "!=", ">", "<", ">=", "<=", "~", "^"];
-    if let Some(item) = args.item(1) {
-        if !matches!(&item.kind, Kind::Text(text) if relations.contains(&&**text)) {
-            object(item, &trail.index(1), &format!("one of {}", relations.join(" ")), problems);
-        }
+    let is_one = |item: &&Node| matches!(&item.kind, Kind::Text(text) if relations.contains(&&**text));
+    if let Some(item) = args.item(1).filter(|item| !is_one(item)) {
+        object(item, &trail.index(1), &format!("one of {}", relations.join(" ")), problems);
     }
 }
 
@@ -192,9 +191,9 @@ fn bucket(node: &Node, trail: &Trail<'_>, problems: &mut Problems<'_>) {
     }
     match weight {
         [] | [Node { kind: Kind::Integer(0..) | Kind::Map(_), .. }] => {}
-        [Node { kind: Kind::Float(number), .. }] if number.trunc() == *number && *number >= 0.0 => {}
+        [Node { kind: Kind::Float(number), .. }] if number.fract() == 0.0 && *number >= 0.0 => {}
         [other] => {
-            object(other, &trail.index(1), "a weight: a whole number from 0, or a rule that gives one", problems)
+            object(other, &trail.index(1), "a weight: a whole number from 0, or a rule that gives one", problems);
         }
         _ => object(node, trail, "a variant and its weight, no more", problems),
     }

@@ -32,7 +32,7 @@ struct Reader<'a> {
 
 type Read<T> = Result<T, NoJson>;
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn value(&mut self) -> Read<Node> {
         self.nodes += 1;
         if self.nodes > self.bounds.nodes {
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
     /// Past bytes that hold no line end.
     fn advance(&mut self, bytes: usize) {
         let (passed, rest) = self.rest.split_at(bytes);
-        let characters = passed.bytes().filter(|byte| (*byte as i8) >= -0x40).count();
+        let characters = passed.bytes().filter(|byte| *byte & 0xc0 != 0x80).count();
         self.column = self.column.saturating_add(characters as u32);
         self.rest = rest;
     }

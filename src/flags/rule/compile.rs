@@ -1,4 +1,4 @@
-//! JSONLogic as JSON to the tree that is run.
+//! `JSONLogic` as JSON to the tree that is run.
 
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -32,6 +32,7 @@ impl RuleError {
     }
 
     /// The way from the root of the rule to the fault.
+    #[must_use]
     pub fn path(&self) -> impl DoubleEndedIterator<Item = &Step> {
         self.path.iter().rev()
     }

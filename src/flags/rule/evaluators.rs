@@ -87,7 +87,7 @@ fn in_order(rules: &HashMap<String, Value>) -> Result<Vec<String>, RefCycle> {
     // In the order of names, so that the same file is always answered the same.
     let mut names: Vec<&str> = rules.keys().map(String::as_str).collect();
     names.sort_unstable();
-    let mut named: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut names_of: HashMap<&str, Vec<&str>> = HashMap::new();
     let mut open: HashMap<&str, usize> = HashMap::new();
     let mut users: HashMap<&str, Vec<&str>> = HashMap::new();
     for name in &names {
@@ -100,7 +100,7 @@ fn in_order(rules: &HashMap<String, Value>) -> Result<Vec<String>, RefCycle> {
         for other in &found {
             users.entry(other).or_default().push(name);
         }
-        named.insert(name, found);
+        names_of.insert(name, found);
     }
     let mut order: Vec<&str> = names.iter().copied().filter(|name| open[name] == 0).collect();
     let mut done = 0;
@@ -117,12 +117,12 @@ fn in_order(rules: &HashMap<String, Value>) -> Result<Vec<String>, RefCycle> {
     }
     match names.iter().find(|name| open[*name] > 0) {
         None => Ok(order.into_iter().map(str::to_owned).collect()),
-        Some(first) => Err(cycle(first, &named, &open)),
+        Some(first) => Err(cycle(first, &names_of, &open)),
     }
 }
 
 /// What is left open names something else that is left open: following that must come back to where it was.
-fn cycle<'a>(first: &&'a str, named: &HashMap<&'a str, Vec<&'a str>>, open: &HashMap<&'a str, usize>) -> RefCycle {
+fn cycle<'a>(first: &&'a str, names_of: &HashMap<&'a str, Vec<&'a str>>, open: &HashMap<&'a str, usize>) -> RefCycle {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let mut way: Vec<&str> = Vec::new();
     let mut name: &str = first;
@@ -132,7 +132,7 @@ fn cycle<'a>(first: &&'a str, named: &HashMap<&'a str, Vec<&'a str>>, open: &Has
         }
         seen.insert(name, way.len());
         way.push(name);
-        match named[name].iter().find(|next| open[*next] > 0) {
+        match names_of[name].iter().find(|next| open[*next] > 0) {
             Some(next) => name = next,
             None => break 0,
         }

@@ -223,7 +223,7 @@ fn bucket_of<'a>(entry: &Val<'a>) -> Option<(Val<'a>, u64)> {
 /// A whole number; a negative one counts as 0. What is above the largest sum there may be is cut to just above it.
 fn weight(share: &Val<'_>) -> Option<u64> {
     match share {
-        Val::Number(number) if number.trunc() == *number => Some(number.clamp(0.0, (MAX_TOTAL + 1) as f64) as u64),
+        Val::Number(number) if number.fract() == 0.0 => Some(number.clamp(0.0, (MAX_TOTAL + 1) as f64) as u64),
         _ => None,
     }
 }

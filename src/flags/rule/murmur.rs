@@ -1,4 +1,4 @@
-//! `MurmurHash3` for x86, 32 bits (Austin Appleby, `MurmurHash3_x86_32` of SMHasher, public domain), seed 0.
+//! `MurmurHash3` for x86, 32 bits (Austin Appleby, `MurmurHash3_x86_32` of `SMHasher`, public domain), seed 0.
 
 const C1: u32 = 0xcc9e_2d51;
 const C2: u32 = 0x1b87_3593;

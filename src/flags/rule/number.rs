@@ -9,7 +9,7 @@ pub(super) fn to_text(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
-    if number.trunc() == number && number.abs() < 1e15 {
+    if number.fract() == 0.0 && number.abs() < 1e15 {
         // Whole and below 2^53: the same digits. Minus zero has no sign.
         return (number as i64).to_string();
     }
@@ -20,7 +20,8 @@ pub(super) fn to_text(number: f64) -> String {
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     // Digits before the point, if it were written without an exponent.
     let point = exponent.parse::<i32>().unwrap_or(0) + 1;
-    let count = digits.len() as i32;
+    // At most 17.
+    let count = i32::try_from(digits.len()).unwrap_or(0);
     let zeros = |count: i32| "0".repeat(count.unsigned_abs() as usize);
     if count <= point && point <= 21 {
         format!("{sign}{digits}{}", zeros(point - count))

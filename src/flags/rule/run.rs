@@ -152,7 +152,7 @@ impl<'a, W: Watch> Machine<'a, W> {
             Op::MissingSome => lists::missing_some(self, values, data),
             Op::Cat => texts::cat(self, values),
             Op::Substr => texts::substr(self, values),
-            Op::StartsWith | Op::EndsWith => texts::affix(self, op, values),
+            Op::StartsWith | Op::EndsWith => Ok(texts::affix(op, values)),
             Op::SemVer => texts::sem_ver(self, values),
             Op::Log => Ok(values.first().cloned().unwrap_or(Val::Null)),
             // The compiler leaves no lazy operator without a list of arguments.

@@ -72,10 +72,10 @@ fn whole<'a, W: Watch>(machine: &mut Machine<'a, W>, value: &Val<'a>) -> Result<
 }
 
 /// `starts_with` and `ends_with`: exactly two texts.
-pub(super) fn affix<'a, W: Watch>(_: &mut Machine<'a, W>, op: Op, values: &[Val<'a>]) -> Ran<'a> {
-    let [text, part] = values else { return Ok(Val::Null) };
-    let (Some(text), Some(part)) = (text.as_text(), part.as_text()) else { return Ok(Val::Null) };
-    Ok(Val::Bool(if op == Op::StartsWith { text.starts_with(part) } else { text.ends_with(part) }))
+pub(super) fn affix<'a>(op: Op, values: &[Val<'a>]) -> Val<'a> {
+    let [text, part] = values else { return Val::Null };
+    let (Some(text), Some(part)) = (text.as_text(), part.as_text()) else { return Val::Null };
+    Val::Bool(if op == Op::StartsWith { text.starts_with(part) } else { text.ends_with(part) })
 }
 
 /// `sem_ver`: a version, how it has to stand to the other, and the other.
