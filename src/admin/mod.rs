@@ -6,13 +6,18 @@ mod api;
 mod drills;
 mod grpc;
 mod health;
+mod ledger;
 mod observer;
 pub mod ofrep;
 mod problem;
+mod rollout;
 mod serve;
+mod verdict;
 mod view;
 
 pub use drills::DrillView;
+pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use verdict::{VerdictView, Verdicts};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::api;
+use super::ledger::Ledgers;
 use super::observer::Observer;
+use super::verdict::Verdicts;
 use crate::control::Handle;
 use crate::plan::Plan;
 use crate::telemetry::Registry;
@@ -22,6 +24,10 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// The record of changes.
+    pub ledger: Ledgers,
+    /// What is said of new versions.
+    pub verdicts: Arc<Verdicts>,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

@@ -1,5 +1,6 @@
 //! A small client for the admin API.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -71,6 +72,10 @@ impl Client {
         self.ask(Method::GET, path, Bytes::new())
     }
 
+    pub(super) fn post(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, ClientError> {
+        self.ask(Method::POST, path, body.to_string().into())
+    }
+
     pub(super) fn put(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, ClientError> {
         self.ask(Method::PUT, path, body.to_string().into())
     }
@@ -131,4 +136,18 @@ fn read_token(file: &Path) -> Result<HeaderValue, ClientError> {
     let bad = |reason: String| ClientError::BadToken { file: file.display().to_string(), reason };
     let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
     HeaderValue::from_str(&format!("Bearer {}", text.trim())).map_err(|_| bad("not a token: one line of text".into()))
+}
+
+/// A segment of a path or a value of a query, percent-encoded but for what is always safe (RFC 3986, section 2.3).
+pub(super) fn encode(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }

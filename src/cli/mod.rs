@@ -5,9 +5,12 @@ mod client;
 mod demo;
 mod flags;
 mod init;
+mod judge;
+mod ledger;
 mod logging;
 mod manual;
 mod pick;
+mod rollout;
 mod run;
 mod schema;
 mod set;
@@ -20,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::Messages;
+use crate::ledger::Dependency;
 
 /// Exit code for bad usage or configuration.
 const BAD_USAGE: u8 = 2;
@@ -102,6 +106,9 @@ enum Command {
         /// Why, for whoever looks later.
         #[arg(long)]
         reason: String,
+        /// Entries of the ledger that this change builds on: NUMBER or SERVICE@NUMBER; may be given many times.
+        #[arg(long, value_name = "ENTRY", value_delimiter = ',')]
+        depends_on: Vec<Dependency>,
     },
     /// Say which version each key gets; asks the files, no server.
     Pick {
@@ -120,11 +127,17 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
     },
+    /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
+    Rollout(rollout::RolloutArgs),
+    /// Look at the record of changes: `list` if nothing is said.
+    Ledger(ledger::LedgerArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
     #[command(subcommand)]
     Flags(flags::FlagsCommand),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
+    /// Say whether a new version is worse than the old one, from the results of two load tests; asks no server.
+    Judge(judge::JudgeArgs),
     /// Print the JSON Schema of serin.yaml.
     Schema,
     /// Print a script that completes serin's commands in a shell.
@@ -156,12 +169,17 @@ pub fn main() -> ExitCode {
         }
         Command::Demo(args) => demo::run(&args, &messages),
         Command::Status { service, watch, json } => status::run(&global, service.as_deref(), watch, json),
-        Command::Set { service, weights, reason } => set::run(&global, &service, &weights, &reason),
+        Command::Set { service, weights, reason, depends_on } => {
+            set::run(&global, &service, &weights, &reason, &depends_on)
+        }
+        Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
         Command::Flags(command) => flags::run(command),
         Command::Init(args) => init::run(args),
+        Command::Judge(args) => judge::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::man(folder.as_deref()),

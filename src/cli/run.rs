@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,10 +14,13 @@ use tokio::sync::{oneshot, watch};
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
 use crate::admin::ofrep::FlagApi;
-use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
-use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener, OfrepSettings};
-use crate::control::{Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
-use crate::plan::Plan;
+use crate::admin::{self, Admin, AdminListener, Ledgers, Observer, Phase, Readiness, Verdicts};
+use crate::config::{
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Errors, Listener, Loaded, OfrepSettings,
+};
+use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
+use crate::ledger::{self, Ledger, OpenError};
+use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
@@ -29,6 +33,10 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(RunError::Files(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_USAGE)
+        }
+        Err(RunError::StateDir(error)) => {
             eprintln!("{error}");
             ExitCode::from(BAD_USAGE)
         }
@@ -80,6 +88,7 @@ pub(super) struct Prepared {
     access_log: Option<AccessLog>,
     spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
+    reader: ledger::Reader,
     ofrep: Option<(AdminListener, String, OfrepSettings)>,
 }
 
@@ -87,6 +96,10 @@ pub(super) struct Prepared {
 pub(super) enum RunError {
     #[error("{0}")]
     Files(#[from] FilesError),
+    #[error("{0}")]
+    StateDir(String),
+    #[error("{0}")]
+    InUse(OpenError),
     #[error("{0}")]
     Listen(#[from] ListenError),
     #[error("{what}: {source}")]
@@ -104,7 +117,8 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let in_force = InForce::new(loaded);
+    let ledger = open_ledger(config, &loaded)?;
+    let in_force = InForce::resumed(loaded, ledger.state());
     let settings = in_force.settings();
     let workers = settings.workers.unwrap_or_else(granted_cores);
     let bound = settings
@@ -127,6 +141,10 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     if let Some(log) = &access_log {
         registry.control().watch_access_log(log.lost());
     }
+    let reader = ledger.reader();
+    let begun =
+        control::begin(in_force, &files, ledger, &registry).map_err(system("cannot begin to record changes"))?;
+    let in_force = &begun.in_force;
     let resolver = Resolver::default();
     let shared = Arc::new(Shared {
         health: Arc::new(Health::new(workers, in_force.plan(), &resolver)),
@@ -147,8 +165,25 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     for (listener, bound) in bound {
         listening.add(&listener, bound);
     }
-    let start = Start { config: config.to_owned(), files, flags, in_force, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, spans, admin, ofrep })
+    let start = Start { config: config.to_owned(), files, flags, begun, data_plane: listening, registry };
+    Ok(Prepared { start, shared, running, access_log, spans, admin, ofrep, reader })
+}
+
+/// The ledger in `stateDir`; without one, a ledger that ends with the process.
+fn open_ledger(config: &Path, loaded: &Loaded) -> Result<Ledger, RunError> {
+    let Some(folder) = &loaded.settings.state_dir else {
+        tracing::info!("no stateDir: the ledger is kept in memory and ends with this process");
+        return Ok(Ledger::in_memory());
+    };
+    let opened = Ledger::open(&beside(config, folder), loaded.settings.ledger, SystemTime::now());
+    opened.map_err(|error| match error {
+        OpenError::InUse { .. } => RunError::InUse(error),
+        OpenError::System { .. } => {
+            let error = error.to_string();
+            let placed = loaded.problem_with_state_dir(&error).map(|problem| Errors(vec![problem]).to_string());
+            RunError::StateDir(placed.unwrap_or(error))
+        }
+    })
 }
 
 fn granted_cores() -> usize {
@@ -185,7 +220,7 @@ pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) 
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -216,6 +251,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     });
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&registry)));
+    let (judging, judged) = (Arc::clone(&verdicts), Arc::clone(&shared));
+    tokio::spawn(async move { judging.run(|| judged.plan.load_full()).await });
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {
@@ -234,6 +272,8 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            ledger: Ledgers::new(reader),
+            verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
         });
@@ -384,6 +424,10 @@ fn key(listener: &Listener) -> Arc<str> {
 }
 
 impl DataPlane for Listening {
+    fn up(&self, service: &Service) -> VersionSet {
+        self.shared.health.up(service)
+    }
+
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {
         let missing = listeners.iter().filter(|listener| !self.names.contains_key(&key(listener)));
         let bound = missing

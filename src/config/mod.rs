@@ -74,6 +74,14 @@ pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
     Some(written.files?.weights?.value.0)
 }
 
+/// The folder of the state that `serin.yaml` names, as written: relative to its folder. `None` also where this cannot be told;
+/// [`load`] says why.
+#[must_use]
+pub fn state_dir(serin: Source<'_>) -> Option<PathBuf> {
+    let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
+    Some(written.state_dir?.value.0)
+}
+
 /// The flag file that `serin.yaml` names, told in the same way.
 #[must_use]
 pub fn flags_path(serin: Source<'_>) -> Option<PathBuf> {

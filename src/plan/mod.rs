@@ -10,12 +10,14 @@ mod health;
 mod overload;
 mod query;
 mod retry;
+mod rollout;
 mod route;
 mod rpc;
 mod service;
 mod share;
 mod split;
 mod sticky;
+mod widen;
 
 pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
@@ -23,6 +25,10 @@ pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
+pub use rollout::{
+    ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
+    fraction,
+};
 pub use route::{
     CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
@@ -34,6 +40,7 @@ pub use service::{
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
+pub use widen::{widened, widened_version};
 
 use std::sync::Arc;
 

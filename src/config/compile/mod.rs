@@ -3,10 +3,12 @@
 mod faults;
 mod filters;
 mod health;
+mod ledger;
 mod matches;
 mod ofrep;
 mod overload;
 mod retry;
+mod rollout;
 mod routes;
 mod services;
 mod settings;
@@ -46,7 +48,8 @@ pub(super) fn serin(
         retry_budget: retry::budget(written.retry_budget.as_ref()),
         flags: Arc::default(),
     };
+    let state_dir = ledger::state_dir(written, problems);
     let warnings = std::mem::take(&mut problems.warnings);
     let places = std::mem::take(&mut problems.places);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places })
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places, state_dir })
 }

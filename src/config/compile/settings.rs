@@ -24,9 +24,6 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
     let listeners = listeners(written, problems);
     let files = written.files.as_ref();
     let flags = files.and_then(|files| files.flags.as_ref());
-    if let Some(state_dir) = &written.state_dir {
-        problems.warning(&state_dir.spot, "accepted, but without effect in this version");
-    }
     let path = |path: &At<FilePath>| path.0.clone();
     let address = |endpoint: &Endpoint| endpoint.address.as_ref().map(|address| address.value.clone());
     Some(Settings {
@@ -35,6 +32,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
         ofrep: written.ofrep.as_ref().and_then(|written| ofrep::ofrep(written, flags.is_some(), problems)),
         workers: written.workers.as_ref().map(|count| count.0 as usize),
         state_dir: written.state_dir.as_ref().map(path),
+        ledger: super::ledger::ledger(written, problems),
         drain_timeout: period(written.drain_timeout.as_ref(), DRAIN_TIMEOUT),
         access_log: written.access_log.as_ref().and_then(access_log),
         tracing: written.tracing.as_ref().and_then(|written| tracing(written, problems)),

@@ -10,14 +10,15 @@ mod name;
 mod number;
 mod origin;
 mod percent;
+mod rollout;
 mod tls;
 mod tolerance;
 
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType,
-    PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
+    CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, LogFormat, MatchType,
+    OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
 };
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
@@ -27,6 +28,7 @@ pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use origin::{ANY, Origin};
 pub(super) use percent::Percent;
+pub(super) use rollout::{Alpha, Order, StepWeight};
 pub(super) use tls::{ServerName, TlsVersion};
 pub(super) use tolerance::Tolerance;
 

@@ -49,6 +49,8 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
+    families.extend(super::ledger::families(&control.ledger));
+    families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions));
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
     families.extend(health::families(registry.health().read()));
@@ -363,7 +365,7 @@ impl Labels {
         self.number(value as f64)
     }
 
-    fn durations(self, value: Snapshot) -> Series {
+    pub(super) fn durations(self, value: Snapshot) -> Series {
         Series { labels: self.0, value: Value::Histogram(value) }
     }
 }

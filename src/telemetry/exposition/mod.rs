@@ -6,9 +6,11 @@ mod family;
 mod faults;
 mod flags;
 mod health;
+mod ledger;
 mod negotiate;
 mod process;
 mod protobuf;
+mod rollouts;
 mod spans;
 mod text;
 
