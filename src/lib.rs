@@ -1,11 +1,12 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 //!
 //! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`tls`]
-//! (certificates and keys), [`plan`] (what to do with a request, as data), [`wire`] (sockets, and the framing of
+//! (certificates and keys), [`plan`] (what to do with a request, as data), [`access`] (who may do what), [`wire`] (sockets, and the framing of
 //! messages), [`telemetry`] (what happened, counted), [`config`] (files to plans), [`upstream`] (connections to versions),
 //! [`admit`] (how many requests at a time),
 //! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
+pub mod access;
 pub mod admin;
 pub mod admit;
 pub mod cli;

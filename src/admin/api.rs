@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
@@ -14,8 +15,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::guard::{Caller, guard};
 use super::health;
 use super::problem::Problem;
+use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
 use crate::control::{Change, Refused};
@@ -38,6 +41,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/services/{service}/weights", put(set_weights))
         .route("/api/v1/openapi.json", get(openapi))
         .merge(health::router())
+        .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
@@ -99,6 +103,7 @@ struct SetWeights {
 
 async fn set_weights(
     State(admin): State<Arc<Admin>>,
+    Extension(caller): Extension<Caller>,
     name: ServiceName,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ServiceView>, Problem> {
@@ -111,8 +116,8 @@ async fn set_weights(
         let detail = format!("The reason is longer than {MAX_REASON} characters.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let change =
-        Change { actor: "admin-api".to_owned(), reason: asked.reason, service: name.clone(), weights: asked.weights };
+    let actor = caller.name.to_string();
+    let change = Change { actor, reason: asked.reason, service: name.clone(), weights: asked.weights };
     let plan = admin.control.change(change).await.map_err(|refused| {
         let status = match refused {
             Refused::UnknownService { .. } => StatusCode::NOT_FOUND,
@@ -150,13 +155,13 @@ async fn openapi() -> Json<serde_json::Value> {
 }
 
 /// The `OpenAPI` document of this API.
-fn document() -> serde_json::Value {
+pub(super) fn document() -> serde_json::Value {
     let answer =
         |schema: serde_json::Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
     let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
     let text = |description: &str| json!({"description": description, "content": {"text/plain": {}}});
     let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {"title": "serin admin API", "version": env!("CARGO_PKG_VERSION")},
         "paths": {
@@ -175,7 +180,9 @@ fn document() -> serde_json::Value {
                     "404": problem("no such service"), "413": problem("too long"),
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down")}}},
         }
-    })
+    });
+    rights::describe(&mut document);
+    document
 }
 
 fn schema_of<T: JsonSchema>() -> serde_json::Value {

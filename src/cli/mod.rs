@@ -9,6 +9,7 @@ mod run;
 mod schema;
 mod set;
 mod status;
+mod token;
 mod tracing_export;
 
 use std::path::PathBuf;
@@ -34,12 +35,21 @@ struct Cli {
 /// Options that every subcommand takes.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Address of the admin API: `http://HOST:PORT` or `unix:/PATH`.
+    /// Address of the admin API: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "SERIN_ADMIN")]
     admin: String,
     /// File with the token to show to the admin API.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
     token_file: Option<PathBuf>,
+    /// PEM file with the CAs that vouch for the admin API. Default: the system's.
+    #[arg(long, global = true, value_name = "FILE", env = "SERIN_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// PEM file with the certificate to show to the admin API.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
     /// Say more: -v for debugging, -vv for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -117,6 +127,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
     },
+    /// Make a token for the admin API.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Print the JSON Schema of serin.yaml.
     Schema,
 }
@@ -141,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
+        Command::Token(command) => token::run(&command),
         Command::Schema => schema::run(),
     }
 }

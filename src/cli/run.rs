@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,8 +13,9 @@ use tokio::sync::oneshot;
 
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
-use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
-use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener};
+use crate::access::Access;
+use crate::admin::{self, Admin, AdminListener, Memory, Observer, Phase, Readiness};
+use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Listener, ListenerTls};
 use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
 use crate::plan::Plan;
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
@@ -104,7 +106,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         .iter()
         .map(|listener| Ok((listener.clone(), Bound::new(&listener.address, workers)?)))
         .collect::<Result<Vec<_>, ListenError>>()?;
-    let admin = settings.admin.as_ref().map(bind_admin).transpose()?;
+    let admin = settings.admin.as_ref().map(|admin| bind_admin(&admin.address)).transpose()?;
     let access_log = settings.access_log.as_ref().map(|log| open_access_log(config, log)).transpose()?;
     let spans = settings.tracing.as_ref().map(Spans::start).transpose().map_err(system("cannot export spans"))?;
     let registry = Arc::new(Registry::new(workers));
@@ -125,7 +127,8 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
-    let mut listening = Listening { workers, shared: Arc::clone(&shared), names: BTreeMap::new() };
+    let entrance = settings.admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
+    let mut listening = Listening { workers, shared: Arc::clone(&shared), names: BTreeMap::new(), admin: entrance };
     for (listener, bound) in bound {
         listening.add(&listener, bound);
     }
@@ -177,6 +180,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let addresses = start.data_plane.names.values();
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
+    let entrance = start.data_plane.admin.clone();
     let (control, handle) = Control::new(start);
     let observer = Arc::new(Observer::new(Arc::clone(&registry)));
     let readiness = Arc::new(Readiness::default());
@@ -204,7 +208,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         admin: admin.as_ref().map(|(_, address)| address.clone()),
         plan: Box::new(move || plan.plan.load_full()),
     });
-    if let Some((listener, _)) = admin {
+    if let (Some((listener, _)), Some(AdminEntrance { gate, access, .. })) = (admin, entrance) {
         let plan = Arc::clone(&shared);
         let admin = Arc::new(Admin {
             control: handle.clone(),
@@ -213,9 +217,11 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             observer,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
+            access,
+            memory: Memory::new(Instant::now()),
         });
         tokio::spawn(async move {
-            if let Err(error) = admin::serve(listener, admin).await {
+            if let Err(error) = admin::serve(listener, gate, admin).await {
                 tracing::error!(%error, "the admin address is gone");
             }
         });
@@ -311,6 +317,33 @@ struct Listening {
     shared: Arc<Shared>,
     /// By what the workers know a listener by: its name and the address in use.
     names: BTreeMap<Arc<str>, Entrance>,
+    admin: Option<AdminEntrance>,
+}
+
+/// The admin address in use.
+#[derive(Clone)]
+struct AdminEntrance {
+    /// As configured.
+    address: Bind,
+    gate: Arc<Gate>,
+    access: Arc<ArcSwap<Access>>,
+}
+
+impl AdminEntrance {
+    fn new(settings: &AdminSettings, registry: &Registry) -> Self {
+        Self {
+            address: settings.address.clone(),
+            gate: Arc::new(Gate::new(server(settings.tls.as_ref()), registry.handshakes("admin"))),
+            access: Arc::new(ArcSwap::from_pointee(settings.access.clone())),
+        }
+    }
+
+    fn set(&self, settings: &AdminSettings) {
+        // What is open at another address may not be open at the one in use until the next start.
+        let open = settings.access.open && settings.address == self.address;
+        self.access.store(Arc::new(Access { open, ..settings.access.clone() }));
+        self.gate.set(server(settings.tls.as_ref()));
+    }
 }
 
 /// A listener in use.
@@ -323,7 +356,7 @@ struct Entrance {
 impl Listening {
     fn add(&mut self, listener: &Listener, bound: Bound) {
         let key = key(listener);
-        let gate = Arc::new(Gate::new(server(listener), self.shared.registry.handshakes(&listener.name)));
+        let gate = Arc::new(Gate::new(server(listener.tls.as_ref()), self.shared.registry.handshakes(&listener.name)));
         let (name, address) = (listener.name.clone(), bound.address.clone());
         self.workers.listen(&key, bound, &gate);
         self.names.insert(key, Entrance { name, address, gate });
@@ -340,9 +373,9 @@ impl Listening {
     }
 }
 
-/// The TLS of a listener, where it has any.
-fn server(listener: &Listener) -> Option<Arc<Server>> {
-    listener.tls.as_ref()?.server.clone()
+/// The TLS of an address, where it has any.
+fn server(tls: Option<&ListenerTls>) -> Option<Arc<Server>> {
+    tls?.server.clone()
 }
 
 /// What the workers know a listener by: its address, so that a new name alone opens nothing; with port 0, which many may
@@ -371,8 +404,14 @@ impl DataPlane for Listening {
     fn secure(&mut self, listeners: &[Listener]) {
         for listener in listeners {
             if let Some(entrance) = self.names.get(&key(listener)) {
-                entrance.gate.set(server(listener));
+                entrance.gate.set(server(listener.tls.as_ref()));
             }
+        }
+    }
+
+    fn admit(&mut self, admin: Option<&AdminSettings>) {
+        if let (Some(entrance), Some(settings)) = (&self.admin, admin) {
+            entrance.set(settings);
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::access::Access;
 use crate::plan::{Plan, ServiceId, Share, Weight};
 use crate::tls;
 
@@ -75,7 +76,7 @@ pub struct Settings {
     /// Where clients connect; at least one.
     pub listeners: Vec<Listener>,
     /// Where the admin API answers. `None`: nowhere.
-    pub admin: Option<Bind>,
+    pub admin: Option<AdminSettings>,
     /// Where the flag evaluation API is to answer; no effect yet.
     pub ofrep: Option<Bind>,
     /// Number of workers. `None`: as many as the cgroup grants cores.
@@ -92,6 +93,19 @@ pub struct Settings {
     pub weights_file: Option<PathBuf>,
     /// The flag definitions, as written; no effect yet.
     pub flags_file: Option<PathBuf>,
+}
+
+/// Where the admin API answers, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where.
+    pub address: Bind,
+    /// TLS. `None`: plain HTTP.
+    pub tls: Option<ListenerTls>,
+    /// Who may do what; with the tokens, once their file was read.
+    pub access: Access,
+    /// The tokens file, as written: relative to the folder of `serin.yaml`.
+    pub tokens_file: Option<PathBuf>,
 }
 
 /// An address that clients connect to.

@@ -5,6 +5,7 @@
 //! formats, [`access_log`] writes a line per request from a thread of its own, and `otlp` exports spans ([`trace`]) from another. Nothing here can block a worker, and
 //! nothing decides anything.
 
+mod access;
 pub mod access_log;
 mod cell;
 mod control;
@@ -19,6 +20,7 @@ mod snapshot;
 mod tls;
 pub mod trace;
 
+pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};

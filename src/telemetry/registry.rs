@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::{
-    ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot,
-    WorkerCell,
+    AdminFigures, ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VersionCell,
+    VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -21,6 +21,7 @@ pub struct Registry {
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     control: ControlFigures,
     health: HealthFigures,
+    admin: AdminFigures,
     started: SystemTime,
 }
 
@@ -44,6 +45,7 @@ impl Registry {
             handshakes: Mutex::default(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
+            admin: AdminFigures::default(),
             started: SystemTime::now(),
         }
     }
@@ -109,6 +111,12 @@ impl Registry {
     #[must_use]
     pub fn health(&self) -> &HealthFigures {
         &self.health
+    }
+
+    /// Figures of the admin API.
+    #[must_use]
+    pub fn admin(&self) -> &AdminFigures {
+        &self.admin
     }
 
     /// When the process started.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::plan;
 
-use super::tls;
+use super::{admin, tls};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
 use crate::config::settings::{
@@ -22,6 +22,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// `None` after noting why.
 pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<Settings> {
     let listeners = listeners(written, problems);
+    let admin = written.admin.as_ref().and_then(|written| admin::admin(written, problems));
     let files = written.files.as_ref();
     let flags = files.and_then(|files| files.flags.as_ref());
     let without_effect = [
@@ -36,7 +37,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
     let address = |endpoint: &Endpoint| endpoint.address.as_ref().map(|address| address.value.clone());
     Some(Settings {
         listeners: listeners?,
-        admin: written.admin.as_ref().and_then(address),
+        admin,
         ofrep: written.ofrep.as_ref().and_then(address),
         workers: written.workers.as_ref().map(|count| count.0 as usize),
         state_dir: written.state_dir.as_ref().map(path),
@@ -75,10 +76,10 @@ fn listeners(written: &Serin, problems: &mut Problems<'_>) -> Option<Vec<Listene
         };
         listeners.push(Listener { name, address: address.value.clone(), tls });
     }
-    for endpoint in [&written.admin, &written.ofrep].into_iter().flatten() {
-        if let Some(address) = &endpoint.address {
-            unique_address(address, &mut addresses, problems);
-        }
+    let admin = written.admin.as_ref().and_then(|admin| admin.address.as_ref());
+    let ofrep = written.ofrep.as_ref().and_then(|ofrep| ofrep.address.as_ref());
+    for address in [admin, ofrep].into_iter().flatten() {
+        unique_address(address, &mut addresses, problems);
     }
     Some(listeners)
 }

@@ -1,5 +1,6 @@
 //! Single values: each type says what it expects, parses it, and describes itself in JSON Schema.
 
+mod access;
 mod address;
 mod choice;
 mod collector;
@@ -12,10 +13,11 @@ mod percent;
 mod tls;
 mod tolerance;
 
+pub(super) use access::{RoleName, Sha256Hex, Switch};
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType,
+    CertificatePart, ClientAuth, FallbackCause, FilterType, FollowSource, Guarded, LogFormat, MatchType, PathMatchType,
     PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
 };
 pub(super) use collector::Collector;

@@ -1,5 +1,6 @@
 //! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
 
+mod admin;
 mod fault;
 mod filter;
 mod listener;
@@ -8,6 +9,7 @@ mod route;
 mod service;
 mod upstream;
 
+pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
@@ -44,7 +46,7 @@ written! {
         /// Where clients connect.
         required "listeners" listeners: List<Listener, 1, 64>,
         /// The admin API: health, metrics, weights. Without it there is none.
-        optional "admin" admin: Endpoint,
+        optional "admin" admin: Admin,
         /// The flag evaluation API. No effect yet in this version.
         optional "ofrep" ofrep: Endpoint,
         /// Number of workers, each on its own thread. Default: the cores that the cgroup grants.
