@@ -10,6 +10,7 @@ mod node;
 mod problem;
 mod read;
 mod settings;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -21,6 +22,7 @@ pub use settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Listener, ListenerTls, Loaded, Settings,
     TracingSettings,
 };
+pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;
 
 use std::path::PathBuf;
@@ -108,12 +110,12 @@ pub fn check_weights_alone(source: Source<'_>) -> Result<usize, Errors> {
 /// The tokens file.
 ///
 /// # Errors
-/// Every error of the file.
+/// Every error of the file; none of them shows its text.
 pub fn tokens(source: Source<'_>) -> Result<Tokens, Errors> {
     let mut problems = Problems::of(source);
     let written: Option<TokensFile> = read(source, EMPTY_TOKENS, &mut problems);
     let tokens = written.and_then(|written| compile::tokens(&written, &mut problems));
-    problems.into_result(tokens)
+    problems.into_result(tokens).map_err(|errors| errors.veiled(".sha256"))
 }
 
 /// The bytes of a file as text: at most 1 MiB of UTF-8.
