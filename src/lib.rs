@@ -2,7 +2,8 @@
 //!
 //! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`tls`]
 //! (certificates and keys), [`plan`] (what to do with a request, as data), [`access`] (who may do what), [`wire`] (sockets, and the framing of
-//! messages), [`telemetry`] (what happened, counted), [`config`] (files to plans), [`upstream`] (connections to versions),
+//! messages), [`telemetry`] (what happened, counted), [`ledger`] (the record of every change), [`config`] (files to plans),
+//! [`upstream`] (connections to versions),
 //! [`admit`] (how many requests at a time),
 //! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
@@ -13,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod ledger;
 pub mod plan;
 pub mod proxy;
 pub mod stats;

@@ -50,5 +50,13 @@ impl Access {
     }
 }
 
-/// Names that nobody may have: changes that serin makes by itself are written down under them.
+/// Names that nobody may have, beside those of files ([`is_reserved`]).
 pub const RESERVED: [&str; 9] = ["admin-api", "demo", "drill", "file", "files", "judge", "ledger", "rollout", "serin"];
+
+/// Whether changes are written down under this name that nobody in particular makes: serin's own, and those of files.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_file = [".yaml", ".yml"].iter().any(|ending| name.ends_with(ending));
+    is_file || RESERVED.contains(&&*name)
+}

@@ -16,12 +16,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::guard::{Caller, guard};
-use super::health;
 use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use crate::control::{Change, Refused};
+use super::{health, ledger};
+use crate::control::{Change, Changed, Refused};
+use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
 
 /// Longest body of a request to the admin API, in bytes.
@@ -41,6 +42,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/services/{service}/weights", put(set_weights))
         .route("/api/v1/openapi.json", get(openapi))
         .merge(health::router())
+        .merge(ledger::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -56,6 +58,7 @@ async fn index() -> &'static str {
      GET /api/v1/services                     weights, rates and latencies of all services\n\
      GET /api/v1/services/{service}           of one\n\
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
+     GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
      gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
 }
@@ -99,6 +102,10 @@ struct SetWeights {
     /// Why, for whoever looks later.
     #[serde(default)]
     reason: String,
+    /// Entries of the ledger that this change builds on: numbers, or `"SERVICE@NUMBER"`; at most 32.
+    #[serde(default, rename = "dependsOn")]
+    #[schemars(with = "Vec<ledger::DependencyView>", length(max = 32))]
+    depends_on: Vec<Dependency>,
 }
 
 async fn set_weights(
@@ -116,18 +123,26 @@ async fn set_weights(
         let detail = format!("The reason is longer than {MAX_REASON} characters.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let actor = caller.name.to_string();
-    let change = Change { actor, reason: asked.reason, service: name.clone(), weights: asked.weights };
-    let plan = admin.control.change(change).await.map_err(|refused| {
+    let about = About { depends_on: asked.depends_on, ..About::default() };
+    let change = Change {
+        actor: caller.name.to_string(),
+        reason: asked.reason,
+        service: name.clone(),
+        weights: asked.weights,
+        source: Source::Admin,
+        about,
+    };
+    let Changed { plan, entry } = admin.control.change(change).await.map_err(|refused| {
         let status = match refused {
             Refused::UnknownService { .. } => StatusCode::NOT_FOUND,
-            Refused::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Refused::ShuttingDown | Refused::Ledger(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health);
+    Ok(Json(ServiceView { entry, ..view }))
 }
 
 /// The service's name in the path, unless that is no text.
@@ -178,14 +193,17 @@ pub(super) fn document() -> serde_json::Value {
                     "content": {"application/json": {"schema": schema_of::<SetWeights>()}}},
                 "responses": {"200": answer(schema_of::<ServiceView>()), "400": problem("not what is expected"),
                     "404": problem("no such service"), "413": problem("too long"),
-                    "422": problem("no such version, or weights that are none"), "503": problem("shutting down")}}},
+                    "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
+    for (path, item) in ledger::paths() {
+        document["paths"][path] = item;
+    }
     rights::describe(&mut document);
     document
 }
 
-fn schema_of<T: JsonSchema>() -> serde_json::Value {
+pub(super) fn schema_of<T: JsonSchema>() -> serde_json::Value {
     let mut settings = schemars::generate::SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
     settings.into_generator().into_root_schema_for::<T>().to_value()

@@ -81,7 +81,9 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request,
         changes,
     };
     let admitted = identify(&admin, &access, &peer, request.headers()).and_then(|caller| {
-        asked.who = caller.name.to_string();
+        if caller.role.is_some() {
+            asked.who = caller.name.to_string();
+        }
         authorise(&caller, rights, &access, &peer)?;
         if changes {
             origin::check(&request, &access, &peer, caller.proof != Proof::Token)?;

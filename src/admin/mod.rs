@@ -9,6 +9,7 @@ mod drills;
 mod grpc;
 mod guard;
 mod health;
+mod ledger;
 mod observer;
 mod origin;
 mod problem;
@@ -18,6 +19,7 @@ mod serve;
 mod view;
 
 pub use drills::DrillView;
+pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};

@@ -23,7 +23,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 12] = [
+const TABLE: [(&str, &str, Need); 15] = [
     ("GET", "/", READ),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
@@ -32,6 +32,9 @@ const TABLE: [(&str, &str, Need); 12] = [
     ("GET", "/api/v1/services", READ),
     ("GET", "/api/v1/services/{service}", READ),
     ("PUT", "/api/v1/services/{service}/weights", OPERATE),
+    ("GET", "/api/v1/ledger", READ),
+    ("GET", "/api/v1/ledger/verify", READ),
+    ("GET", "/api/v1/ledger/{number}", READ),
     ("POST", CHECK, Need::Nothing),
     ("POST", WATCH, Need::Nothing),
     ("POST", LIST, Need::Nothing),

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::api;
 use super::connection::{self, Peer};
+use super::ledger::Ledgers;
 use super::observer::Observer;
 use super::refusal::Memory;
 use crate::access::Access;
@@ -29,6 +30,8 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// The record of changes.
+    pub ledger: Ledgers,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

@@ -30,6 +30,9 @@ pub struct ServiceView {
     pub window_seconds: f64,
     /// In order of age: the last is the newest.
     pub versions: Vec<VersionView>,
+    /// The entry of the ledger that says so; only in the answer to a change that has been written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
@@ -159,6 +162,7 @@ impl ServiceView {
             name: service.name.to_string(),
             window_seconds: recent.seconds,
             versions,
+            entry: None,
             drills: drills(service, recent),
         }
     }

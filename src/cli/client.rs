@@ -1,5 +1,6 @@
 //! A small client for the admin API.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -247,4 +248,18 @@ fn warn_of_readers(file: &Path, option: &str) {
         let file = file.display();
         eprintln!("warning: {option} {file}: others can read it (mode {:03o}): chmod 600 {file}", mode & 0o777);
     }
+}
+
+/// A segment of a path or a value of a query, percent-encoded but for what is always safe (RFC 3986, section 2.3).
+pub(super) fn encode(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }

@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod demo;
 mod init;
+mod ledger;
 mod logging;
 mod manual;
 mod pick;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::Messages;
+use crate::ledger::Dependency;
 
 /// Exit code for bad usage or configuration.
 const BAD_USAGE: u8 = 2;
@@ -111,6 +113,9 @@ enum Command {
         /// Why, for whoever looks later.
         #[arg(long)]
         reason: String,
+        /// Entries of the ledger that this change builds on: NUMBER or SERVICE@NUMBER; may be given many times.
+        #[arg(long, value_name = "ENTRY", value_delimiter = ',')]
+        depends_on: Vec<Dependency>,
     },
     /// Say which version each key gets; asks the files, no server.
     Pick {
@@ -132,6 +137,8 @@ enum Command {
     /// Make a token for the admin API.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Look at the record of changes: `list` if nothing is said.
+    Ledger(ledger::LedgerArgs),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
     /// Print the JSON Schema of serin.yaml.
@@ -165,7 +172,10 @@ pub fn main() -> ExitCode {
         }
         Command::Demo(args) => demo::run(&args, &messages),
         Command::Status { service, watch, json } => status::run(&global, service.as_deref(), watch, json),
-        Command::Set { service, weights, reason } => set::run(&global, &service, &weights, &reason),
+        Command::Set { service, weights, reason, depends_on } => {
+            set::run(&global, &service, &weights, &reason, &depends_on)
+        }
+        Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,9 +14,12 @@ use tokio::sync::oneshot;
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
 use crate::access::Access;
-use crate::admin::{self, Admin, AdminListener, Memory, Observer, Phase, Readiness};
-use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Listener, ListenerTls};
-use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
+use crate::admin::{self, Admin, AdminListener, Ledgers, Memory, Observer, Phase, Readiness};
+use crate::config::{
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
+};
+use crate::control::{self, Control, DataPlane, Files, FilesError, InForce, Start, beside};
+use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::Plan;
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
@@ -30,6 +33,10 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(RunError::Files(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_USAGE)
+        }
+        Err(RunError::StateDir(error)) => {
             eprintln!("{error}");
             ExitCode::from(BAD_USAGE)
         }
@@ -76,12 +83,17 @@ pub(super) struct Prepared {
     access_log: Option<AccessLog>,
     spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
+    reader: ledger::Reader,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
     #[error("{0}")]
     Files(#[from] FilesError),
+    #[error("{0}")]
+    StateDir(String),
+    #[error("{0}")]
+    InUse(OpenError),
     #[error("{0}")]
     Listen(#[from] ListenError),
     #[error("{what}: {source}")]
@@ -98,7 +110,8 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let in_force = InForce::new(loaded);
+    let ledger = open_ledger(config, &loaded)?;
+    let in_force = InForce::resumed(loaded, ledger.state());
     let settings = in_force.settings();
     let workers = settings.workers.unwrap_or_else(granted_cores);
     let bound = settings
@@ -116,6 +129,10 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     if let Some(log) = &access_log {
         registry.control().watch_access_log(log.lost());
     }
+    let reader = ledger.reader();
+    let begun =
+        control::begin(in_force, &files, ledger, &registry).map_err(system("cannot begin to record changes"))?;
+    let in_force = &begun.in_force;
     let resolver = Resolver::default();
     let shared = Arc::new(Shared {
         health: Arc::new(Health::new(workers, in_force.plan(), &resolver)),
@@ -127,13 +144,30 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
-    let entrance = settings.admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
+    let entrance = in_force.settings().admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
     let mut listening = Listening { workers, shared: Arc::clone(&shared), names: BTreeMap::new(), admin: entrance };
     for (listener, bound) in bound {
         listening.add(&listener, bound);
     }
-    let start = Start { config: config.to_owned(), files, in_force, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, spans, admin })
+    let start = Start { config: config.to_owned(), files, begun, data_plane: listening, registry };
+    Ok(Prepared { start, shared, running, access_log, spans, admin, reader })
+}
+
+/// The ledger in `stateDir`; without one, a ledger that ends with the process.
+fn open_ledger(config: &Path, loaded: &Loaded) -> Result<Ledger, RunError> {
+    let Some(folder) = &loaded.settings.state_dir else {
+        tracing::info!("no stateDir: the ledger is kept in memory and ends with this process");
+        return Ok(Ledger::in_memory());
+    };
+    let opened = Ledger::open(&beside(config, folder), loaded.settings.ledger, SystemTime::now());
+    opened.map_err(|error| match error {
+        OpenError::InUse { .. } => RunError::InUse(error),
+        OpenError::System { .. } => {
+            let error = error.to_string();
+            let placed = loaded.problem_with_state_dir(&error).map(|problem| Errors(vec![problem]).to_string());
+            RunError::StateDir(placed.unwrap_or(error))
+        }
+    })
 }
 
 fn granted_cores() -> usize {
@@ -170,7 +204,7 @@ pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) 
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, spans, admin } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin, reader } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -215,6 +249,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            ledger: Ledgers::new(reader),
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
             access,

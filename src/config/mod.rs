@@ -73,6 +73,14 @@ pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
     Some(written.files?.weights?.value.0)
 }
 
+/// The folder of the state that `serin.yaml` names, as written: relative to its folder. `None` also where this cannot be told;
+/// [`load`] says why.
+#[must_use]
+pub fn state_dir(serin: Source<'_>) -> Option<PathBuf> {
+    let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
+    Some(written.state_dir?.value.0)
+}
+
 /// The files of certificates, keys, CAs and tokens that `serin.yaml` names, as written, as far as this can be told. For whoever
 /// watches them, before anything is known to be right.
 #[must_use]

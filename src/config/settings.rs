@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::access::Access;
 use crate::plan::{Plan, ServiceId, Share, Weight};
-use crate::tls;
+use crate::{ledger, tls};
 
 use super::problem::{Errors, Problem};
 use super::values::Bind;
@@ -28,6 +28,8 @@ pub struct Loaded {
     pub(super) endings: Vec<Ending>,
     /// The files of certificates, keys and CAs, as written, and where each is named.
     pub(super) places: Vec<(PathBuf, Problem)>,
+    /// `stateDir` as written, and where it is named.
+    pub(super) state_dir: Option<(PathBuf, Problem)>,
 }
 
 /// When a fault of a drill ends.
@@ -51,6 +53,15 @@ impl Loaded {
         let message = if path == Path::new("") { message.to_owned() } else { format!("{}: {message}", path.display()) };
         let mut problem = place.clone();
         problem.message = message;
+        Some(problem)
+    }
+
+    /// What is wrong with `stateDir`, said at the place where it is named.
+    #[must_use]
+    pub fn problem_with_state_dir(&self, message: &str) -> Option<Problem> {
+        let (_, place) = self.state_dir.as_ref()?;
+        let mut problem = place.clone();
+        message.clone_into(&mut problem.message);
         Some(problem)
     }
 
@@ -81,8 +92,10 @@ pub struct Settings {
     pub ofrep: Option<Bind>,
     /// Number of workers. `None`: as many as the cgroup grants cores.
     pub workers: Option<usize>,
-    /// Folder of the ledger and the journal; no effect yet.
+    /// Folder of the ledger, as written: relative to the folder of `serin.yaml`. `None`: it is kept in memory.
     pub state_dir: Option<PathBuf>,
+    /// How large the ledger grows.
+    pub ledger: ledger::Settings,
     /// How long requests in flight may take to finish once serin is told to stop.
     pub drain_timeout: Duration,
     /// One line for every request. `None`: none.

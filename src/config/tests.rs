@@ -67,7 +67,7 @@ fn the_limits_shown_in_the_example_are_the_defaults() {
 fn the_reference_file_is_valid_and_warns_of_what_has_no_effect() {
     let loaded = both(FULL, WEIGHTS).unwrap();
     let warned: Vec<&str> = loaded.warnings.iter().map(|warning| &*warning.key).collect();
-    let mut expected = vec!["ofrep", "stateDir", "files.flags"];
+    let mut expected = vec!["ofrep", "files.flags"];
     if !cfg!(feature = "otlp") {
         expected.push("tracing");
     }

@@ -7,13 +7,17 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::begin::Begun;
 use super::certificates;
 use super::drills::{Drills, News};
 use super::files::{Files, Seen};
 use super::force::{Change, InForce, Refused};
+use super::record::{self, Before};
+use super::recorder::{Recorded, Recorder};
 use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Settings};
-use crate::plan::Plan;
+use crate::ledger::Draft;
+use crate::plan::{Plan, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
@@ -56,18 +60,62 @@ pub struct Handle {
 
 #[derive(Debug)]
 enum Request {
-    Change(Change, oneshot::Sender<Result<Arc<Plan>, Refused>>),
+    Change(Change, oneshot::Sender<Result<Changed, Refused>>),
+    Record { draft: Draft, keep: bool, answer: oneshot::Sender<Result<Option<u64>, Refused>> },
     Reload,
 }
 
+/// What a change made.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The plan in force since.
+    pub plan: Arc<Plan>,
+    /// The entry of the ledger that says so. `None`: it is yet to be written.
+    pub entry: Option<u64>,
+}
+
+/// Why the files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// They may have changed.
+    Noticed,
+    /// Somebody wants to know even if not.
+    Asked,
+    /// What they say was held back only because it could not be recorded.
+    Again,
+}
+
 impl Handle {
-    /// Hands in a change and waits until it is in force; gives the plan that is then.
+    /// Hands in a change and waits until it is recorded and in force.
     ///
     /// # Errors
     /// [`Refused`]: nothing has changed.
-    pub async fn change(&self, change: Change) -> Result<Arc<Plan>, Refused> {
+    pub async fn change(&self, change: Change) -> Result<Changed, Refused> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Change(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Has something recorded that is no change of what is in force; gives its entry's number once it is on the disk.
+    ///
+    /// # Errors
+    /// [`Refused`]: it is not recorded.
+    pub async fn record(&self, draft: Draft) -> Result<u64, Refused> {
+        self.hand_in(draft, false).await?.ok_or_else(|| Refused::Ledger("it waits to be written".to_owned()))
+    }
+
+    /// The same for what is so in any case: where it cannot be written now (`None`), it is later.
+    ///
+    /// # Errors
+    /// [`Refused`] where it cannot be recorded at any time.
+    pub async fn record_or_keep(&self, draft: Draft) -> Result<Option<u64>, Refused> {
+        self.hand_in(draft, true).await
+    }
+
+    async fn hand_in(&self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Record { draft, keep, answer };
+        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
         answered.await.map_err(|_| Refused::ShuttingDown)?
     }
 
@@ -91,6 +139,9 @@ pub struct Control<D> {
     in_force: InForce,
     data_plane: D,
     registry: Arc<Registry>,
+    recorder: Recorder,
+    /// Whether the files say more than is in force, which was not published because it could not be recorded.
+    held_back: bool,
     requests: mpsc::Receiver<Request>,
     noticed: mpsc::Receiver<()>,
     watch: FileWatch,
@@ -106,8 +157,8 @@ pub struct Start<D> {
     pub config: PathBuf,
     /// The files as read.
     pub files: Files,
-    /// What they say.
-    pub in_force: InForce,
+    /// What is in force by them, and its record.
+    pub begun: Begun,
     /// What carries it out; the first plan is published already.
     pub data_plane: D,
     /// Where reloads are counted.
@@ -117,7 +168,8 @@ pub struct Start<D> {
 impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
-    pub fn new(Start { config, files, in_force, data_plane, registry }: Start<D>) -> (Self, Handle) {
+    pub fn new(Start { config, files, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
+        let Begun { in_force, recorder, held_back } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
         let mut watch = FileWatch::new(notice);
@@ -129,6 +181,8 @@ impl<D: DataPlane> Control<D> {
             in_force,
             data_plane,
             registry,
+            recorder,
+            held_back,
             requests,
             noticed,
             watch,
@@ -149,19 +203,23 @@ impl<D: DataPlane> Control<D> {
                 request = self.requests.recv() => match request {
                     Some(Request::Change(change, answer)) => {
                         // Whoever asked may have left; the change holds all the same.
-                        let _ = answer.send(self.change(&change));
+                        let _ = answer.send(self.change(&change).await);
                     }
-                    Some(Request::Reload) => self.look(true).await,
+                    Some(Request::Record { draft, keep, answer }) => {
+                        let _ = answer.send(self.record(draft, keep).await);
+                    }
+                    Some(Request::Reload) => self.look(Look::Asked).await,
                     None => return,
                 },
                 Some(()) = self.noticed.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     // What was noticed meanwhile is covered by the look that follows.
                     while self.noticed.try_recv().is_ok() {}
-                    self.look(false).await;
+                    self.look(Look::Noticed).await;
                 }
                 _ = poll.tick() => {
-                    self.look(false).await;
+                    self.recover().await;
+                    self.look(Look::Noticed).await;
                     // Workers need nobody to tell them that a drill is over; people do.
                     self.tell_of_drills();
                 }
@@ -169,47 +227,90 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    fn change(&mut self, change: &Change) -> Result<Arc<Plan>, Refused> {
-        let Change { actor, reason, service, weights } = change;
-        match self.in_force.with_change(change) {
-            Ok(next) => {
-                self.publish(next);
-                tracing::info!(%actor, %reason, %service, ?weights, "weights changed");
-                Ok(Arc::clone(self.in_force.plan()))
-            }
+    async fn change(&mut self, change: &Change) -> Result<Changed, Refused> {
+        let Change { actor, reason, service, weights, .. } = change;
+        let done = self.try_change(change).await;
+        match &done {
+            Ok(Changed { entry, .. }) => tracing::info!(%actor, %reason, %service, ?weights, entry, "weights changed"),
             Err(refused) => {
                 tracing::warn!(%actor, %reason, %service, ?weights, %refused, "a change of weights was refused");
-                Err(refused)
+            }
+        }
+        done
+    }
+
+    async fn try_change(&mut self, change: &Change) -> Result<Changed, Refused> {
+        let next = self.in_force.with_change(change)?;
+        let draft = record::weights(change, &self.in_force, &next, &self.files);
+        let entry = self.record_before(&next, vec![draft]).await?;
+        self.publish(next);
+        Ok(Changed { plan: Arc::clone(self.in_force.plan()), entry })
+    }
+
+    /// Records what makes `next`, which must not be published before. Gives the number of the last entry; `None`: it is yet to be
+    /// written, which is enough for what widens nothing.
+    async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+        if widened(self.in_force.plan(), next.plan()).is_some() {
+            return Ok(Some(self.recorder.append(drafts).await?.end - 1));
+        }
+        self.record_in_any_case(drafts).await
+    }
+
+    async fn record_in_any_case(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+        match self.recorder.append_or_keep(drafts).await? {
+            Recorded::Written(numbers) => Ok(Some(numbers.end - 1)),
+            Recorded::Kept(why) => {
+                tracing::error!("in force without being recorded, which is made up for as soon as it can be: {why}");
+                Ok(None)
             }
         }
     }
 
-    /// Looks whether the files say something new. `asked`: somebody wants to know even if not.
-    async fn look(&mut self, asked: bool) {
+    async fn record(&mut self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
+        let draft = record::with_hashes(draft, self.in_force.plan(), &self.files);
+        if keep {
+            return self.record_in_any_case(vec![draft]).await;
+        }
+        Ok(Some(self.recorder.append(vec![draft]).await?.end - 1))
+    }
+
+    /// Has the ledger written again where it could not be.
+    async fn recover(&mut self) {
+        if !self.recorder.is_unwell() || !self.recorder.recover().await {
+            return;
+        }
+        tracing::warn!("the ledger can be written again");
+        if self.held_back {
+            self.look(Look::Again).await;
+        }
+    }
+
+    /// Looks whether the files say something new.
+    async fn look(&mut self, why: Look) {
         let mut now = self.files.seen_now();
-        if now == self.files.seen() {
+        if now == self.files.seen() && !(self.held_back && why != Look::Noticed) {
             self.refused = None;
-            if asked {
+            if why == Look::Asked {
                 self.count(ReloadResult::Unchanged, [true, true]);
                 tracing::info!("the files say what is in force already");
             }
             return;
         }
-        if !asked && self.refused.as_ref() == Some(&now) {
+        if why == Look::Noticed && self.refused.as_ref() == Some(&now) {
             return;
         }
         let started = Instant::now();
         loop {
             match Files::read_again(&self.config, &self.in_force) {
                 Ok((files, loaded)) if files.stale().is_empty() || started.elapsed() >= DOUBT => {
-                    return self.apply(files, loaded);
+                    return self.apply(files, loaded).await;
                 }
                 Err(error) if started.elapsed() >= DOUBT => {
                     // Where serin.yaml is what is wrong, weights hold all the same: they may be the way back.
                     if let Some((files, loaded)) = self.files.despite_errors(&self.in_force) {
-                        self.apply(files, loaded);
+                        self.apply(files, loaded).await;
                     }
-                    return self.refuse(&error.to_string(), now);
+                    return self.refuse(&error.to_string(), now).await;
                 }
                 // It may be half written; or a certificate is there already and its key not yet.
                 _ => tokio::time::sleep(SETTLE).await,
@@ -219,12 +320,12 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
+    async fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         let changed = files.seen().differs_from(&self.files.seen());
-        if !files.has_usable_news(&self.files) {
+        if !files.has_usable_news(&self.files) && !self.held_back {
             // What is in force stays, and this is not looked at again before something changes.
             self.report_certificates(&files);
             self.files = files;
@@ -234,8 +335,16 @@ impl<D: DataPlane> Control<D> {
         }
         let next = self.in_force.with_files(loaded);
         if let Err(error) = self.data_plane.open(&next.settings().listeners) {
-            return self.refuse(&error, files.seen());
+            return self.refuse(&error, files.seen()).await;
         }
+        let (before, actor) = (Before::of(&self.in_force), files.changed_names(&self.files));
+        let drafts = record::files_applied(&before, &next, &files, &actor, "edited");
+        if let Err(refused) = self.record_before(&next, drafts).await {
+            self.data_plane.close_others(&self.in_force.settings().listeners);
+            self.held_back = true;
+            return self.refuse(&refused.to_string(), files.seen()).await;
+        }
+        self.held_back = false;
         self.warn_of_restart(next.settings());
         self.report_certificates(&files);
         self.files = files;
@@ -256,7 +365,7 @@ impl<D: DataPlane> Control<D> {
         self.report_in_force();
     }
 
-    fn refuse(&mut self, error: &str, seen: Seen) {
+    async fn refuse(&mut self, error: &str, seen: Seen) {
         self.count(ReloadResult::Refused, seen.differs_from(&self.files.seen()));
         // The one that is wrong is where the next change will be, also where it is not in force yet.
         self.watch.follow(self.files.paths().chain(seen.paths()));
@@ -264,6 +373,10 @@ impl<D: DataPlane> Control<D> {
         let generation = self.in_force.plan().generation;
         // In the message and not as a field, which would stand at the end of many lines.
         tracing::error!("refused; generation {generation} stays in force:\n{error}");
+        let draft = record::files_refused(&record::names(&self.files), error);
+        if let Err(refused) = self.record(draft, true).await {
+            tracing::error!(%refused, "that files were refused could not be recorded");
+        }
     }
 
     /// Counts the files of certificates and tokens that changed, and says what is wrong with them.
@@ -289,6 +402,8 @@ impl<D: DataPlane> Control<D> {
             ("admin.address", address(now) != address(next)),
             ("accessLog", now.access_log != next.access_log),
             ("tracing", now.tracing != next.tracing),
+            ("stateDir", now.state_dir != next.state_dir),
+            ("ledger", now.ledger != next.ledger),
         ];
         for (key, _) in fixed.iter().filter(|(_, differs)| *differs) {
             tracing::warn!(key, "this key takes effect at the next start only");

@@ -16,6 +16,7 @@ mod service;
 mod share;
 mod split;
 mod sticky;
+mod widen;
 
 pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
@@ -34,6 +35,7 @@ pub use service::{
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use sticky::{KeySource, StickyKey};
+pub use widen::{widened, widened_version};
 
 use std::sync::Arc;
 

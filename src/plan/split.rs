@@ -93,6 +93,8 @@ struct Contender {
 impl Weight {
     /// Gets nothing.
     pub const ZERO: Weight = Weight(0);
+    /// Gets everything where no other version has any.
+    pub const ONE: Weight = Weight(1000);
     /// The greatest weight, a billion: sums of thousandths stay far inside 64 bits and every weight is exact as a double.
     pub const MAX: Weight = Weight(1_000_000_000_000);
 

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::CertificateInUse;
 use super::labels::labelled;
+use super::ledger::LedgerState;
 use super::trace::SpanFigures;
 
 labelled! {
@@ -60,6 +61,7 @@ pub(super) struct ControlState {
     pub(super) fault_ends: Vec<FaultEnd>,
     spans: Option<Arc<SpanFigures>>,
     pub(super) connections_limit: Option<usize>,
+    pub(super) ledger: LedgerState,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -120,7 +122,7 @@ impl ControlFigures {
     }
 
     /// Every change is whole before the lock is given back, so a panic elsewhere leaves nothing half done.
-    fn state(&self) -> MutexGuard<'_, ControlState> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ControlState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,6 +13,7 @@ pub mod exposition;
 mod faults;
 mod health;
 mod labels;
+mod ledger;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod registry;

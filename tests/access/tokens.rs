@@ -60,6 +60,10 @@ fn a_change_is_written_down_under_the_name_of_who_made_it() {
     let line = log.lines().find(|line| line.contains("weights changed")).expect("a line");
     assert!(line.contains("alice"), "{line}");
     assert!(!log.contains("secret-of-alice"), "{log}");
+    let ledger = read(&serin, "/api/v1/ledger?service=shop", "").text();
+    let ledger: serde_json::Value = serde_json::from_str(&ledger).expect("JSON");
+    let last = ledger["entries"].as_array().and_then(|entries| entries.last()).expect("an entry");
+    assert_eq!((&last["kind"], &last["actor"]), (&"weights".into(), &"alice".into()), "{last}");
 }
 
 #[test]
@@ -72,6 +76,14 @@ fn without_credentials_one_may_read_and_learns_how_to_do_more() {
     assert!(answer.header("www-authenticate").is_some_and(|asked| asked.starts_with("Bearer")), "{answer:?}");
     assert_eq!(turned_away(&serin, "noCredentials"), 1.0);
     assert_eq!(generation(&serin), 1);
+    let entry = eventually("the ledger to say so", || {
+        let ledger: serde_json::Value =
+            serde_json::from_slice(&read(&serin, "/api/v1/ledger?service=shop", "").body).expect("JSON");
+        ledger["entries"].as_array()?.iter().find(|entry| entry["kind"] == "refusal").cloned()
+    });
+    assert_eq!(entry["asked"], "PUT /api/v1/services/shop/weights");
+    assert_eq!(entry["actor"], "nobody");
+    assert!(entry["reason"].as_str().is_some_and(|why| why.starts_with("noCredentials from 127.0.0.1:")), "{entry}");
     let log = said(&serin, "was turned away");
     assert!(log.contains("PUT /api/v1/services/shop/weights") && log.contains("127.0.0.1"), "{log}");
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::access::{Access, Client, RESERVED, Role, Token, Tokens};
+use crate::access::{Access, Client, RESERVED, Role, Token, Tokens, is_reserved};
 use crate::plan::HostPattern;
 use crate::tls::Part;
 
@@ -111,11 +111,11 @@ fn who<'a>(one: &'a AdminClient, problems: &mut Problems<'_>) -> Option<(&'stati
 
 /// A name that somebody may have.
 fn allowed(name: &At<Name>, problems: &mut Problems<'_>) -> Option<Arc<str>> {
-    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&name.0)) {
+    if is_reserved(&name.0) {
         problems
-            .error(&name.spot, "serin writes down its own changes under this name")
+            .error(&name.spot, "changes that nobody in particular makes are written down under this name")
             .found(quote(&name.0))
-            .expected(format!("any other name than: {}", RESERVED.join(", ")));
+            .expected(format!("any other name than those of YAML files, and: {}", RESERVED.join(", ")));
         return None;
     }
     Some(Arc::clone(&name.0))

@@ -4,6 +4,7 @@ mod admin;
 mod faults;
 mod filters;
 mod health;
+mod ledger;
 mod matches;
 mod overload;
 mod retry;
@@ -46,7 +47,8 @@ pub(super) fn serin(
         upstream: settings::upstream(written.upstreams.as_ref()),
         retry_budget: retry::budget(written.retry_budget.as_ref()),
     };
+    let state_dir = ledger::state_dir(written, problems);
     let warnings = std::mem::take(&mut problems.warnings);
     let places = std::mem::take(&mut problems.places);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places })
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places, state_dir })
 }

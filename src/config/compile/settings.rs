@@ -25,11 +25,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
     let admin = written.admin.as_ref().and_then(|written| admin::admin(written, problems));
     let files = written.files.as_ref();
     let flags = files.and_then(|files| files.flags.as_ref());
-    let without_effect = [
-        written.ofrep.as_ref().map(|ofrep| &ofrep.spot),
-        written.state_dir.as_ref().map(|path| &path.spot),
-        flags.map(|path| &path.spot),
-    ];
+    let without_effect = [written.ofrep.as_ref().map(|ofrep| &ofrep.spot), flags.map(|path| &path.spot)];
     for spot in without_effect.into_iter().flatten() {
         problems.warning(spot, "accepted, but without effect in this version");
     }
@@ -41,6 +37,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
         ofrep: written.ofrep.as_ref().and_then(address),
         workers: written.workers.as_ref().map(|count| count.0 as usize),
         state_dir: written.state_dir.as_ref().map(path),
+        ledger: super::ledger::ledger(written, problems),
         drain_timeout: period(written.drain_timeout.as_ref(), DRAIN_TIMEOUT),
         access_log: written.access_log.as_ref().and_then(access_log),
         tracing: written.tracing.as_ref().and_then(|written| tracing(written, problems)),

@@ -3,6 +3,7 @@
 mod admin;
 mod fault;
 mod filter;
+mod ledger;
 mod listener;
 mod observe;
 mod route;
@@ -12,6 +13,7 @@ mod upstream;
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
+pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
@@ -51,8 +53,10 @@ written! {
         optional "ofrep" ofrep: Endpoint,
         /// Number of workers, each on its own thread. Default: the cores that the cgroup grants.
         optional "workers" workers: At<Count<1, 1024>>,
-        /// Folder of the ledger and the journal. No effect yet in this version.
+        /// Folder of the ledger, relative to the folder of this file and made where it is missing; one serin has it at a time. Without it the ledger is kept in memory.
         optional "stateDir" state_dir: At<FilePath>,
+        /// How large the ledger grows. What is left out has its default.
+        optional "ledger" ledger: Ledger,
         /// How long requests in flight may take to finish once serin is told to stop. Default: 30s.
         optional "drainTimeout" drain_timeout: At<Period>,
         /// Other files in use; all of them are watched.

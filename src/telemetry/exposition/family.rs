@@ -49,6 +49,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
+    families.extend(super::ledger::families(&control.ledger));
     families.extend(of_control(control));
     families.push(super::access::family(registry.admin()));
     families.extend(health::families(registry.health().read()));
@@ -363,7 +364,7 @@ impl Labels {
         self.number(value as f64)
     }
 
-    fn durations(self, value: Snapshot) -> Series {
+    pub(super) fn durations(self, value: Snapshot) -> Series {
         Series { labels: self.0, value: Value::Histogram(value) }
     }
 }

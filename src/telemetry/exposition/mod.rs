@@ -6,6 +6,7 @@ mod access;
 mod family;
 mod faults;
 mod health;
+mod ledger;
 mod negotiate;
 mod process;
 mod protobuf;
