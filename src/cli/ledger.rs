@@ -1,5 +1,7 @@
 //! `serin ledger`: the record of changes, asked of a running serin or read from its folder.
 
+mod print;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use self::print::{broken, details, row, verified};
 use super::client::{Client, ClientError, encode};
 use super::{BAD_USAGE, Global};
 use crate::config::{self, Source};
@@ -93,8 +96,8 @@ pub(super) fn run(global: &Global, args: &LedgerArgs) -> ExitCode {
     let list = LedgerCommand::List { which: Which { service: None, after: None, limit: 100 }, json: false };
     let command = args.command.as_ref().unwrap_or(&list);
     match Asked::of(global, args).and_then(|asked| asked.answer(command)) {
-        Ok(Answer::Text(text)) => print(&text, ExitCode::SUCCESS),
-        Ok(Answer::Broken(text)) => print(&text, ExitCode::FAILURE),
+        Ok(Answer::Text(text)) => printed(&text, ExitCode::SUCCESS),
+        Ok(Answer::Broken(text)) => printed(&text, ExitCode::FAILURE),
         Err(error @ (LedgerError::Usage(_) | LedgerError::Read(ReadError::NoLedger(_)))) => {
             eprintln!("{error}");
             ExitCode::from(BAD_USAGE)
@@ -106,7 +109,7 @@ pub(super) fn run(global: &Global, args: &LedgerArgs) -> ExitCode {
     }
 }
 
-fn print(text: &str, code: ExitCode) -> ExitCode {
+fn printed(text: &str, code: ExitCode) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads this may have enough.
@@ -180,7 +183,7 @@ impl Asked {
             LedgerCommand::List { which, json } => {
                 let lines = self.lines(which)?;
                 if *json {
-                    return Ok(Answer::Text(lines.iter().map(|line| format!("{line}\n")).collect()));
+                    return Ok(Answer::Text(lines.iter().flat_map(|line| [line, "\n"]).collect()));
                 }
                 let entries = parsed(&lines)?;
                 Ok(Answer::Text(entries.iter().map(row).collect()))
@@ -298,80 +301,4 @@ fn progress() -> impl FnMut(&str) {
 
 fn parsed(lines: &[String]) -> Result<Vec<Entry>, LedgerError> {
     lines.iter().map(|line| Ok(serde_json::from_str(line)?)).collect()
-}
-
-/// An entry in a line.
-fn row(entry: &Entry) -> String {
-    let draft = &entry.draft;
-    let time = entry.time.to_string();
-    let time = time.split_once('.').map_or(&*time, |(seconds, _)| seconds);
-    let service = draft.service.as_deref().unwrap_or("-");
-    let reason = if draft.reason.is_empty() { String::new() } else { format!(": {}", draft.reason) };
-    let late = if entry.late { " (written late)" } else { "" };
-    let line = format!("{:>6}  {time}Z  {:<8} {service:<16} {}", entry.number, draft.what.kind(), draft.what);
-    let what = plain(&format!("{line}  [{}{reason}]{late}", draft.actor));
-    format!("{what}\n")
-}
-
-/// What others said must not move the cursor of a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
-}
-
-/// An entry with one thing a line.
-fn details(line: &str) -> Result<String, LedgerError> {
-    let entry: Entry = serde_json::from_str(line)?;
-    let draft = &entry.draft;
-    let mut text = format!("entry {}\n", entry.number);
-    let mut add = |name: &str, value: String| {
-        for (index, line) in value.lines().enumerate() {
-            let name = if index == 0 { name } else { "" };
-            text.push_str(&format!("  {name:<12} {}\n", plain(line)));
-        }
-    };
-    let list = |items: Vec<String>| items.join(", ");
-    add("time", entry.time.to_string() + if entry.late { " (written late)" } else { "" });
-    add("kind", draft.what.kind().to_owned());
-    add("service", draft.service.clone().unwrap_or_default());
-    add("what", draft.what.to_string());
-    add("actor", draft.actor.clone());
-    add("reason", draft.reason.clone());
-    add("depends on", list(draft.about.depends_on.iter().map(ToString::to_string).collect()));
-    let approvals = draft.about.approvals.iter();
-    add("approved by", list(approvals.map(|approval| format!("{} ({})", approval.actor, approval.entry)).collect()));
-    add("rollout", draft.about.rollout.map(|rollout| rollout.to_string()).unwrap_or_default());
-    for (name, value) in [("verdict", &draft.about.verdict), ("state", &draft.about.state)] {
-        add(name, value.as_ref().map(|value| format!("{value:#}")).unwrap_or_default());
-    }
-    match &draft.what {
-        crate::ledger::What::Files { problem: Some(problem), .. } => add("problem", problem.clone()),
-        crate::ledger::What::Flags { problem: Some(problem), .. } => add("problem", problem.clone()),
-        crate::ledger::What::Flags { diff, .. } => add("diff", diff.join("\n")),
-        crate::ledger::What::Event { fields, .. } if !fields.is_empty() => {
-            add("fields", format!("{:#}", serde_json::Value::Object(fields.clone())));
-        }
-        _ => {}
-    }
-    add("plan", draft.plan.map(|plan| plan.to_string()).unwrap_or_default());
-    for (name, sha256) in &draft.files {
-        add("file", format!("{sha256} {name}"));
-    }
-    add("with", entry.with.map(|with| with.to_string()).unwrap_or_default());
-    add("before", entry.before.to_string());
-    Ok(text)
-}
-
-fn verified(found: &Verified) -> String {
-    let Verified { entries, files, first, last, sha256, notes } = found;
-    let files = match files {
-        0 => "in memory".to_owned(),
-        1 => "in 1 file".to_owned(),
-        files => format!("in {files} files"),
-    };
-    let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
-    format!("verified: {entries} entries {files}, {first} to {last}; the last is {sha256}\n{notes}")
-}
-
-fn broken(found: &Break) -> String {
-    format!("not verified: {found}\n")
 }

@@ -123,17 +123,18 @@ pub(super) fn append(
     keep: bool,
     registry: &Registry,
 ) -> Result<Recorded, AppendError> {
-    let copy = keep.then(|| drafts.clone());
     let (now, began) = (SystemTime::now(), Instant::now());
     let written = ledger.written();
-    match ledger.append(now, drafts) {
+    match ledger.append(now, &drafts) {
         Ok(numbers) => {
             registry.control().ledger_wrote(ledger.written() - written, began.elapsed());
             Ok(Recorded::Written(numbers))
         }
         Err(AppendError::Storage(why)) => {
             registry.control().ledger_failed();
-            let Some(drafts) = copy else { return Err(AppendError::Storage(why)) };
+            if !keep {
+                return Err(AppendError::Storage(why));
+            }
             ledger.append_later(now, drafts);
             registry.control().ledger_waits(ledger.waiting());
             Ok(Recorded::Kept(why))

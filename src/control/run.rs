@@ -260,7 +260,7 @@ impl<D: DataPlane> Control<D> {
         match self.recorder.append_or_keep(drafts).await? {
             Recorded::Written(numbers) => Ok(Some(numbers.end - 1)),
             Recorded::Kept(why) => {
-                tracing::error!("in force without being recorded, which is made up for as soon as it can be: {why}");
+                tracing::error!("what happens is not recorded, which is made up for as soon as it can be: {why}");
                 Ok(None)
             }
         }

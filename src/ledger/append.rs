@@ -1,18 +1,14 @@
 //! Writing entries: each on the disk before anybody acts on it.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::bounds::{MAX_LINE, OutOfBounds};
-use super::files::{HEAD, Head, Part};
-use super::folder::{Lock, Settings, sync_folder, writing};
+use super::disk::Folder;
+use super::files::Part;
 use super::memory::Memory;
-use super::{Dependency, Digest, Draft, Entry, Pruned, Reader, State, Time, What};
+use super::{Dependency, Digest, Draft, Entry, Reader, State, Time, What};
 
 /// What stands in the genesis of a ledger that is written as this one is.
 pub(super) const FORMAT: u32 = 1;
@@ -43,27 +39,6 @@ pub struct Ledger {
 pub(super) enum Store {
     Memory(Memory),
     Folder(Folder),
-}
-
-/// The folder with the file that is written to.
-#[derive(Debug)]
-pub(super) struct Folder {
-    pub(super) path: PathBuf,
-    pub(super) settings: Settings,
-    pub(super) part: Part,
-    /// Bytes of `part` that are entries; what is behind them is not.
-    pub(super) length: u64,
-    /// Whether there may be something behind them, to be cut off by the next writing.
-    pub(super) ragged: bool,
-    /// `None`: not opened, or not since something failed.
-    pub(super) open: Option<Open>,
-    pub(super) _lock: Lock,
-}
-
-#[derive(Debug)]
-pub(super) struct Open {
-    file: File,
-    head: File,
 }
 
 /// Why nothing was appended.
@@ -139,11 +114,10 @@ impl Ledger {
     ///
     /// # Errors
     /// [`AppendError`]: nothing was appended.
-    pub fn append(&mut self, now: SystemTime, drafts: Vec<Draft>) -> Result<Range<u64>, AppendError> {
-        self.check(&drafts)?;
-        let count = drafts.len() as u64;
-        self.write(Time::from(now), Some(drafts))?;
-        Ok(self.next - count..self.next)
+    pub fn append(&mut self, now: SystemTime, drafts: &[Draft]) -> Result<Range<u64>, AppendError> {
+        self.check(drafts)?;
+        self.write(Time::from(now), drafts)?;
+        Ok(self.next - drafts.len() as u64..self.next)
     }
 
     /// Keeps entries of what takes effect although it cannot be written, until it can.
@@ -163,7 +137,7 @@ impl Ledger {
         if self.trouble.is_none() && self.waiting.is_empty() {
             return Ok(());
         }
-        self.write(Time::from(now), None)
+        self.write(Time::from(now), &[])
     }
 
     fn check(&self, drafts: &[Draft]) -> Result<(), AppendError> {
@@ -180,8 +154,8 @@ impl Ledger {
         Ok(())
     }
 
-    fn write(&mut self, now: Time, drafts: Option<Vec<Draft>>) -> Result<(), AppendError> {
-        let mut draft = self.compose(now, drafts.as_deref(), false)?;
+    fn write(&mut self, now: Time, drafts: &[Draft]) -> Result<(), AppendError> {
+        let mut draft = self.compose(now, drafts, false)?;
         let done = match &mut self.store {
             Store::Memory(memory) => {
                 memory.push(draft.lines.drain(..));
@@ -189,7 +163,7 @@ impl Ledger {
             }
             Store::Folder(folder) => {
                 if folder.is_full(draft.bytes()) {
-                    draft = self.compose(now, drafts.as_deref(), true)?;
+                    draft = self.compose(now, drafts, true)?;
                 }
                 // Borrowed anew, as composing needs the whole.
                 match &mut self.store {
@@ -211,7 +185,7 @@ impl Ledger {
     }
 
     /// The lines of everything that is to be written now. `rotate`: into a file of their own.
-    fn compose(&self, now: Time, drafts: Option<&[Draft]>, rotate: bool) -> Result<Written, AppendError> {
+    fn compose(&self, now: Time, drafts: &[Draft], rotate: bool) -> Result<Written, AppendError> {
         let mut written = Written {
             first: self.next,
             next: self.next,
@@ -242,20 +216,20 @@ impl Ledger {
             let note = format!("the ledger could not be written since {since}: {why}{dropped}");
             written.batch(now, &[Draft::note(super::clip(&note, 4000))], false)?;
         }
-        written.batch(now, drafts.unwrap_or_default(), false)?;
+        written.batch(now, drafts, false)?;
         Ok(written)
     }
 }
 
 /// Lines on their way to the disk, and what is so once they are there.
-struct Written {
-    first: u64,
-    next: u64,
-    last: Digest,
+pub(super) struct Written {
+    pub(super) first: u64,
+    pub(super) next: u64,
+    pub(super) last: Digest,
     state: State,
-    lines: Vec<String>,
-    rotate: bool,
-    prune: Vec<Part>,
+    pub(super) lines: Vec<String>,
+    pub(super) rotate: bool,
+    pub(super) prune: Vec<Part>,
 }
 
 impl Written {
@@ -275,128 +249,7 @@ impl Written {
         Ok(())
     }
 
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.lines.iter().map(|line| line.len() as u64 + 1).sum()
     }
-}
-
-impl Folder {
-    fn is_full(&self, more: u64) -> bool {
-        self.length > 0 && self.length + more > self.settings.max_file_size
-    }
-
-    /// Files that are too many once another is begun, and what is to be said of them.
-    fn to_prune(&self) -> (Vec<Part>, Option<Pruned>) {
-        let mut parts = Part::all(&self.path).unwrap_or_default();
-        // Not one that was begun in vain.
-        let own = |part: &Part| part.first == self.part.first && self.length > 0;
-        parts.retain(|part| part.first < self.part.first || own(part));
-        let many = parts.len().saturating_sub(self.settings.keep - 1);
-        parts.truncate(many);
-        let pruned = parts.last().and_then(last_of);
-        // What cannot be stated is not removed.
-        if pruned.is_some() { (parts, pruned) } else { (Vec::new(), None) }
-    }
-
-    /// Opens the file for writing, where it is not open.
-    pub(super) fn open_file(&mut self) -> io::Result<()> {
-        if self.open.is_none() {
-            self.open = Some(self.reopen()?);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, written: &Written) -> io::Result<()> {
-        let done = self.try_write(written);
-        if done.is_err() {
-            // What is written next goes over whatever of this got there.
-            self.ragged = true;
-            if let Some(open) = self.open.take() {
-                let _ = open.file.set_len(self.length);
-            }
-        }
-        done
-    }
-
-    fn try_write(&mut self, written: &Written) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(usize::try_from(written.bytes()).unwrap_or_default());
-        for line in &written.lines {
-            bytes.extend_from_slice(line.as_bytes());
-            bytes.push(b'\n');
-        }
-        if written.rotate {
-            if self.ragged {
-                self.opened()?.file.sync_all()?;
-            }
-            let part = Part::new(&self.path, written.first);
-            let file = writing().open(&part.path)?;
-            // A former try may have left its beginning there.
-            file.set_len(0)?;
-            file.write_all_at(&bytes, 0)?;
-            file.sync_all()?;
-            sync_folder(&self.path)?;
-            let head = writing().open(self.path.join(HEAD))?;
-            (self.part, self.length, self.ragged, self.open) = (part, 0, false, Some(Open { file, head }));
-        } else {
-            let length = self.length;
-            let file = &self.opened()?.file;
-            file.write_all_at(&bytes, length)?;
-            file.sync_data()?;
-        }
-        self.length += bytes.len() as u64;
-        let Some(open) = &self.open else { return Ok(()) };
-        // The entries are on the disk: that the head is behind does no harm.
-        let _ = Head { number: written.next - 1, sha256: written.last }.write(&open.head);
-        for part in &written.prune {
-            let _ = std::fs::remove_file(&part.path);
-        }
-        Ok(())
-    }
-
-    /// The file, whole up to where the next entry goes, and still the one that others find by its name.
-    fn opened(&mut self) -> io::Result<&Open> {
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => self.reopen()?,
-        };
-        let (ours, found) = (open.file.metadata()?, std::fs::metadata(&self.part.path)?);
-        if (ours.dev(), ours.ino()) != (found.dev(), found.ino()) {
-            return Err(io::Error::other(format!("{} is another file than before", self.part.path.display())));
-        }
-        if self.ragged && found.len() > self.length {
-            open.file.set_len(self.length)?;
-        } else if found.len() != self.length {
-            let (name, found, length) = (self.part.name(), found.len(), self.length);
-            return Err(io::Error::other(format!("{name} has {found} bytes, not the {length} that were written")));
-        }
-        self.ragged = false;
-        Ok(self.open.insert(open))
-    }
-
-    fn reopen(&self) -> io::Result<Open> {
-        let is_new = self.length == 0;
-        let file = match writing().create(is_new).open(&self.part.path) {
-            Ok(file) => file,
-            Err(error) => {
-                return Err(io::Error::new(error.kind(), format!("{}: {error}", self.part.path.display())));
-            }
-        };
-        let head = writing().open(self.path.join(HEAD))?;
-        if is_new {
-            sync_folder(&self.path)?;
-        }
-        Ok(Open { file, head })
-    }
-}
-
-/// The last entry of a file, and its hash.
-fn last_of(part: &Part) -> Option<Pruned> {
-    let mut lines = part.lines().ok()?;
-    let mut last = None;
-    while let Some(line) = lines.next().ok()? {
-        last = Some(line);
-    }
-    let last = last?;
-    let entry: Entry = serde_json::from_slice(&last).ok()?;
-    Some(Pruned { through: entry.number, sha256: Digest::of(&last) })
 }

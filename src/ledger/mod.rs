@@ -15,6 +15,7 @@
 mod append;
 mod bounds;
 mod digest;
+mod disk;
 mod entry;
 mod files;
 mod folder;

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::append::{Folder, Store};
+use super::append::Store;
+use super::disk::Folder;
 use super::files::{Head, Part};
 use super::folder::Lock;
 use super::{Digest, Draft, Entry, Ledger, OpenError, Settings, State, Time, clip};

@@ -35,7 +35,7 @@ fn open(folder: &Path) -> Ledger {
 /// `count` changes of `shop`, to 1, 2, … of new.
 fn grow(ledger: &mut Ledger, from: u8, count: u8) {
     for new in from..from + count {
-        ledger.append(at(u64::from(new)), vec![change("shop", new, new + 1)]).expect("an append");
+        ledger.append(at(u64::from(new)), &[change("shop", new, new + 1)]).expect("an append");
     }
 }
 
@@ -64,12 +64,12 @@ fn what_is_appended_is_read_and_counts_after_a_restart() {
     assert!(ledger.is_new());
     let mut first = change("shop", 0, 5);
     first.about.depends_on = vec![Dependency::Service("blog".to_owned(), 9), Dependency::Entry(1)];
-    assert!(matches!(ledger.append(at(1), vec![first.clone()]), Err(AppendError::NoSuchEntry(1, 0))));
+    assert!(matches!(ledger.append(at(1), &[first.clone()]), Err(AppendError::NoSuchEntry(1, 0))));
     first.about.depends_on.pop();
     first.about.verdict = Some(json!({ "verdict": "healthy" }));
     first.about.state = Some(json!({ "step": 2 }));
     first.about.rollout = Some(7);
-    assert_eq!(ledger.append(at(1), vec![first.clone()]).unwrap(), 2..3);
+    assert_eq!(ledger.append(at(1), &[first.clone()]).unwrap(), 2..3);
     grow(&mut ledger, 5, 3);
     let read = entries(&ledger.reader());
     assert_eq!(read.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
@@ -92,7 +92,7 @@ fn what_is_appended_is_read_and_counts_after_a_restart() {
 fn an_entry_is_one_line_as_people_would_write_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open(folder.path());
-    ledger.append(at(0), vec![change("shop", 5, 10)]).unwrap();
+    ledger.append(at(0), &[change("shop", 5, 10)]).unwrap();
     let line = ledger.reader().entry(2).unwrap().unwrap();
     let before = Digest::of(ledger.reader().entry(1).unwrap().unwrap().as_bytes());
     let expected = format!(
@@ -126,7 +126,7 @@ fn what_is_too_long_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open(folder.path());
     grow(&mut ledger, 0, 1);
-    let refused = |ledger: &mut Ledger, draft: Draft| ledger.append(at(1), vec![draft]).unwrap_err().to_string();
+    let refused = |ledger: &mut Ledger, draft: Draft| ledger.append(at(1), &[draft]).unwrap_err().to_string();
     let long = Draft { reason: "x".repeat(1001), ..change("shop", 1, 2) };
     assert_eq!(refused(&mut ledger, long), "the reason is longer than 1000 characters: 1001");
     let mut many = change("shop", 1, 2);
@@ -156,7 +156,7 @@ fn a_line_torn_at_any_byte_is_cut_off_with_a_note_and_nothing_else_is_lost() {
     let (before, state) = (std::fs::read(&part).unwrap(), ledger.state().clone());
     let head = std::fs::read(folder.path().join(HEAD)).unwrap();
     // Two changes that take effect together, then one alone.
-    ledger.append(at(9), vec![change("shop", 2, 90), change("blog", 0, 90)]).unwrap();
+    ledger.append(at(9), &[change("shop", 2, 90), change("blog", 0, 90)]).unwrap();
     drop(ledger);
     let whole = std::fs::read(&part).unwrap();
     for length in before.len()..whole.len() {
@@ -166,7 +166,7 @@ fn a_line_torn_at_any_byte_is_cut_off_with_a_note_and_nothing_else_is_lost() {
         assert_eq!(looked.notes.is_empty(), length == before.len(), "{length}: {looked:?}");
         let mut ledger = open(folder.path());
         assert_eq!(*ledger.state(), state, "{length}");
-        let numbers = ledger.append(at(10), vec![change("shop", 2, 3)]).unwrap();
+        let numbers = ledger.append(at(10), &[change("shop", 2, 3)]).unwrap();
         let read = entries(&ledger.reader());
         let torn = u64::from(length > before.len());
         let notes: Vec<_> = read.iter().filter(|entry| matches!(entry.draft.what, What::Note { .. })).collect();
@@ -354,7 +354,7 @@ fn what_could_not_be_written_is_written_later_with_its_time() {
     let mut ledger = open(&state);
     grow(&mut ledger, 0, 2);
     std::fs::rename(&state, &away).unwrap();
-    let failed = ledger.append(at(50), vec![change("shop", 2, 50)]).unwrap_err();
+    let failed = ledger.append(at(50), &[change("shop", 2, 50)]).unwrap_err();
     assert!(matches!(failed, AppendError::Storage(_)), "{failed}");
     ledger.append_later(at(60), vec![change("shop", 2, 0)]);
     assert!(ledger.recover(at(65)).is_err());
@@ -381,7 +381,7 @@ fn a_file_that_somebody_else_wrote_to_is_not_written_to() {
     let part = only_part(folder.path());
     let text = std::fs::read(&part).unwrap();
     std::fs::write(&part, &text[..text.len() - 10]).unwrap();
-    let failed = ledger.append(at(1), vec![change("shop", 2, 3)]).unwrap_err().to_string();
+    let failed = ledger.append(at(1), &[change("shop", 2, 3)]).unwrap_err().to_string();
     assert!(failed.contains("not the"), "{failed}");
     std::fs::write(&part, &text).unwrap();
     grow(&mut ledger, 2, 1);
@@ -393,7 +393,7 @@ fn a_ledger_in_memory_keeps_the_last_entries() {
     let mut ledger = Ledger::in_memory();
     for number in 0..1200_u64 {
         let new = u8::try_from(number % 100).unwrap();
-        ledger.append(at(number), vec![change("shop", 0, new)]).unwrap();
+        ledger.append(at(number), &[change("shop", 0, new)]).unwrap();
     }
     let looked = ledger.reader().verify(|_| {}).unwrap().unwrap();
     assert_eq!((looked.entries, looked.first, looked.last), (1000, 202, 1201));
@@ -413,12 +413,12 @@ fn a_folder_without_a_ledger_is_told_from_one_that_has_one() {
 #[test]
 fn a_graph_shows_what_depends_on_what() {
     let mut ledger = Ledger::in_memory();
-    ledger.append(at(1), vec![change("shop", 0, 5)]).unwrap();
+    ledger.append(at(1), &[change("shop", 0, 5)]).unwrap();
     let mut next = change("blog", 0, 9);
     next.reason = "needs \"shop\" <new>".to_owned();
     next.about.depends_on = vec![Dependency::Entry(2), Dependency::Service("pay".to_owned(), 12)];
-    ledger.append(at(2), vec![next]).unwrap();
-    ledger.append(at(3), vec![change("shop", 5, 6)]).unwrap();
+    ledger.append(at(2), &[next]).unwrap();
+    ledger.append(at(3), &[change("shop", 5, 6)]).unwrap();
     let entries = entries(&ledger.reader());
     let drawn = Mermaid(&entries).to_string();
     assert_eq!(
@@ -481,7 +481,7 @@ proptest! {
         for event in events {
             match event {
                 Event::Change(new) => {
-                    let done = ledger.append(at(1), vec![change("shop", 0, new)]);
+                    let done = ledger.append(at(1), &[change("shop", 0, new)]);
                     prop_assert_eq!(done.is_err(), is_away && !ledger.is_new());
                     if done.is_ok() {
                         expected[0] = Some(f64::from(new));
@@ -489,7 +489,7 @@ proptest! {
                 }
                 Event::Together(shop, blog) => {
                     let drafts = vec![change("shop", 0, shop), change("blog", 0, blog)];
-                    if ledger.append(at(1), drafts.clone()).is_err() {
+                    if ledger.append(at(1), &drafts).is_err() {
                         ledger.append_later(at(1), drafts);
                     }
                     expected = [Some(f64::from(shop)), Some(f64::from(blog))];
@@ -502,7 +502,7 @@ proptest! {
                     let head = std::fs::read(state.join(HEAD)).unwrap();
                     let parts = Part::all(&state).unwrap();
                     let length = std::fs::metadata(&parts.last().unwrap().path).unwrap().len();
-                    ledger.append(at(1), vec![change("shop", 0, 77), change("blog", 0, 77)]).unwrap();
+                    ledger.append(at(1), &[change("shop", 0, 77), change("blog", 0, 77)]).unwrap();
                     drop(ledger);
                     let now = Part::all(&state).unwrap();
                     // Where a file was begun, all of it is what was being written.
