@@ -13,7 +13,7 @@ const OF_SOURCE: u32 = 10;
 /// Failures of all sources in a minute.
 const OF_ALL: u32 = 100;
 /// The time in which a bucket fills.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Most sources that are remembered.
 const SOURCES: usize = 4096;
 /// How long it counts that a source was right.

@@ -1,5 +1,6 @@
 //! Who asks, and whether they may: looked at before every endpoint.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,6 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 
 use super::api::MAX_BODY;
 use super::connection::Peer;
@@ -200,8 +202,7 @@ async fn whole(request: Request) -> Result<Request, Problem> {
     match tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => Ok(Request::from_parts(parts, Body::from(body))),
         Ok(Err(error)) => {
-            let too_long =
-                std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            let too_long = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);
             let status = if too_long { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
             Err(Problem::new(status, format!("The body cannot be taken: {error}.")))
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::connection::Peer;
 use super::refusal::Refusal;
@@ -71,8 +71,8 @@ fn from_page(headers: &HeaderMap, host: &Authority, encrypted: bool) -> Option<S
     let own = format!("{scheme}://{host}");
     let shown = |value: &[u8]| String::from_utf8_lossy(&value[..value.len().min(200)]).into_owned();
     let origins = headers.get_all(header::ORIGIN).iter();
-    let foreign = origins.map(|origin| origin.as_bytes()).find(|origin| !origin.eq_ignore_ascii_case(own.as_bytes()));
-    let site = headers.get_all(SEC_FETCH_SITE).iter().map(|site| site.as_bytes());
+    let foreign = origins.map(HeaderValue::as_bytes).find(|origin| !origin.eq_ignore_ascii_case(own.as_bytes()));
+    let site = headers.get_all(SEC_FETCH_SITE).iter().map(HeaderValue::as_bytes);
     let site = site.into_iter().find(|site| !matches!(*site, b"same-origin" | b"none"));
     foreign.or(site).map(shown)
 }

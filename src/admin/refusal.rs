@@ -137,7 +137,7 @@ impl Admin {
     fn record(&self, why: AuthFailure, asked: &Asked, unrecorded: u64) {
         let more = if unrecorded > 0 { format!("; {unrecorded} more before were not recorded") } else { String::new() };
         let reason = format!("{} from {}{more}", why.label(), asked.from);
-        let mut draft = Draft::new(&clip(&asked.who, MAX_NAME), &reason, What::Refusal { asked: asked.what.clone() });
+        let mut draft = Draft::new(clip(&asked.who, MAX_NAME), reason, What::Refusal { asked: asked.what.clone() });
         let plan = self.plan();
         let concerned = |name: &str| asked.what.contains(&format!("/services/{name}/"));
         draft.service = plan.services.iter().find(|service| concerned(&service.name)).map(|s| s.name.to_string());
