@@ -12,6 +12,7 @@ mod support;
 #[path = "access/tokens.rs"]
 mod tokens;
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
@@ -36,7 +37,8 @@ fn tokens(known: &[(&str, &str, &str)]) -> String {
     let mut text = "tokens:\n".to_owned();
     for (name, role, token) in known {
         let hash = TokenHash::of(token.as_bytes());
-        text.push_str(&format!("  - {{ name: {name}, role: {role}, sha256: \"{hash}\" }}\n"));
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  - {{ name: {name}, role: {role}, sha256: \"{hash}\" }}");
     }
     text
 }
