@@ -1,10 +1,10 @@
 //! serin: a feature-flag and traffic-split sidecar proxy.
 //!
 //! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`tls`]
-//! (certificates and keys), [`plan`] (what to do with a request, as data), [`access`] (who may do what), [`wire`] (sockets, and the framing of
-//! messages), [`telemetry`] (what happened, counted), [`ledger`] (the record of every change), [`config`] (files to plans),
-//! [`upstream`] (connections to versions),
-//! [`admit`] (how many requests at a time),
+//! (certificates and keys), [`plan`] (what to do with a request, as data), [`access`] (who may do what), [`wire`] (sockets,
+//! and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of two versions is worse),
+//! [`ledger`] (the record of every change), [`config`] (files to plans), [`upstream`] (connections to versions), [`admit`]
+//! (how many requests at a time), [`rollout`] (how a version is widened and withdrawn),
 //! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod access;
@@ -14,9 +14,11 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod judge;
 pub mod ledger;
 pub mod plan;
 pub mod proxy;
+pub mod rollout;
 pub mod stats;
 pub mod telemetry;
 pub mod tls;

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{health, ledger};
+use super::{health, ledger, rollout};
 use crate::control::{Change, Changed, Refused};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -28,7 +28,7 @@ use crate::telemetry::exposition;
 /// Longest body of a request to the admin API, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Longest reason, in characters.
-const MAX_REASON: usize = 1000;
+pub(super) const MAX_REASON: usize = 1000;
 
 /// All routes of the admin address.
 pub(super) fn router(admin: Arc<Admin>) -> Router {
@@ -43,6 +43,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/openapi.json", get(openapi))
         .merge(health::router())
         .merge(ledger::router())
+        .merge(rollout::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -55,9 +56,11 @@ async fn index() -> &'static str {
      GET /livez                               200 while the process lives\n\
      GET /readyz                              200 while it takes requests\n\
      GET /metrics                             Prometheus text, or protobuf when asked for\n\
-     GET /api/v1/services                     weights, rates and latencies of all services\n\
+     GET /api/v1/services                     weights, rates, latencies and verdicts of all services\n\
      GET /api/v1/services/{service}           of one\n\
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
+     GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
+     POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
      GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
      gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
@@ -83,14 +86,21 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    Json(ServicesView::new(&admin.plan(), &admin.observer.recent(), &admin.health))
+    let plan = admin.plan();
+    admin.verdicts.look(&plan);
+    let mut view = ServicesView::new(&plan, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    view.services =
+        view.services.into_iter().map(|view| view.with_rollout(|name| admin.control.rollout(name))).collect();
+    Json(view)
 }
 
 async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ServiceView>, Problem> {
     let name = named(name)?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    admin.verdicts.look(&plan);
+    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    Ok(Json(view.with_rollout(|name| admin.control.rollout(name))))
 }
 
 /// What `PUT …/weights` takes.
@@ -141,14 +151,15 @@ async fn set_weights(
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health);
-    Ok(Json(ServiceView { entry, ..view }))
+    admin.verdicts.look(&plan);
+    let view = ServiceView::new(service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    Ok(Json(ServiceView { entry, ..view.with_rollout(|name| admin.control.rollout(name)) }))
 }
 
 /// The service's name in the path, unless that is no text.
-type ServiceName = Result<Path<String>, PathRejection>;
+pub(super) type ServiceName = Result<Path<String>, PathRejection>;
 
-fn named(name: ServiceName) -> Result<String, Problem> {
+pub(super) fn named(name: ServiceName) -> Result<String, Problem> {
     let Path(name) = name.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     Ok(name)
 }
@@ -196,7 +207,7 @@ pub(super) fn document() -> serde_json::Value {
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
-    for (path, item) in ledger::paths() {
+    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()) {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

@@ -38,6 +38,8 @@ pub(super) struct Caller {
     /// By reaching the address.
     anonymous: Option<Role>,
     proof: Proof,
+    /// What it asks for.
+    asked: Arc<Asked>,
 }
 
 /// How a caller is known.
@@ -54,6 +56,24 @@ enum Proof {
 }
 
 impl Caller {
+    /// The name that is written down where somebody calls themselves `claimed`: what is known of who it is comes first.
+    pub(super) fn name_or(&self, claimed: Option<String>) -> String {
+        let is_known = self.role.is_some() || *self.name != *ANYBODY;
+        claimed.filter(|_| !is_known).unwrap_or_else(|| self.name.to_string())
+    }
+
+    /// Whether it has this right, where an endpoint asks for one or another; else the answer.
+    pub(super) fn require(&self, right: Right, admin: &Admin) -> Result<(), Problem> {
+        if self.may(right) {
+            return Ok(());
+        }
+        let (name, needed) = (&self.name, roles(&[right]).join(" or "));
+        let role = self.role.map_or("nobody", Role::word);
+        let detail = format!("{name} is {role} here; this needs the role {needed}.");
+        let refusal = Refusal::new(AuthFailure::Forbidden, StatusCode::FORBIDDEN, detail);
+        Err(admin.turn_away(refusal, &self.asked))
+    }
+
     /// Whether it has this right.
     fn may(&self, right: Right) -> bool {
         [self.role, self.anonymous].into_iter().flatten().any(|role| role.may(right))
@@ -93,7 +113,8 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request,
         Ok(caller)
     });
     match admitted {
-        Ok(caller) => {
+        Ok(mut caller) => {
+            caller.asked = Arc::new(asked);
             request.extensions_mut().insert(caller);
             let request = if changes { whole(request).await } else { Ok(request) };
             match request {
@@ -108,7 +129,10 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request,
 /// Who asks, by what they show.
 fn identify(admin: &Admin, access: &Access, peer: &Peer, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let anonymous = access.anonymous();
-    let caller = |name: &Arc<str>, role, proof| Caller { name: Arc::clone(name), role: Some(role), anonymous, proof };
+    let caller = |name: &Arc<str>, role, proof| {
+        let asked = Arc::default();
+        Caller { name: Arc::clone(name), role: Some(role), anonymous, proof, asked }
+    };
     let shown = headers.get(header::AUTHORIZATION).filter(|_| access.tokens.is_some());
     if let (Some(shown), Some(tokens)) = (shown, &access.tokens) {
         let token = bearer(shown).filter(|_| headers.get_all(header::AUTHORIZATION).iter().nth(1).is_none());
@@ -145,7 +169,8 @@ fn identify(admin: &Admin, access: &Access, peer: &Peer, headers: &HeaderMap) ->
         return Ok(caller(&client.name, client.role, Proof::Certificate));
     }
     let proof = if certificate.is_some() { Proof::UnknownCertificate } else { Proof::Nothing };
-    Ok(Caller { name: peer.uid.map_or_else(|| ANYBODY.into(), |_| peer.name().into()), role: None, anonymous, proof })
+    let name = peer.uid.map_or_else(|| ANYBODY.into(), |_| peer.name().into());
+    Ok(Caller { name, role: None, anonymous, proof, asked: Arc::default() })
 }
 
 /// The token in an `Authorization` (RFC 6750, section 2.1).

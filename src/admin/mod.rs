@@ -15,7 +15,9 @@ mod origin;
 mod problem;
 mod refusal;
 mod rights;
+mod rollout;
 mod serve;
+mod verdict;
 mod view;
 
 pub use drills::DrillView;
@@ -23,4 +25,5 @@ pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use verdict::{VerdictView, Verdicts};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

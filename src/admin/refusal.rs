@@ -81,7 +81,7 @@ pub(super) struct Refusal {
 }
 
 /// What was asked, for the log and the ledger.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     /// Who, as far as that is known.
     pub(super) who: String,

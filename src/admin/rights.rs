@@ -23,7 +23,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 15] = [
+const TABLE: [(&str, &str, Need); 18] = [
     ("GET", "/", READ),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
@@ -32,6 +32,10 @@ const TABLE: [(&str, &str, Need); 15] = [
     ("GET", "/api/v1/services", READ),
     ("GET", "/api/v1/services/{service}", READ),
     ("PUT", "/api/v1/services/{service}/weights", OPERATE),
+    ("GET", "/api/v1/services/{service}/rollout", READ),
+    // Which of them, the action says.
+    ("POST", "/api/v1/services/{service}/rollout", Need::Any(&[Right::Operate, Right::Approve])),
+    ("GET", "/api/v1/services/{service}/rollout/preflight", READ),
     ("GET", "/api/v1/ledger", READ),
     ("GET", "/api/v1/ledger/verify", READ),
     ("GET", "/api/v1/ledger/{number}", READ),
@@ -80,7 +84,10 @@ pub(super) fn describe(document: &mut Value) {
             }
             for (status, description) in answers {
                 let problem = json!({"description": description, "content": {"application/problem+json": {}}});
-                operation["responses"][status] = problem;
+                // What it says itself is closer to it.
+                if operation["responses"][status].is_null() {
+                    operation["responses"][status] = problem;
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use super::connection::{self, Peer};
 use super::ledger::Ledgers;
 use super::observer::Observer;
 use super::refusal::Memory;
+use super::verdict::Verdicts;
 use crate::access::Access;
 use crate::control::Handle;
 use crate::plan::Plan;
@@ -32,6 +33,8 @@ pub struct Admin {
     pub observer: Arc<Observer>,
     /// The record of changes.
     pub ledger: Ledgers,
+    /// What is said of new versions.
+    pub verdicts: Arc<Verdicts>,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

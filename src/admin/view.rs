@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::drills::{DrillView, drills};
 use super::observer::Recent;
+use super::verdict::{VerdictView, Verdicts};
 use crate::plan::{Plan, Service, Version, VersionId};
+use crate::rollout::RolloutView;
 use crate::stats::Snapshot;
 use crate::telemetry::VersionSnapshot;
 use crate::upstream::{AddressState, Health};
@@ -33,6 +35,13 @@ pub struct ServiceView {
     /// The entry of the ledger that says so; only in the answer to a change that has been written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
+    /// Where its rollout stands, where it has a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutView>,
+    /// How the newest version compares with the oldest one since the weights last changed; nothing where there is only
+    /// one version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictView>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
@@ -131,8 +140,9 @@ pub struct LatencyView {
 impl ServicesView {
     /// The state of all services of `plan`.
     #[must_use]
-    pub fn new(plan: &Plan, recent: &Recent, health: &Health) -> Self {
-        let services = plan.services.iter().map(|service| ServiceView::new(service, recent, health)).collect();
+    pub fn new(plan: &Plan, recent: &Recent, health: &Health, verdicts: &Verdicts) -> Self {
+        let view = |service| ServiceView::new(service, recent, health, verdicts);
+        let services = plan.services.iter().map(|service| view(service)).collect();
         Self { generation: plan.generation, services }
     }
 }
@@ -140,7 +150,7 @@ impl ServicesView {
 impl ServiceView {
     /// The state of one service.
     #[must_use]
-    pub fn new(service: &Service, recent: &Recent, health: &Health) -> Self {
+    pub fn new(service: &Service, recent: &Recent, health: &Health, verdicts: &Verdicts) -> Self {
         let up = health.up(service);
         let versions = service.versions.iter().enumerate();
         let versions = versions
@@ -163,8 +173,22 @@ impl ServiceView {
             window_seconds: recent.seconds,
             versions,
             entry: None,
+            rollout: None,
+            verdict: verdicts.of(service, &recent.now),
             drills: drills(service, recent),
         }
+    }
+
+    /// The same with where its rollout stands; while that is watched, its verdict is the service's.
+    pub(super) fn with_rollout(self, of: impl Fn(&str) -> Option<RolloutView>) -> Self {
+        let Some(rollout) = of(&self.name) else { return self };
+        let judged = rollout.verdict.clone().map(|verdict| VerdictView {
+            verdict,
+            from: rollout.from.clone(),
+            to: rollout.to.clone(),
+            window_seconds: rollout.window_seconds.unwrap_or_default(),
+        });
+        Self { verdict: judged.or(self.verdict), rollout: Some(rollout), ..self }
     }
 }
 

@@ -104,6 +104,10 @@ impl Client {
         self.ask(Method::GET, path, Bytes::new())
     }
 
+    pub(super) fn post(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, ClientError> {
+        self.ask(Method::POST, path, body.to_string().into())
+    }
+
     pub(super) fn put(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, ClientError> {
         self.ask(Method::PUT, path, body.to_string().into())
     }

@@ -4,10 +4,12 @@ mod check;
 mod client;
 mod demo;
 mod init;
+mod judge;
 mod ledger;
 mod logging;
 mod manual;
 mod pick;
+mod rollout;
 mod run;
 mod schema;
 mod set;
@@ -137,10 +139,14 @@ enum Command {
     /// Make a token for the admin API.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
+    Rollout(rollout::RolloutArgs),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
+    /// Say whether a new version is worse than the old one, from the results of two load tests; asks no server.
+    Judge(judge::JudgeArgs),
     /// Print the JSON Schema of serin.yaml.
     Schema,
     /// Print a script that completes serin's commands in a shell.
@@ -175,12 +181,14 @@ pub fn main() -> ExitCode {
         Command::Set { service, weights, reason, depends_on } => {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
+        Command::Rollout(args) => rollout::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
         Command::Token(command) => token::run(&command),
         Command::Init(args) => init::run(args),
+        Command::Judge(args) => judge::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::man(folder.as_deref()),

@@ -147,6 +147,7 @@ mod tests {
                 outliers: Outliers::default(),
                 follow: None,
                 faults: Vec::new(),
+                rollout: None,
             })
         };
         Plan {

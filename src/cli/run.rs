@@ -14,13 +14,13 @@ use tokio::sync::oneshot;
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
 use crate::access::Access;
-use crate::admin::{self, Admin, AdminListener, Ledgers, Memory, Observer, Phase, Readiness};
+use crate::admin::{self, Admin, AdminListener, Ledgers, Memory, Observer, Phase, Readiness, Verdicts};
 use crate::config::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
 };
 use crate::control::{self, Control, DataPlane, Files, FilesError, InForce, Start, beside};
 use crate::ledger::{self, Ledger, OpenError};
-use crate::plan::Plan;
+use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
@@ -235,6 +235,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     });
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&registry)));
+    let (judging, judged) = (Arc::clone(&verdicts), Arc::clone(&shared));
+    tokio::spawn(async move { judging.run(|| judged.plan.load_full()).await });
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {
@@ -250,6 +253,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             registry,
             observer,
             ledger: Ledgers::new(reader),
+            verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
             access,
@@ -423,6 +427,10 @@ fn key(listener: &Listener) -> Arc<str> {
 }
 
 impl DataPlane for Listening {
+    fn up(&self, service: &Service) -> VersionSet {
+        self.shared.health.up(service)
+    }
+
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {
         let missing = listeners.iter().filter(|listener| !self.names.contains_key(&key(listener)));
         let bound = missing

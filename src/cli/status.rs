@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
-use crate::admin::{AddressStateView, AddressView, DrillView, OverloadView, ServiceView, ServicesView, VersionView};
+use crate::admin::{
+    AddressStateView, AddressView, DrillView, OverloadView, ServiceView, ServicesView, VerdictView, VersionView,
+};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -96,6 +98,12 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
                 );
             }
         }
+        if let Some(verdict) = &service.verdict {
+            text.push_str(&judged(verdict));
+        }
+        if let Some(rollout) = &service.rollout {
+            text.push_str(&super::rollout::lines(rollout));
+        }
         service.drills.iter().for_each(|drill| text.push_str(&alarm(drill)));
     }
     text
@@ -140,6 +148,26 @@ fn address_state(address: &AddressView) -> String {
         (AddressStateView::Ejected, _, Some(left)) => format!("ejected, {left:.0}s left"),
         (AddressStateView::Ejected, _, None) => "ejected".to_owned(),
     }
+}
+
+/// What is said of the newest version, in lines of 80 columns.
+fn judged(verdict: &VerdictView) -> String {
+    let VerdictView { verdict, from, to, .. } = verdict;
+    let said = format!("{to} beside {from}: {}: {}", verdict.verdict.label(), verdict.reason);
+    let (mut text, mut column) = (String::new(), 80);
+    for word in said.split(' ') {
+        if column + 1 + word.chars().count() > 80 {
+            text.push_str(if text.is_empty() { "  " } else { "\n    " });
+            column = if text.len() == 2 { 2 } else { 4 };
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.chars().count();
+    }
+    text.push('\n');
+    text
 }
 
 /// A drill, loud enough that nobody takes it for an outage.

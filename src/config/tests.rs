@@ -111,8 +111,11 @@ fn keys_of_tree(node: &Node, keys: &mut BTreeSet<String>) {
 
 fn keys_of_schema(schema: &Value, keys: &mut BTreeSet<String>) {
     for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
-        keys.insert(key.clone());
-        keys_of_schema(inner, keys);
+        // What nothing can be written under has no place in the reference.
+        if inner.get("not").is_none() {
+            keys.insert(key.clone());
+            keys_of_schema(inner, keys);
+        }
     }
     for inner in [&schema["items"], &schema["additionalProperties"]] {
         if inner.is_object() {

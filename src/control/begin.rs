@@ -8,6 +8,7 @@ use super::files::Files;
 use super::force::InForce;
 use super::record::{self, Before};
 use super::recorder::{self, Recorded, Recorder};
+use super::rollouts::Rollouts;
 use crate::ledger::{AppendError, Draft, Ledger, What};
 use crate::plan::widened;
 use crate::telemetry::Registry;
@@ -21,6 +22,8 @@ pub struct Begun {
     pub recorder: Recorder,
     /// The files say more than is in force: it would widen, and the ledger cannot be written.
     pub held_back: bool,
+    /// The rollouts, where they stood.
+    pub rollouts: Rollouts,
 }
 
 /// Records that a process begins to work, with what changed since the last one did. `in_force` is by files and ledger
@@ -31,6 +34,7 @@ pub struct Begun {
 /// What the system says if there is no thread to be had, or an entry cannot be one.
 pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Arc<Registry>) -> io::Result<Begun> {
     let before = Before::of_ledger(ledger.state());
+    let rollouts = Rollouts::resumed(in_force.plan(), &ledger.state().rollouts, ledger.state().last_rollout);
     let cautious = in_force.by_ledger_alone(ledger.state());
     let wider = widened(cautious.plan(), in_force.plan()).map(|(service, id)| {
         let version = &service.version(id).name;
@@ -55,5 +59,5 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         }
         (Err(error), _) => return Err(io::Error::other(error)),
     };
-    Ok(Begun { in_force, recorder: Recorder::start(ledger, Arc::clone(registry))?, held_back })
+    Ok(Begun { in_force, recorder: Recorder::start(ledger, Arc::clone(registry))?, held_back, rollouts })
 }

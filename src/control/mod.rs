@@ -11,6 +11,8 @@ mod files;
 mod force;
 mod record;
 mod recorder;
+mod rolling;
+mod rollouts;
 mod run;
 mod watch;
 
@@ -19,4 +21,5 @@ pub use certificates::read_certificates;
 pub use files::{Files, FilesError, Hash, beside};
 pub use force::{Change, InForce, Refused};
 pub use recorder::Recorder;
+pub use rollouts::{RolloutRefused, Rollouts};
 pub use run::{Changed, Control, DataPlane, Handle, Start};

@@ -14,10 +14,12 @@ use super::files::{Files, Seen};
 use super::force::{Change, InForce, Refused};
 use super::record::{self, Before};
 use super::recorder::{Recorded, Recorder};
+use super::rollouts::{RolloutRefused, Rollouts, Views};
 use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Settings};
 use crate::ledger::Draft;
-use crate::plan::{Plan, widened};
+use crate::plan::{Plan, Service, VersionSet, widened};
+use crate::rollout::{Order, Preflight, RolloutView};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
@@ -27,6 +29,9 @@ const SETTLE: Duration = Duration::from_millis(5);
 const DOUBT: Duration = Duration::from_millis(30);
 /// How often the files are read although nobody noticed a change.
 const POLL: Duration = Duration::from_secs(2);
+/// How often rollouts that are on are looked at, and all others a few times more seldom.
+const ROLLOUTS: Duration = Duration::from_millis(250);
+const OTHERS: u32 = 8;
 /// Changes waiting for their turn.
 const QUEUE: usize = 64;
 
@@ -49,6 +54,9 @@ pub trait DataPlane {
 
     /// Stops listening wherever `listeners` does not name the address any more.
     fn close_others(&mut self, listeners: &[Listener]);
+
+    /// The versions of `service` that have an address which can take requests.
+    fn up(&self, service: &Service) -> VersionSet;
 }
 
 /// Where changes are handed in.
@@ -56,12 +64,15 @@ pub trait DataPlane {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     drain_timeout: watch::Receiver<Duration>,
+    rollouts: watch::Receiver<Arc<Views>>,
 }
 
 #[derive(Debug)]
 enum Request {
     Change(Change, oneshot::Sender<Result<Changed, Refused>>),
     Record { draft: Draft, keep: bool, answer: oneshot::Sender<Result<Option<u64>, Refused>> },
+    Order { service: String, order: Order, answer: oneshot::Sender<Result<RolloutView, RolloutRefused>> },
+    Preflight { service: String, answer: oneshot::Sender<Result<Preflight, RolloutRefused>> },
     Reload,
 }
 
@@ -119,6 +130,34 @@ impl Handle {
         answered.await.map_err(|_| Refused::ShuttingDown)?
     }
 
+    /// Gives an order to a service's rollout and waits until it is recorded and carried out.
+    ///
+    /// # Errors
+    /// [`RolloutRefused`]: nothing has changed.
+    pub async fn order(&self, service: &str, order: Order) -> Result<RolloutView, RolloutRefused> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Order { service: service.to_owned(), order, answer };
+        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Looks at everything that matters before a service's rollout starts.
+    ///
+    /// # Errors
+    /// [`RolloutRefused`]: there is nothing to look at.
+    pub async fn preflight(&self, service: &str) -> Result<Preflight, RolloutRefused> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Preflight { service: service.to_owned(), answer };
+        self.requests.send(request).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Where a service's rollout stands; `None` where it has no plan.
+    #[must_use]
+    pub fn rollout(&self, service: &str) -> Option<RolloutView> {
+        self.rollouts.borrow().get(service).cloned()
+    }
+
     /// Has the files read again, as SIGHUP asks for.
     pub async fn reload(&self) {
         // Where nobody listens any more, there is nothing to reload.
@@ -135,11 +174,12 @@ impl Handle {
 /// The one writer.
 pub struct Control<D> {
     config: PathBuf,
-    files: Files,
-    in_force: InForce,
-    data_plane: D,
-    registry: Arc<Registry>,
-    recorder: Recorder,
+    pub(super) files: Files,
+    pub(super) in_force: InForce,
+    pub(super) data_plane: D,
+    pub(super) registry: Arc<Registry>,
+    pub(super) recorder: Recorder,
+    pub(super) rollouts: Rollouts,
     /// Whether the files say more than is in force, which was not published because it could not be recorded.
     held_back: bool,
     requests: mpsc::Receiver<Request>,
@@ -169,7 +209,7 @@ impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
     pub fn new(Start { config, files, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
-        let Begun { in_force, recorder, held_back } = begun;
+        let Begun { in_force, recorder, held_back, rollouts } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
         let mut watch = FileWatch::new(notice);
@@ -182,6 +222,7 @@ impl<D: DataPlane> Control<D> {
             data_plane,
             registry,
             recorder,
+            rollouts,
             held_back,
             requests,
             noticed,
@@ -191,22 +232,34 @@ impl<D: DataPlane> Control<D> {
             drills: Drills::default(),
         };
         control.report_in_force();
-        (control, Handle { requests: sender, drain_timeout: asked })
+        let rollouts = control.rollouts.views();
+        control.show_rollouts();
+        (control, Handle { requests: sender, drain_timeout: asked, rollouts })
     }
 
     /// Works until every [`Handle`] is gone.
     pub async fn run(mut self) {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut rollouts, mut ticks) = (interval(ROLLOUTS), 0u32);
+        rollouts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.resume_rollouts().await;
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(Request::Change(change, answer)) => {
                         // Whoever asked may have left; the change holds all the same.
                         let _ = answer.send(self.change(&change).await);
+                        self.heed_edits(&change.actor).await;
                     }
                     Some(Request::Record { draft, keep, answer }) => {
                         let _ = answer.send(self.record(draft, keep).await);
+                    }
+                    Some(Request::Order { service, order, answer }) => {
+                        let _ = answer.send(self.order(&service, order).await);
+                    }
+                    Some(Request::Preflight { service, answer }) => {
+                        let _ = answer.send(self.preflight(&service));
                     }
                     Some(Request::Reload) => self.look(Look::Asked).await,
                     None => return,
@@ -216,6 +269,10 @@ impl<D: DataPlane> Control<D> {
                     // What was noticed meanwhile is covered by the look that follows.
                     while self.noticed.try_recv().is_ok() {}
                     self.look(Look::Noticed).await;
+                }
+                _ = rollouts.tick() => {
+                    ticks = ticks.wrapping_add(1);
+                    self.tick_rollouts(ticks.is_multiple_of(OTHERS)).await;
                 }
                 _ = poll.tick() => {
                     self.recover().await;
@@ -239,7 +296,7 @@ impl<D: DataPlane> Control<D> {
         done
     }
 
-    async fn try_change(&mut self, change: &Change) -> Result<Changed, Refused> {
+    pub(super) async fn try_change(&mut self, change: &Change) -> Result<Changed, Refused> {
         let next = self.in_force.with_change(change)?;
         let draft = record::weights(change, &self.in_force, &next, &self.files);
         let entry = self.record_before(&next, vec![draft]).await?;
@@ -256,7 +313,7 @@ impl<D: DataPlane> Control<D> {
         self.record_in_any_case(drafts).await
     }
 
-    async fn record_in_any_case(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+    pub(super) async fn record_in_any_case(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
         match self.recorder.append_or_keep(drafts).await? {
             Recorded::Written(numbers) => Ok(Some(numbers.end - 1)),
             Recorded::Kept(why) => {
@@ -266,7 +323,7 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    async fn record(&mut self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
+    pub(super) async fn record(&mut self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
         let draft = record::with_hashes(draft, self.in_force.plan(), &self.files);
         if keep {
             return self.record_in_any_case(vec![draft]).await;
@@ -356,9 +413,10 @@ impl<D: DataPlane> Control<D> {
         self.data_plane.close_others(&self.in_force.settings().listeners);
         self.count(ReloadResult::Applied, changed);
         tracing::info!(generation = self.in_force.plan().generation, "the files' new content is in force");
+        self.follow_rollouts(&actor).await;
     }
 
-    fn publish(&mut self, next: InForce) {
+    pub(super) fn publish(&mut self, next: InForce) {
         self.data_plane.publish(next.plan());
         self.in_force = next;
         self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);

@@ -10,6 +10,7 @@ mod health;
 mod overload;
 mod query;
 mod retry;
+mod rollout;
 mod route;
 mod rpc;
 mod service;
@@ -24,6 +25,10 @@ pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
+pub use rollout::{
+    ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
+    fraction,
+};
 pub use route::{
     CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,

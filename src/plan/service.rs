@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, Split};
+use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, Split};
 use crate::tls;
 
 /// Position of a service in its plan.
@@ -101,6 +101,8 @@ pub struct Service {
     pub follow: Option<Follow>,
     /// Faults put into requests for drills; of those that strike a request, the first counts. Nearly always empty.
     pub faults: Vec<Fault>,
+    /// How a version's share is to be widened. `None`: by hand. Nothing a worker looks at.
+    pub rollout: Option<Arc<RolloutPlan>>,
 }
 
 impl Service {

@@ -70,6 +70,7 @@ mod tests {
             outliers: Outliers::default(),
             follow: None,
             faults: Vec::new(),
+            rollout: None,
         }
     }
 

@@ -2,17 +2,25 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use crate::stats::Histogram;
 
-use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, VersionSnapshot, Why, WorkerSnapshot};
+use super::in_flight::InFlight;
+use super::{
+    Began, Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, VersionSnapshot, Why, WorkerSnapshot,
+};
 
 /// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
 /// stored, not added to atomically, which is what makes them nearly free.
 #[derive(Debug)]
 #[repr(align(64))] // no cache line is shared with another worker's cell
 pub struct VersionCell {
+    /// What times are counted from.
+    epoch: Instant,
     in_flight: Gauge,
+    /// There from the first request on.
+    in_flight_since: OnceLock<Box<InFlight>>,
     picks: [Counter; Why::ALL.len()],
     /// Requests are counted by their durations; a histogram exists from its outcome's first use.
     outcomes: [OnceLock<Box<Histogram>>; Outcome::COUNT],
@@ -29,9 +37,11 @@ pub struct VersionCell {
 }
 
 impl VersionCell {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(epoch: Instant) -> Self {
         Self {
+            epoch,
             in_flight: Gauge::zero(),
+            in_flight_since: OnceLock::new(),
             picks: [const { Counter::zero() }; _],
             outcomes: [const { OnceLock::new() }; _],
             first_byte: Histogram::new(),
@@ -58,6 +68,23 @@ impl VersionCell {
     /// A request goes to this version once more.
     pub fn begin_again(&self) {
         self.in_flight.change(1);
+    }
+
+    /// A request that began at `started` is in flight here. Given back to [`Self::left`] exactly once, before the request's
+    /// [`Self::end`] or [`Self::shed`].
+    #[inline]
+    pub fn entered(&self, started: Instant) -> Began {
+        // 2⁶⁴ ns are 584 years.
+        let nanos = started.saturating_duration_since(self.epoch).as_nanos() as u64;
+        self.in_flight_since.get_or_init(Box::default).enter(nanos)
+    }
+
+    /// A request is no longer in flight here, or is about to enter again.
+    #[inline]
+    pub fn left(&self, began: Began) {
+        if let Some(in_flight) = self.in_flight_since.get() {
+            in_flight.leave(began);
+        }
     }
 
     /// The head of the response is on its way to the client, `nanos` after the request's head came in.
@@ -152,6 +179,10 @@ impl VersionCell {
         let idle = self.connections_idle.value();
         total.connections.idle += idle;
         total.connections.active += self.connections_open.value().saturating_sub(idle);
+        // After the outcomes, so that no request is both: ended, and still in flight.
+        if let Some(in_flight) = self.in_flight_since.get() {
+            in_flight.read(&mut total.in_flight_since);
+        }
     }
 }
 

@@ -205,6 +205,13 @@ impl Outcome {
         }
     }
 
+    /// Whether it is evidence against the version: what [`Self::is_failure`] says, without UNIMPLEMENTED, which is the
+    /// right answer to a call the service does not know.
+    #[must_use]
+    pub fn counts_against_version(self) -> bool {
+        self.is_failure() && self.label() != "UNIMPLEMENTED"
+    }
+
     /// Its place in an array of [`Self::COUNT`].
     #[inline]
     pub(super) fn slot(self) -> usize {

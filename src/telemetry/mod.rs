@@ -12,6 +12,7 @@ mod control;
 pub mod exposition;
 mod faults;
 mod health;
+mod in_flight;
 mod labels;
 mod ledger;
 #[cfg(feature = "otlp")]
@@ -20,14 +21,17 @@ mod registry;
 mod snapshot;
 mod tls;
 pub mod trace;
+mod window;
 
 pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
+pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
+pub use in_flight::{Began, BeganTogether};
 pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};
+pub use window::Window;

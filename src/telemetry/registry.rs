@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use super::{
     AdminFigures, ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VersionCell,
@@ -23,6 +23,8 @@ pub struct Registry {
     health: HealthFigures,
     admin: AdminFigures,
     started: SystemTime,
+    /// What the cells count times from.
+    made: Instant,
 }
 
 /// Service and version.
@@ -47,6 +49,7 @@ impl Registry {
             health: HealthFigures::default(),
             admin: AdminFigures::default(),
             started: SystemTime::now(),
+            made: Instant::now(),
         }
     }
 
@@ -61,7 +64,7 @@ impl Registry {
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let cells = versions
             .entry((service.into(), version.into()))
-            .or_insert_with(|| self.workers.iter().map(|_| Arc::new(VersionCell::new())).collect());
+            .or_insert_with(|| self.workers.iter().map(|_| Arc::new(VersionCell::new(self.made))).collect());
         Arc::clone(&cells[worker])
     }
 
@@ -125,9 +128,21 @@ impl Registry {
         self.started
     }
 
+    /// What times in flight are counted from.
+    #[cfg(test)]
+    pub(super) fn made(&self) -> Instant {
+        self.made
+    }
+
     /// Reads all cells and adds them up over the workers.
     #[must_use]
     pub fn snapshot(&self) -> RegistrySnapshot {
+        // Before anything is read: ages counted up to then are short rather than long.
+        self.snapshot_at(Instant::now())
+    }
+
+    /// The snapshot that is taken at `now`.
+    pub(super) fn snapshot_at(&self, now: Instant) -> RegistrySnapshot {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let merged = versions.iter().map(|((service, version), cells)| {
             let mut total = VersionSnapshot::empty(Arc::clone(service), Arc::clone(version));
@@ -137,6 +152,7 @@ impl Registry {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let of_faults = faults.iter().map(|((service, version, fault), cell)| cell.snapshot(service, version, fault));
         RegistrySnapshot {
+            at: now.saturating_duration_since(self.made),
             versions: merged.collect(),
             faults: of_faults.collect(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),

@@ -204,3 +204,28 @@ fn tokens_are_shown_on_kept_connections_and_by_http2_too() {
         }
     });
 }
+
+#[test]
+fn who_drives_a_rollout_and_who_approves_it_are_told_apart_by_their_tokens() {
+    let serin = one_of_each();
+    let order = |role: &str, action: &str| {
+        let body = format!("{{\"action\":\"{action}\",\"actor\":\"somebody\"}}");
+        let headers = format!("{}content-type: application/json\r\n", bearer(&format!("token-{role}")));
+        let head = "POST /api/v1/services/shop/rollout HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
+        request(serin.admin(), &format!("{head}{headers}content-length: {}\r\n\r\n{body}", body.len()))
+    };
+    for action in ["start", "pause", "resume", "promote", "abort", "approve"] {
+        for role in ROLES {
+            let may = match role {
+                "operator" => action != "approve",
+                "approver" => action == "approve",
+                other => other == "admin",
+            };
+            let answer = order(role, action);
+            // There is no rollout here; who may not is told so first.
+            let detail = problem(&answer, if may { 404 } else { 403 });
+            assert!(may || detail.contains(&format!("a-{role} is {role}")), "{role} {action}: {detail}");
+        }
+    }
+    assert!(turned_away(&serin, "forbidden") >= 12.0);
+}

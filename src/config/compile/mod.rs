@@ -8,6 +8,7 @@ mod ledger;
 mod matches;
 mod overload;
 mod retry;
+mod rollout;
 mod routes;
 mod services;
 mod settings;

@@ -13,6 +13,7 @@ use super::faults::faults;
 use super::health::{health_check, outliers};
 use super::overload::overload;
 use super::retry::fallback;
+use super::rollout::rollout;
 use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -35,6 +36,7 @@ pub(super) struct Draft {
     fallback: Option<plan::Fallback>,
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
+    rollout: Option<Arc<plan::RolloutPlan>>,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -76,8 +78,19 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, overload, fallback, outliers, follow, faults, .. } =
-            draft;
+        let Draft {
+            name,
+            versions,
+            sticky,
+            version_override,
+            overload,
+            fallback,
+            outliers,
+            follow,
+            faults,
+            rollout,
+            ..
+        } = draft;
         Some(Arc::new(plan::Service {
             name,
             versions,
@@ -89,6 +102,7 @@ pub(super) fn with_splits(
             outliers,
             follow,
             faults,
+            rollout,
         }))
     }))
 }
@@ -116,6 +130,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
     // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
     let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     let faults = faults(service, version_names(service).as_deref(), problems);
+    let rollout = optional(service.rollout.as_ref(), |written| rollout(written, service, problems));
     health?;
     Some(Draft {
         name: name.0.clone(),
@@ -131,6 +146,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         outliers: outliers?.unwrap_or_default(),
         follow: follow(service, problems)?,
         faults: faults?,
+        rollout: rollout?.map(Arc::new),
     })
 }
 

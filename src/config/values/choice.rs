@@ -75,6 +75,10 @@ choice! {
     CertificatePart { "subject" => Subject, "uri" => Uri, "dns" => Dns, "hash" => Hash, }
     /// Where the version that is followed is named.
     FollowSource { "baggage" => Baggage, }
+    /// What is needed of the evidence before exposure is widened.
+    EvidenceNeeded { "absenceOfHarm" => AbsenceOfHarm, "required" => Required, }
+    /// What happens where a gate of a rollout fails.
+    OnRegression { "rollback" => Rollback, "pause" => Pause, }
     /// How much a request matters.
     Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.

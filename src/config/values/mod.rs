@@ -10,6 +10,7 @@ mod moment;
 mod name;
 mod number;
 mod percent;
+mod rollout;
 mod tls;
 mod tolerance;
 
@@ -17,8 +18,8 @@ pub(super) use access::{RoleName, Sha256Hex, Switch};
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, FallbackCause, FilterType, FollowSource, Guarded, LogFormat, MatchType, PathMatchType,
-    PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
+    CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded, LogFormat,
+    MatchType, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
 };
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
@@ -27,6 +28,7 @@ pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use percent::Percent;
+pub(super) use rollout::{Alpha, Order, StepWeight};
 pub(super) use tls::{ServerName, TlsVersion};
 pub(super) use tolerance::Tolerance;
 

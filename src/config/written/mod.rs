@@ -6,6 +6,7 @@ mod filter;
 mod ledger;
 mod listener;
 mod observe;
+mod rollout;
 mod route;
 mod service;
 mod upstream;
@@ -16,6 +17,7 @@ pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathMod
 pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
+pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
 pub(in crate::config) use self::upstream::{

@@ -7,6 +7,7 @@ use crate::config::values::{
 };
 
 use super::fault::Fault;
+use super::rollout::Rollout;
 use super::upstream::{Health, Outliers, Version};
 use super::{MAX_CONCURRENCY, MAX_VERSIONS, Weights};
 
@@ -35,6 +36,8 @@ written! {
         optional "followFrom" follow_from: List<At<Cidr>, 0, 256>,
         /// Faults put into requests of a version, for drills; of those that strike a request, the first counts. Default: none.
         optional "faults" faults: List<Fault, 0, 16>,
+        /// A plan to widen one version's share step by step. Without it shares change by hand.
+        optional "rollout" rollout: Rollout,
     }
 
     /// One place where a sticky key may stand: exactly one of these keys.

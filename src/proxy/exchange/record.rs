@@ -16,7 +16,7 @@ use crate::proxy::client::Client;
 use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Failure, Outcome, Shed, Why};
+use crate::telemetry::{Began, Failure, Outcome, Shed, Why};
 use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
@@ -26,6 +26,8 @@ pub(in crate::proxy) struct Record {
     target: Rc<Target>,
     /// When this try began; the access log counts from when the request came.
     started: Instant,
+    /// The same, as the version's figures know it.
+    began: Began,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
     status_in: StatusIn,
@@ -71,6 +73,7 @@ impl Record {
         Self {
             target: Rc::clone(target),
             started,
+            began: target.cell.entered(started),
             outcome,
             status_in: StatusIn::Head,
             written: false,
@@ -110,6 +113,7 @@ impl Record {
     /// The version's gate has turned the request away: it counts among what never reached a version.
     pub(super) fn turned_away(mut self, shed: Shed, problem: &Problem, caller: &Caller) {
         self.written = true;
+        self.target.cell.left(self.began);
         self.target.cell.shed(shed);
         let status = caller.status(problem);
         if let Some(log) = self.log.take() {
@@ -133,6 +137,8 @@ impl Record {
     /// The next try begins now, after a wait perhaps.
     pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
         self.started = now;
+        self.target.cell.left(self.began);
+        self.began = self.target.cell.entered(now);
         if let Some(log) = &mut self.log {
             log.sent_again(service, version);
         }
@@ -252,6 +258,7 @@ impl Record {
     fn write(&mut self, outcome: Outcome, now: Instant) {
         self.written = true;
         let nanos = nanos_between(self.started, now);
+        self.target.cell.left(self.began);
         self.target.cell.end(outcome, nanos);
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), now);

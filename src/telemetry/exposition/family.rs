@@ -50,6 +50,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(super::ledger::families(&control.ledger));
+    families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions));
     families.extend(of_control(control));
     families.push(super::access::family(registry.admin()));
     families.extend(health::families(registry.health().read()));

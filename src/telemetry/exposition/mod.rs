@@ -10,6 +10,7 @@ mod ledger;
 mod negotiate;
 mod process;
 mod protobuf;
+mod rollouts;
 mod spans;
 mod text;
 
