@@ -119,7 +119,7 @@ impl Serin {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on a real disk");
         let path = folder.path().join("serin.yaml");
         let text = format!(
-            "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0 }}\nworkers: 2\n\
+            "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nworkers: 2\n\
              stateDir: state\nservices:\n  shop:\n    sticky: [ {{ header: x-user-id }} ]\n    versions: {{ old: {{ \
              upstream: \"http://{upstream}\" }}, new: {{ upstream: \"http://{upstream}\" }} }}\n\
              routes: [ {{ service: shop }} ]\n"
@@ -144,7 +144,8 @@ impl Serin {
         self.changes.fetch_add(1, Relaxed);
         let body = format!(r#"{{"weights":{{"old":{},"new":{new}}},"reason":"a bench"}}"#, 100 - new);
         let mut socket = TcpStream::connect(self.admin).expect("the admin address");
-        let head = "PUT /api/v1/services/shop/weights HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length:";
+        let head = "PUT /api/v1/services/shop/weights HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length:";
         write!(socket, "{head} {}\r\n\r\n{body}", body.len()).expect("a request");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).expect("an answer");

@@ -209,7 +209,7 @@ impl Serin {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("serin.yaml");
         let text = format!(
-            "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0 }}\nworkers: 2\n\
+            "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nworkers: 2\n\
              stateDir: state\nservices:\n  shop:\n    versions: {{ old: {{ upstream: \"http://{}\" }}, new: {{ upstream: \
              \"http://{}\" }} }}\n    outliers: {{ consecutiveFailures: 0 }}\n    rollout: {{ from: old, to: new, steps: [ {{ \
              weight: 5, bake: 1h }} ] }}\nroutes: [ {{ service: shop }} ]\n",
@@ -236,7 +236,8 @@ impl Serin {
         let mut stream = Blocking::connect(self.admin).expect("the admin address");
         let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();

@@ -1,7 +1,7 @@
 //! Every bad file under `tests/bad` is refused with exactly the message beside it.
 //!
-//! Files named `weights-*.yaml` are weight files for [`SERIN`], those named `flags-*.yaml` flag files, for which also what
-//! is only warned of is said; all others are a `serin.yaml`. After a deliberate change
+//! Files named `weights-*.yaml` are weight files for [`SERIN`], `tokens-*.yaml` tokens files, those named `flags-*.yaml`
+//! flag files, for which also what is only warned of is said; all others are a `serin.yaml`. After a deliberate change
 //! of a message, `SERIN_BLESS=1 cargo test --test bad_files` writes the messages anew: read each of them as an operator
 //! would before it is committed.
 
@@ -37,12 +37,14 @@ fn message(path: &Path) -> String {
     let loaded = config::text(name, &bytes).and_then(|text| {
         let bad = Source { name, text };
         if name.starts_with("weights-") {
-            config::load(Source { name: "serin.yaml", text: SERIN }, Some(bad))
+            config::load(Source { name: "serin.yaml", text: SERIN }, Some(bad)).map(drop)
+        } else if name.starts_with("tokens-") {
+            config::tokens(bad).map(drop)
         } else {
-            config::load(bad, None)
+            config::load(bad, None).map(drop)
         }
     });
-    loaded.map_or_else(|errors| errors.to_string(), |_| "valid".to_owned())
+    loaded.map_or_else(|errors| errors.to_string(), |()| "valid".to_owned())
 }
 
 fn flags_message(name: &str, bytes: &[u8]) -> String {

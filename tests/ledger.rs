@@ -511,7 +511,8 @@ fn change_until_dead(serin: &Serin, place: &Place, random: &mut fastrand::Rng) -
         let body = format!(r#"{{"weights":{{"old":{},"new":{new}}},"reason":"{}"}}"#, 100 - new, "why ".repeat(20));
         let Ok(mut socket) = std::net::TcpStream::connect(serin.admin()) else { return acknowledged };
         let head = format!(
-            "PUT /api/v1/services/shop/weights HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "PUT /api/v1/services/shop/weights HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         let mut answer = String::new();

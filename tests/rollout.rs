@@ -407,7 +407,8 @@ fn give_orders_until_dead(serin: &Serin, random: &mut fastrand::Rng) {
         let body = format!(r#"{{"action":"{order}","actor":"{actor}"}}"#);
         let Ok(mut socket) = std::net::TcpStream::connect(serin.admin()) else { return };
         let head = format!(
-            "POST /api/v1/services/shop/rollout HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "POST /api/v1/services/shop/rollout HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         let mut answer = String::new();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
@@ -14,7 +15,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::guard::{Caller, guard};
 use super::problem::Problem;
+use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
 use super::{health, ledger, rollout};
@@ -41,6 +44,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .merge(health::router())
         .merge(ledger::router())
         .merge(rollout::router())
+        .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
@@ -116,6 +120,7 @@ struct SetWeights {
 
 async fn set_weights(
     State(admin): State<Arc<Admin>>,
+    Extension(caller): Extension<Caller>,
     name: ServiceName,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ServiceView>, Problem> {
@@ -130,7 +135,7 @@ async fn set_weights(
     }
     let about = About { depends_on: asked.depends_on, ..About::default() };
     let change = Change {
-        actor: "admin-api".to_owned(),
+        actor: caller.name.to_string(),
         reason: asked.reason,
         service: name.clone(),
         weights: asked.weights,
@@ -176,7 +181,7 @@ async fn openapi() -> Json<serde_json::Value> {
 }
 
 /// The `OpenAPI` document of this API.
-fn document() -> serde_json::Value {
+pub(super) fn document() -> serde_json::Value {
     let answer =
         |schema: serde_json::Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
     let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
@@ -205,6 +210,7 @@ fn document() -> serde_json::Value {
     for (path, item) in ledger::paths().into_iter().chain(rollout::paths()) {
         document["paths"][path] = item;
     }
+    rights::describe(&mut document);
     document
 }
 

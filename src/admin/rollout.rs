@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,15 +13,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{MAX_REASON, ServiceName, named, schema_of};
+use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
+use crate::access::{Right, is_reserved};
 use crate::control::{Refused, RolloutRefused};
 use crate::rollout::{self, Command, Order, Preflight, RolloutView};
 
 /// Longest name of who gives an order, in characters.
 const MAX_ACTOR: usize = 100;
-/// Who gives an order that names nobody.
-const NOBODY: &str = "admin-api";
 
 /// The routes of rollouts.
 pub(super) fn router() -> Router<Arc<Admin>> {
@@ -57,7 +57,7 @@ struct Asked {
     /// Why, for whoever looks later.
     #[serde(default)]
     reason: String,
-    /// Who asks, taken as given. Default: admin-api.
+    /// Who asks: counts only where nobody is known, by credentials or at a unix socket. Default: admin-api.
     #[serde(default)]
     actor: Option<String>,
     /// For `approve`: the `planHash` that is agreed to. Default: that of the plan in force.
@@ -77,6 +77,7 @@ async fn preflight(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result
 
 async fn order(
     State(admin): State<Arc<Admin>>,
+    Extension(caller): Extension<Caller>,
     name: ServiceName,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<RolloutView>, Problem> {
@@ -89,11 +90,16 @@ async fn order(
         let detail = format!("The reason is longer than {MAX_REASON} characters.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let actor = asked.actor.unwrap_or_else(|| NOBODY.to_owned());
-    if actor.is_empty() || actor.chars().count() > MAX_ACTOR || actor.chars().any(char::is_control) {
+    let right = if matches!(asked.action, Action::Approve) { Right::Approve } else { Right::Operate };
+    caller.require(right, &admin)?;
+    let is_name = |actor: &String| {
+        !actor.is_empty() && actor.chars().count() <= MAX_ACTOR && !actor.chars().any(char::is_control)
+    };
+    if asked.actor.as_ref().is_some_and(|actor| !is_name(actor) || is_reserved(actor)) {
         let detail = format!("`actor` is not a name: expected 1 to {MAX_ACTOR} characters that can be printed.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
+    let actor = caller.name_or(asked.actor);
     let in_force = || admin.control.rollout(&name).map(|view| view.plan_hash).unwrap_or_default();
     let command = match asked.action {
         // What is in force, and the number of the run, are for control to say.

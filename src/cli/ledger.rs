@@ -144,7 +144,7 @@ enum Answer {
 /// Who is asked.
 enum Asked {
     Folder(Reader),
-    Serin(Client),
+    Serin(Box<Client>),
 }
 
 /// A page as the admin API gives it, the entries untouched.
@@ -172,7 +172,7 @@ impl Asked {
         match folder {
             Some(folder) => Ok(Self::Folder(Reader::of_folder(folder))),
             None => match Client::new(global) {
-                Ok(client) => Ok(Self::Serin(client)),
+                Ok(client) => Ok(Self::Serin(Box::new(client))),
                 Err(error) => Err(LedgerError::Usage(error.to_string())),
             },
         }

@@ -15,6 +15,7 @@ mod run;
 mod schema;
 mod set;
 mod status;
+mod token;
 mod tracing_export;
 
 use std::path::PathBuf;
@@ -41,12 +42,21 @@ struct Cli {
 /// Options that every subcommand takes.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Address of the admin API: `http://HOST:PORT` or `unix:/PATH`.
+    /// Address of the admin API: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "SERIN_ADMIN")]
     admin: String,
     /// File with the token to show to the admin API.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
     token_file: Option<PathBuf>,
+    /// PEM file with the CAs that vouch for the admin API. Default: the system's.
+    #[arg(long, global = true, value_name = "FILE", env = "SERIN_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// PEM file with the certificate to show to the admin API.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
     /// Say more: -v for debugging, -vv for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -130,6 +140,9 @@ enum Command {
         #[arg(long, value_name = "JSON")]
         context: Option<String>,
     },
+    /// Make a token for the admin API.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
     /// Look at the record of changes: `list` if nothing is said.
@@ -181,6 +194,7 @@ pub fn main() -> ExitCode {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())
         }
         Command::Flags(command) => flags::run(command),
+        Command::Token(command) => token::run(&command),
         Command::Init(args) => init::run(args),
         Command::Judge(args) => judge::run(&args),
         Command::Schema => schema::run(),

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,10 +13,12 @@ use tokio::sync::{oneshot, watch};
 
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
+use crate::access::Access;
 use crate::admin::ofrep::FlagApi;
-use crate::admin::{self, Admin, AdminListener, Ledgers, Observer, Phase, Readiness, Verdicts};
+use crate::admin::{self, Admin, AdminListener, Ledgers, Memory, Observer, Phase, Readiness, Verdicts};
 use crate::config::{
-    AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Errors, Listener, Loaded, OfrepSettings,
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
+    OfrepSettings,
 };
 use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
 use crate::ledger::{self, Ledger, OpenError};
@@ -127,7 +129,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         .iter()
         .map(|listener| Ok((listener.clone(), Bound::new(&listener.address, workers)?)))
         .collect::<Result<Vec<_>, ListenError>>()?;
-    let admin = settings.admin.as_ref().map(bind_api).transpose()?;
+    let admin = settings.admin.as_ref().map(|admin| bind_api(&admin.address)).transpose()?;
     let ofrep = settings.ofrep.as_ref().map(|ofrep| {
         let (listener, address) = bind_api(&ofrep.address)?;
         Ok::<_, RunError>((listener, address, ofrep.clone()))
@@ -157,10 +159,12 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
+    let entrance = in_force.settings().admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
     let mut listening = Listening {
         workers,
         shared: Arc::clone(&shared),
         names: BTreeMap::new(),
+        admin: entrance,
         flags: watch::Sender::new(FlagsInForce::new(&in_force.plan().flags, flags.as_ref())),
     };
     for (listener, bound) in bound {
@@ -245,6 +249,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let addresses = start.data_plane.names.values();
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
+    let entrance = start.data_plane.admin.clone();
     let (control, handle) = Control::new(start);
     let observer = Arc::new(Observer::new(Arc::clone(&registry)));
     let readiness = Arc::new(Readiness::default());
@@ -271,7 +276,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let ofrep = ofrep
         .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
     let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
-    if let Some((listener, _)) = admin {
+    if let (Some((listener, _)), Some(AdminEntrance { gate, access, .. })) = (admin, entrance) {
         let plan = Arc::clone(&shared);
         let admin = Arc::new(Admin {
             control: handle.clone(),
@@ -282,9 +287,11 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
+            access,
+            memory: Memory::new(Instant::now()),
         });
         tokio::spawn(async move {
-            if let Err(error) = admin::serve(listener, admin).await {
+            if let Err(error) = admin::serve(listener, gate, admin).await {
                 tracing::error!(%error, "the admin address is gone");
             }
         });
@@ -386,6 +393,33 @@ struct Listening {
     names: BTreeMap<Arc<str>, Entrance>,
     /// Tells the flag API, where there is one, of the flags in force.
     flags: watch::Sender<FlagsInForce>,
+    admin: Option<AdminEntrance>,
+}
+
+/// The admin address in use.
+#[derive(Clone)]
+struct AdminEntrance {
+    /// As configured.
+    address: Bind,
+    gate: Arc<Gate>,
+    access: Arc<ArcSwap<Access>>,
+}
+
+impl AdminEntrance {
+    fn new(settings: &AdminSettings, registry: &Registry) -> Self {
+        Self {
+            address: settings.address.clone(),
+            gate: Arc::new(Gate::new(server(settings.tls.as_ref()), registry.handshakes("admin"))),
+            access: Arc::new(ArcSwap::from_pointee(settings.access.clone())),
+        }
+    }
+
+    fn set(&self, settings: &AdminSettings) {
+        // What is open at another address may not be open at the one in use until the next start.
+        let open = settings.access.open && settings.address == self.address;
+        self.access.store(Arc::new(Access { open, ..settings.access.clone() }));
+        self.gate.set(server(settings.tls.as_ref()));
+    }
 }
 
 /// A listener in use.
@@ -398,7 +432,7 @@ struct Entrance {
 impl Listening {
     fn add(&mut self, listener: &Listener, bound: Bound) {
         let key = key(listener);
-        let gate = Arc::new(Gate::new(server(listener), self.shared.registry.handshakes(&listener.name)));
+        let gate = Arc::new(Gate::new(server(listener.tls.as_ref()), self.shared.registry.handshakes(&listener.name)));
         let (name, address) = (listener.name.clone(), bound.address.clone());
         self.workers.listen(&key, bound, &gate);
         self.names.insert(key, Entrance { name, address, gate });
@@ -415,9 +449,9 @@ impl Listening {
     }
 }
 
-/// The TLS of a listener, where it has any.
-fn server(listener: &Listener) -> Option<Arc<Server>> {
-    listener.tls.as_ref()?.server.clone()
+/// The TLS of an address, where it has any.
+fn server(tls: Option<&ListenerTls>) -> Option<Arc<Server>> {
+    tls?.server.clone()
 }
 
 /// What the workers know a listener by: its address, so that a new name alone opens nothing; with port 0, which many may
@@ -450,8 +484,14 @@ impl DataPlane for Listening {
     fn secure(&mut self, listeners: &[Listener]) {
         for listener in listeners {
             if let Some(entrance) = self.names.get(&key(listener)) {
-                entrance.gate.set(server(listener));
+                entrance.gate.set(server(listener.tls.as_ref()));
             }
+        }
+    }
+
+    fn admit(&mut self, admin: Option<&AdminSettings>) {
+        if let (Some(entrance), Some(settings)) = (&self.admin, admin) {
+            entrance.set(settings);
         }
     }
 

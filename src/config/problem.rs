@@ -201,6 +201,20 @@ impl Problem {
     }
 }
 
+impl Errors {
+    /// The same without the text of the file, which may hold secrets that somebody has put there by mistake. What is
+    /// found under `secret` is not said either.
+    pub(super) fn veiled(mut self, secret: &str) -> Self {
+        for problem in &mut self.0 {
+            problem.snippet = None;
+            if problem.found.is_some() && problem.key.ends_with(secret) {
+                problem.found("something else, which is not shown as it may be a secret");
+            }
+        }
+        self
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::access::Access;
 use crate::plan::{Plan, ServiceId, Share, Weight};
 use crate::{ledger, tls};
 
@@ -87,7 +88,7 @@ pub struct Settings {
     /// Where clients connect; at least one.
     pub listeners: Vec<Listener>,
     /// Where the admin API answers. `None`: nowhere.
-    pub admin: Option<Bind>,
+    pub admin: Option<AdminSettings>,
     /// The flag evaluation API. `None`: there is none.
     pub ofrep: Option<OfrepSettings>,
     /// Number of workers. `None`: as many as the cgroup grants cores.
@@ -108,6 +109,19 @@ pub struct Settings {
     pub flags_file: Option<PathBuf>,
     /// Where flags are named.
     pub flag_uses: FlagUses,
+}
+
+/// Where the admin API answers, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where.
+    pub address: Bind,
+    /// TLS. `None`: plain HTTP.
+    pub tls: Option<ListenerTls>,
+    /// Who may do what; with the tokens, once their file was read.
+    pub access: Access,
+    /// The tokens file, as written: relative to the folder of `serin.yaml`.
+    pub tokens_file: Option<PathBuf>,
 }
 
 /// An address that clients connect to.

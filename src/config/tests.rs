@@ -42,7 +42,7 @@ fn in_force(loaded: &Loaded) -> Vec<u64> {
 fn the_examples_are_valid_together_with_their_weight_file() {
     let loaded = both(EXAMPLE, WEIGHTS).unwrap();
     assert_eq!(loaded.settings.listeners[0].address.to_string(), "127.0.0.1:8080");
-    assert_eq!(loaded.settings.admin.as_ref().unwrap().to_string(), "127.0.0.1:9901");
+    assert_eq!(loaded.settings.admin.as_ref().unwrap().address.to_string(), "127.0.0.1:9901");
     assert_eq!(in_force(&loaded), [95_000, 5_000]);
     assert_eq!(loaded.warnings, []);
     assert_eq!(weights_path(named("serin.yaml", EXAMPLE)), Some("weights.yaml".into()));

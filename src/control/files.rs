@@ -92,7 +92,7 @@ impl File {
         config::text(&self.name(), &self.bytes)
     }
 
-    /// Where the files of certificates are that this `serin.yaml` names, as far as that can be told.
+    /// Where the files of certificates and tokens are that this `serin.yaml` names, as far as that can be told.
     fn tls_paths(&self) -> Vec<PathBuf> {
         let Ok(text) = self.text() else { return Vec::new() };
         let named = config::tls_paths(Source { name: &self.name(), text });
@@ -113,7 +113,7 @@ pub struct Files {
     pub serin: File,
     /// The weight file, where `serin.yaml` names one.
     pub weights: Option<File>,
-    /// The files of certificates, keys and CAs that `serin.yaml` names.
+    /// The files of certificates, keys, CAs and tokens that `serin.yaml` names.
     pub(super) certificates: Certificates,
 }
 

@@ -18,7 +18,7 @@ use super::record::{self, Before};
 use super::recorder::{Recorded, Recorder};
 use super::rollouts::Rollouts;
 use super::watch::FileWatch;
-use crate::config::{Errors, Listener, Loaded, Settings};
+use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
 use crate::flags::FlagSet;
 use crate::ledger::Draft;
 use crate::plan::{Plan, Service, VersionSet, widened};
@@ -47,6 +47,9 @@ pub trait DataPlane {
 
     /// Has new connections at `listeners` find the TLS they have now; open ones keep theirs.
     fn secure(&mut self, listeners: &[Listener]);
+
+    /// Has the admin API answer as `admin` says from now on, but for its address.
+    fn admit(&mut self, admin: Option<&AdminSettings>);
 
     /// Puts a plan in force.
     fn publish(&mut self, plan: &Arc<Plan>);
@@ -332,6 +335,7 @@ impl<D: DataPlane> Control<D> {
         self.follow_files(None);
         self.refused = None;
         self.data_plane.secure(&next.settings().listeners);
+        self.data_plane.admit(next.settings().admin.as_ref());
         self.publish(next);
         self.data_plane.close_others(&self.in_force.settings().listeners);
         self.count(ReloadResult::Applied, changed);
@@ -373,7 +377,7 @@ impl<D: DataPlane> Control<D> {
         self.watch.follow(self.files.paths().chain(flags).chain(wanted).chain(seen));
     }
 
-    /// Counts the files of certificates that changed, and says what is wrong with them.
+    /// Counts the files of certificates and tokens that changed, and says what is wrong with them.
     fn report_certificates(&self, files: &Files) {
         let changed = files.certificates.changed_since(&self.files.certificates);
         for path in &changed {
@@ -383,15 +387,17 @@ impl<D: DataPlane> Control<D> {
         }
         for stale in files.stale().iter().filter(|stale| stale.files.iter().any(|file| changed.contains(&file))) {
             let problems = Errors(stale.problems.clone());
-            tracing::error!("refused; what is in force stays:\n{problems}");
+            let verb = if stale.what == "certificate" { "stays" } else { "stay" };
+            tracing::error!("refused; the {} in force {verb}:\n{problems}", stale.what);
         }
     }
 
     fn warn_of_restart(&self, next: &Settings) {
         let now = self.in_force.settings();
+        let address = |settings: &Settings| settings.admin.as_ref().map(|admin| admin.address.clone());
         let fixed = [
             ("workers", now.workers != next.workers),
-            ("admin", now.admin != next.admin),
+            ("admin.address", address(now) != address(next)),
             ("ofrep", now.ofrep != next.ofrep),
             ("accessLog", now.access_log != next.access_log),
             ("tracing", now.tracing != next.tracing),

@@ -20,6 +20,7 @@ mod tunnel;
 mod view;
 mod worker;
 
+pub(crate) use connection::shake_apart;
 pub use listener::{Bound, ListenError, remove_stale_socket};
 pub use secured::Gate;
 pub use worker::{Running, Shared, Workers};

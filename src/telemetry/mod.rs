@@ -5,6 +5,7 @@
 //! formats, [`access_log`] writes a line per request from a thread of its own, and `otlp` exports spans ([`trace`]) from another. Nothing here can block a worker, and
 //! nothing decides anything.
 
+mod access;
 pub mod access_log;
 mod cell;
 mod control;
@@ -26,6 +27,7 @@ pub mod trace;
 mod variants;
 mod window;
 
+pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};

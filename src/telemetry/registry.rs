@@ -9,7 +9,7 @@ use crate::flags::FlagSet;
 use super::flags::FlagFigures;
 use super::variants::VariantFigures;
 use super::{
-    ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
+    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
     RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
 };
 
@@ -28,6 +28,7 @@ pub struct Registry {
     ofrep: OnceLock<Arc<OfrepCell>>,
     control: ControlFigures,
     health: HealthFigures,
+    admin: AdminFigures,
     started: SystemTime,
     /// What the cells count times from.
     made: Instant,
@@ -57,6 +58,7 @@ impl Registry {
             ofrep: OnceLock::new(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
+            admin: AdminFigures::default(),
             started: SystemTime::now(),
             made: Instant::now(),
         }
@@ -174,6 +176,12 @@ impl Registry {
     #[must_use]
     pub fn health(&self) -> &HealthFigures {
         &self.health
+    }
+
+    /// Figures of the admin API.
+    #[must_use]
+    pub fn admin(&self) -> &AdminFigures {
+        &self.admin
     }
 
     /// When the process started.

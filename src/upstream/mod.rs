@@ -26,4 +26,5 @@ pub use lease::Lease;
 pub use pool::{Pool, Wish};
 pub use replay::Replay;
 pub use resolve::Resolver;
+pub use timer::TokioTimer;
 pub use trail::Trail;

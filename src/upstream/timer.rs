@@ -8,7 +8,7 @@ use hyper::rt::{Sleep, Timer};
 
 /// Gives hyper the time that tokio keeps.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TokioTimer;
+pub struct TokioTimer;
 
 /// Some of tokio's time.
 struct Sleeping(Pin<Box<tokio::time::Sleep>>);

@@ -1,5 +1,6 @@
 //! From values that are right by themselves to a whole that is right: names that exist, no clashes, rules among keys.
 
+mod admin;
 mod attached;
 mod faults;
 mod filters;
@@ -16,6 +17,7 @@ mod settings;
 mod tls;
 mod weights;
 
+pub(super) use admin::tokens;
 pub(super) use weights::{Known, weights};
 
 use std::sync::Arc;

@@ -7,14 +7,14 @@ use ipnet::IpNet;
 
 use crate::plan;
 
-use super::{ofrep, tls};
+use super::{admin, ofrep, tls};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
 use crate::config::settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Settings, TracingSettings,
 };
 use crate::config::values::{Bind, Collector, FilePath, LogFormat, Period};
-use crate::config::written::{AccessLog, Endpoint, Forwarded, Limits, Serin, Tracing, Upstreams};
+use crate::config::written::{AccessLog, Forwarded, Limits, Serin, Tracing, Upstreams};
 
 /// How long requests in flight may take at the end, where nothing else is said.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,13 +22,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// `None` after noting why.
 pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<Settings> {
     let listeners = listeners(written, problems);
+    let admin = written.admin.as_ref().and_then(|written| admin::admin(written, problems));
     let files = written.files.as_ref();
     let flags = files.and_then(|files| files.flags.as_ref());
     let path = |path: &At<FilePath>| path.0.clone();
-    let address = |endpoint: &Endpoint| endpoint.address.as_ref().map(|address| address.value.clone());
     Some(Settings {
         listeners: listeners?,
-        admin: written.admin.as_ref().and_then(address),
+        admin,
         ofrep: written.ofrep.as_ref().and_then(|written| ofrep::ofrep(written, flags.is_some(), problems)),
         workers: written.workers.as_ref().map(|count| count.0 as usize),
         state_dir: written.state_dir.as_ref().map(path),

@@ -44,6 +44,8 @@ choice! {
     Protocol { "auto" => Auto, "http1" => Http1, "h2" => H2, }
     /// How an address is asked whether it is well.
     ProbeType { "http" => Http, "grpc" => Grpc, "tcp" => Tcp, }
+    /// Whether something can be had without credentials.
+    Guarded { "open" => Open, "protected" => Protected, }
     /// How a path is matched.
     PathMatchType { "Exact" => Exact, "PathPrefix" => PathPrefix, "RegularExpression" => RegularExpression, }
     /// How the value of a header or query parameter is matched.

@@ -1,5 +1,6 @@
 //! Single values: each type says what it expects, parses it, and describes itself in JSON Schema.
 
+mod access;
 mod address;
 mod choice;
 mod collector;
@@ -15,11 +16,12 @@ mod rollout;
 mod tls;
 mod tolerance;
 
+pub(super) use access::{RoleName, Sha256Hex, Switch};
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, LogFormat, MatchType,
-    OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
+    CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded, LogFormat,
+    MatchType, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
 };
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};

@@ -1,5 +1,6 @@
 //! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
 
+mod admin;
 mod fault;
 mod filter;
 mod flags;
@@ -12,6 +13,7 @@ mod route;
 mod service;
 mod upstream;
 
+pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
 pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
@@ -52,7 +54,7 @@ written! {
         /// Where clients connect.
         required "listeners" listeners: List<Listener, 1, 64>,
         /// The admin API: health, metrics, weights. Without it there is none.
-        optional "admin" admin: Endpoint,
+        optional "admin" admin: Admin,
         /// The flag evaluation API (OFREP). Without it there is none.
         optional "ofrep" ofrep: Ofrep,
         /// Number of workers, each on its own thread. Default: the cores that the cgroup grants.

@@ -54,6 +54,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions));
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
+    families.push(super::access::family(registry.admin()));
     families.extend(health::families(registry.health().read()));
     families.extend(of_process(registry.started()));
     families.retain(|family| !family.series.is_empty());

@@ -2,6 +2,7 @@
 //!
 //! Both are written from the same families, so they never disagree.
 
+mod access;
 mod family;
 mod faults;
 mod flags;
