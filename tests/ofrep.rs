@@ -35,7 +35,7 @@ fn with_flags_and(flags: &str, more: &str) -> Serin {
 
 fn config(more: &str) -> String {
     format!(
-        "listeners: [{{ name: web, address: 127.0.0.1:0 }}]\nadmin: {{ address: 127.0.0.1:0 }}\n\
+        "listeners: [{{ name: web, address: 127.0.0.1:0 }}]\nadmin: {{ address: 127.0.0.1:0, open: true }}\n\
          ofrep: {{ address: 127.0.0.1:0{more} }}\nfiles: {{ flags: flags.yaml, weights: weights.yaml }}\n\
          services:\n  shop: {{ versions: {{ old: {{ upstream: http://127.0.0.1:9 }}, new: {{ upstream: http://127.0.0.1:9 }} }} }}\n\
          routes: [{{ service: shop }}]\n"

@@ -93,7 +93,7 @@ fn flags_change_while_another_file_is_broken_and_the_other_way_round() {
 fn a_change_of_flags_leaves_weights_that_were_set_by_hand() {
     let serin = with_flags(X);
     let set = serin.ask("PUT", "/api/v1/services/shop/weights", r#"{"weights":{"old":1,"new":3},"reason":"test"}"#);
-    assert_eq!(set.status, 200);
+    assert_eq!(set.status, 200, "{}", set.text());
     edit(&serin, "flags.yaml", &y());
     await_value(&serin, 2);
     serin.await_share("shop", "new", 0.75);
