@@ -1,10 +1,8 @@
 //! A request's body on its way to an upstream.
 
 use std::cell::Cell;
-use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -20,30 +18,14 @@ use crate::wire::{Broken, Incoming};
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// What went wrong with a request's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
     /// More bytes than allowed.
+    #[error("the request body is larger than allowed")]
     TooLarge,
     /// Its chunks are not HTTP's, or the client broke off.
+    #[error("the client did not send its body whole")]
     Broken,
-}
-
-impl fmt::Display for BodyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "the request body is larger than allowed",
-            Self::Broken => "the client did not send its body whole",
-        })
-    }
-}
-
-impl std::error::Error for BodyFault {
-    /// hyper resets the stream of a body that cannot go on, for the reason found here: nothing broke, the request is not
-    /// wanted any more, which is what a gRPC server calls cancelled.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        static CANCEL: LazyLock<h2::Error> = LazyLock::new(|| h2::Reason::CANCEL.into());
-        Some(&*CANCEL)
-    }
 }
 
 /// Tells whoever answers what became of the body.

@@ -16,10 +16,19 @@ use hyper::client::conn::http2::SendRequest;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use serin::upstream::LocalExecutor;
 use serin::wire::{PlainIo, Socket};
 
 use super::PATIENCE;
+
+/// Runs hyper's tasks on this thread.
+#[derive(Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
 
 /// Runs asynchronous test code on this thread; [`PATIENCE`] bounds the whole.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
