@@ -81,6 +81,8 @@ enum Kind {
     Streamed(Box<Streamed>),
     /// Kept for being sent again.
     Replayed(Box<Reader>),
+    /// Taken whole from the client already.
+    Taken(Bytes),
 }
 
 /// What the client sends, as it comes.
@@ -117,6 +119,11 @@ impl RequestBody {
         Self(Kind::Replayed(Box::new(reader)))
     }
 
+    /// A body that was taken from the client whole, and goes elsewhere.
+    pub(super) fn taken(body: Bytes) -> Self {
+        Self(Kind::Taken(body))
+    }
+
     /// Keeps the body back until the upstream asks for it or a second has passed; for good if it answers before that.
     #[must_use]
     pub fn after_continue(mut self) -> Self {
@@ -143,7 +150,7 @@ impl RequestBody {
     /// Whether nothing of it was taken: from the client, or of what is kept.
     pub(super) fn is_untouched(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
+            Kind::Empty | Kind::Taken(_) => true,
             Kind::Streamed(body) => !body.watch.has_started(),
             Kind::Replayed(body) => body.is_untouched(),
         }
@@ -151,7 +158,7 @@ impl RequestBody {
 
     fn gate(&mut self) -> Option<&mut Option<Gate>> {
         match &mut self.0 {
-            Kind::Empty => None,
+            Kind::Empty | Kind::Taken(_) => None,
             Kind::Streamed(body) => Some(&mut body.gate),
             Kind::Replayed(body) => Some(&mut body.gate),
         }
@@ -167,6 +174,10 @@ impl Body for RequestBody {
             Kind::Empty => Poll::Ready(None),
             Kind::Streamed(body) => body.poll_frame(cx),
             Kind::Replayed(body) => body.poll_frame(cx),
+            Kind::Taken(body) => {
+                let data = std::mem::take(body);
+                Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
+            }
         }
     }
 
@@ -175,6 +186,7 @@ impl Body for RequestBody {
             Kind::Empty => true,
             Kind::Streamed(body) => body.is_end_stream(),
             Kind::Replayed(body) => body.is_end_stream(),
+            Kind::Taken(body) => body.is_empty(),
         }
     }
 
@@ -183,6 +195,7 @@ impl Body for RequestBody {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Streamed(body) => body.size_hint(),
             Kind::Replayed(body) => body.size_hint(),
+            Kind::Taken(body) => SizeHint::with_exact(body.len() as u64),
         }
     }
 }

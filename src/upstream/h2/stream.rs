@@ -22,6 +22,9 @@ pub(in crate::upstream) struct Stream {
     key: Option<Key>,
     /// What of the request is still to be sent.
     asking: Option<Asking>,
+    /// The request's body, where it is short and came at once: an upstream that has not begun with the request leaves it to
+    /// another connection.
+    kept: Option<Bytes>,
     /// The client did not send its request as it said.
     faulty: bool,
     began: Instant,
@@ -35,14 +38,19 @@ struct Asking {
     rest: Bytes,
     /// Nothing comes after that.
     last: bool,
+    /// Nothing was taken of it.
+    is_first: bool,
 }
+
+/// Longest body that is kept until the upstream has begun with its request.
+const KEPT: usize = 64 * 1024;
 
 impl Stream {
     pub(in crate::upstream) fn on(connection: H2) -> Self {
         let shared = &connection.0;
         shared.streams.set(shared.streams.get() + 1);
         let (began, heard_before) = (Instant::now(), shared.heard.get());
-        Self { connection, key: None, asking: None, faulty: false, began, heard_before }
+        Self { connection, key: None, asking: None, kept: None, faulty: false, began, heard_before }
     }
 
     /// Sends a request and waits for the response's head. `replayable`: it can do no harm to send it twice, and it has no body.
@@ -63,7 +71,7 @@ impl Stream {
         self.key = Some(key);
         if !end {
             let body = std::mem::take(whole.body_mut());
-            self.asking = Some(Asking { body, rest: Bytes::new(), last: false });
+            self.asking = Some(Asking { body, rest: Bytes::new(), last: false, is_first: true });
         }
         let lost = match poll_fn(|cx| self.poll_head(cx)).await {
             Ok(response) => {
@@ -74,12 +82,23 @@ impl Stream {
         };
         // A connection that was used before may have been closed for being unused.
         let unheard = lost == Lost::Closed && replayable && key.id > 1;
-        if (lost == Lost::Refused || unheard) && self.asking.as_ref().is_none_or(Asking::is_untouched) {
-            *whole_body(request) = self.asking.take().map(|asking| asking.body).unwrap_or_default();
-        } else {
-            *request = None;
+        let body = if lost == Lost::Refused || unheard { self.unsent_body(end) } else { None };
+        match (body, request.as_mut()) {
+            (Some(body), Some(request)) => *request.body_mut() = body,
+            _ => *request = None,
         }
         Err(if lost == Lost::Malformed { Failure::Protocol } else { Failure::Reset })
+    }
+
+    /// The request's body as if nothing of it had been sent, if it is still there. `empty`: it has none.
+    fn unsent_body(&mut self, empty: bool) -> Option<RequestBody> {
+        if empty {
+            return Some(RequestBody::default());
+        }
+        match self.kept.take() {
+            Some(kept) => Some(RequestBody::taken(kept)),
+            None => self.asking.take().filter(Asking::is_untouched).map(|asking| asking.body),
+        }
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Lost>> {
@@ -91,6 +110,9 @@ impl Stream {
         let answered = self.connection.0.wire.borrow_mut().poll_head(key, cx);
         if answered.is_ready() {
             self.heard();
+        }
+        if matches!(answered, Poll::Ready(Ok(_))) {
+            self.kept = None;
         }
         answered
     }
@@ -137,8 +159,12 @@ impl Stream {
                 Poll::Ready(None) => asking.last = true,
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
-                        asking.rest = data;
                         asking.last = asking.body.is_end_stream();
+                        if asking.is_first && asking.last && data.len() <= KEPT {
+                            self.kept = Some(data.clone());
+                        }
+                        asking.is_first = false;
+                        asking.rest = data;
                     }
                     Err(frame) => {
                         let Ok(trailers) = frame.into_trailers() else { continue };
@@ -176,16 +202,10 @@ impl Stream {
     }
 }
 
-/// The body of a request that is still there.
-fn whole_body(request: &mut Option<Request<RequestBody>>) -> &mut RequestBody {
-    // Invariant: nobody has taken it since it was found there.
-    request.as_mut().expect("the request that was to be sent").body_mut()
-}
-
 impl Asking {
     /// Whether nothing of the body was taken from the client.
     fn is_untouched(&self) -> bool {
-        self.rest.is_empty() && self.body.is_untouched()
+        self.is_first && self.body.is_untouched()
     }
 }
 
