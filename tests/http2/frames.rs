@@ -5,7 +5,7 @@ use crate::support::strict::{self, Rest};
 use crate::support::upstream::Upstream;
 use crate::support::{h2, sidecar};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 
 /// A few requests in frames, some of them damaged, or other frames among them.
 fn conversation(seed: u64) -> Vec<u8> {

@@ -202,6 +202,34 @@ fn a_head_that_does_not_end_is_given_up() {
 }
 
 #[test]
+fn an_answer_without_a_body_to_a_request_that_has_not_ended_is_whole() {
+    // It says only later that there is no body, which nobody waits for.
+    let upstream = Upstream::scripted(|connection| {
+        connection.exactly(24);
+        connection.send(frame(frames::SETTINGS, 0, 0, &[]));
+        while let Some(head) = connection.exactly(9) {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            connection.exactly(length);
+            if head[3] == frames::HEADERS {
+                connection.send(frame(frames::HEADERS, frames::END_HEADERS, head[8].into(), b"\x8b"));
+            }
+        }
+    });
+    let serin = before(&upstream);
+    let mut client = Frames::connect(serin.web());
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "shop.example")];
+    for stream in [1, 3] {
+        client.send(frames::HEADERS, frames::END_HEADERS, stream, &h2::block(&fields));
+        client.send(frames::DATA, 0, stream, b"begun");
+        let head = client.await_kind(frames::HEADERS).expect("an answer");
+        assert_eq!((head.stream, head.flags & frames::END_STREAM, head.payload[0]), (stream, frames::END_STREAM, 0x8b));
+        // The rest of the request is not wanted (RFC 9113, section 8.1).
+        let reset = client.await_kind(frames::RESET).expect("a word about it");
+        assert_eq!((reset.stream, reset.payload), (stream, vec![0; 4]), "NO_ERROR");
+    }
+}
+
+#[test]
 fn a_stream_opened_before_the_goodbye_was_heard_is_answered() {
     let (go, told) = std::sync::mpsc::channel::<()>();
     let told = std::sync::Mutex::new(told);

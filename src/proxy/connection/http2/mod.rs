@@ -130,6 +130,7 @@ impl<'a> Session<'a> {
                 Poll::Ready(Ok(())) if self.is_over() => return Poll::Ready(Ended::Done),
                 Poll::Ready(Ok(())) => again |= !self.queue.is_empty(),
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                Poll::Pending if self.faulty => return Poll::Ready(Ended::Broken),
                 // What waits for room goes on when there is some.
                 Poll::Pending => again = false,
             }
@@ -366,6 +367,9 @@ impl<'a> Session<'a> {
             if self.leaving.is_none() {
                 self.wire.borrow_mut().begin_leaving();
                 self.leaving = Some(now);
+            } else if self.last_said {
+                // It does not take even that.
+                return Poll::Ready(Some(Ended::Broken));
             } else {
                 self.wire.borrow_mut().leave();
                 self.last_said = true;

@@ -63,24 +63,28 @@ impl Work {
             match Pin::new(exchange).poll(cx) {
                 Poll::Pending => return Progress::Waits,
                 Poll::Ready(Err(_)) => return Progress::Broken,
-                Poll::Ready(Ok(response)) => match self.answer(response, &mut wire.borrow_mut()) {
-                    None => return Progress::Done,
-                    Some(body) => self.step = Step::Relaying { body, rest: Bytes::new(), last: false },
-                },
+                Poll::Ready(Ok(response)) => {
+                    // The body, wanted or not, outlives the borrow: it may have what reads from the same connection.
+                    let (body, end) = self.answer(response, &mut wire.borrow_mut());
+                    self.step = Step::Relaying { body, rest: Bytes::new(), last: end };
+                    if end {
+                        return Progress::Done;
+                    }
+                }
             }
         }
         self.relay(wire, cx)
     }
 
-    /// Sends the head; gives the body where one follows.
-    fn answer(&self, response: Response<RelayBody>, wire: &mut Connection) -> Option<RelayBody> {
+    /// Sends the head; gives the body, and whether the head was all.
+    fn answer(&self, response: Response<RelayBody>, wire: &mut Connection) -> (RelayBody, bool) {
         let (head, body) = response.into_parts();
         let is_over = body.is_end_stream();
         let bodiless = self.is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = if is_over || (bodiless && !self.is_head) { None } else { body.size_hint().exact() };
         let end = is_over || bodiless;
         wire.answer(self.key, head.status, &head.headers, &date(), length, end);
-        (!end).then_some(body)
+        (body, end)
     }
 
     fn relay(&mut self, wire: &RefCell<Connection>, cx: &mut Context<'_>) -> Progress {
