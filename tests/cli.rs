@@ -277,3 +277,48 @@ fn run_with_an_address_in_use_says_which() {
     }
     assert_eq!(get(serin.web(), "/", "").status, 200);
 }
+
+#[test]
+fn init_writes_files_that_are_valid_and_overwrites_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("new/config");
+    let config = config.to_str().expect("text");
+    let init = ["init", "--service", "shop", "--old", "http://127.0.0.1:1", "--new", "http://127.0.0.1:2", config];
+    let written = command(&init);
+    assert_eq!(written.status.code(), Some(0), "{}", err(&written));
+    let serin = format!("{config}/serin.yaml");
+    assert!(out(&written).contains(&format!("serin run --config {serin}")), "{}", out(&written));
+    let checked = command(&["check", "--config", &serin]);
+    assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
+    let picked = command(&["pick", "shop", "--key", "ada", "--config", &serin]);
+    assert_eq!(out(&picked), "ada old\n", "{}", err(&picked));
+
+    let read = |name: &str| std::fs::read_to_string(format!("{config}/{name}")).expect("a file");
+    let before = read("weights.yaml");
+    std::fs::remove_file(&serin).expect("it goes");
+    let again = command(&init);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(err(&again).contains("weights.yaml is there already"), "{}", err(&again));
+    assert_eq!(read("weights.yaml"), before);
+    assert!(!Path::new(&serin).exists(), "half of the files was left behind");
+
+    let wrong = command(&["init", "--old", "127.0.0.1:1", "--new", "http://127.0.0.1:2", "elsewhere"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(err(&wrong).contains("the old version's upstream `127.0.0.1:1`"), "{}", err(&wrong));
+}
+
+#[test]
+fn shells_and_man_are_told_of_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = command(&["completions", shell]);
+        assert_eq!(script.status.code(), Some(0), "{}", err(&script));
+        assert!(out(&script).contains("completions") && out(&script).contains("weights"), "{shell}");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pages = folder.path().join("man1");
+    let written = command(&["man", pages.to_str().expect("text")]);
+    assert_eq!(written.status.code(), Some(0), "{}", err(&written));
+    let pick = std::fs::read_to_string(pages.join("serin-pick.1")).expect("a page");
+    assert!(pick.contains("Say which version each key gets"), "{pick}");
+    assert!(out(&command(&["man"])).contains("serin\\-run(1)"));
+}

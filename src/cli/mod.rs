@@ -3,7 +3,9 @@
 mod check;
 mod client;
 mod demo;
+mod init;
 mod logging;
+mod manual;
 mod pick;
 mod run;
 mod schema;
@@ -117,8 +119,21 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
     },
+    /// Write commented files to start from, for an old and a new version; overwrites nothing.
+    Init(init::InitArgs),
     /// Print the JSON Schema of serin.yaml.
     Schema,
+    /// Print a script that completes serin's commands in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print serin's manual page, or write a page for each command.
+    Man {
+        /// The folder for the pages.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// Runs the command line; gives the exit code.
@@ -141,6 +156,9 @@ pub fn main() -> ExitCode {
         Command::Pick { service, keys, stdin, config, weights } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin)
         }
+        Command::Init(args) => init::run(args),
         Command::Schema => schema::run(),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::man(folder.as_deref()),
     }
 }

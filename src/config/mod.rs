@@ -10,6 +10,7 @@ mod node;
 mod problem;
 mod read;
 mod settings;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -20,6 +21,7 @@ pub use problem::{Errors, Problem, Source};
 pub use settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings, TracingSettings,
 };
+pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;
 
 use std::path::PathBuf;
