@@ -1,27 +1,25 @@
 //! A connection of either side, without its socket.
 
 mod asking;
+mod receiving;
+mod sending;
 mod serving;
 
 use std::collections::VecDeque;
 use std::mem;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
-use bytes::Bytes;
-use http::{HeaderMap, request};
-use http_body::Frame as BodyFrame;
+use http::request;
 
 use super::error::{Fault, Lost, Reason};
-use super::frame::{self, ACK, DATA, END_STREAM, HEAD, SETTINGS};
-use super::head::{self, Bad, Gathering};
+use super::frame::{self, ACK, SETTINGS};
+use super::head::{Bad, Gathering};
 use super::hpack::{Decoder, Encoder};
 use super::outbound::Outbound;
 use super::reader::{Frame, FrameReader};
 use super::settings::{self, DEFAULT_WINDOW, MAX_WINDOW, Peer};
 use super::slots::{Key, Slots};
-use super::stream::Stream;
 use super::window::Window;
-use crate::wire::Broken;
 
 /// Frames in a row that move nothing, after which the other side is told to calm down. Each costs it more than it costs here;
 /// this is so that it cannot go on for ever.
@@ -40,7 +38,7 @@ pub struct Bounds {
     pub stream_window: u32,
     /// Bytes of data that are kept for all streams together.
     pub connection_window: u32,
-    /// Most bytes of a header list, counted as SETTINGS_MAX_HEADER_LIST_SIZE does.
+    /// Most bytes of a header list, counted as `SETTINGS_MAX_HEADER_LIST_SIZE` does.
     pub list_bytes: usize,
     /// Most streams that the other side opens.
     pub streams: u32,
@@ -268,94 +266,6 @@ impl Connection {
         if self.is_server { self.request_came(id, gathering, end) } else { self.answer_came(id, gathering, end) }
     }
 
-    fn trailers_came(&mut self, key: Key, gathering: Gathering, end: bool) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        if stream.ended {
-            return self.fail(key.id, Reason::STREAM_CLOSED);
-        }
-        match gathering.trailers() {
-            Ok(trailers) if end && stream.left.is_none_or(|left| left == 0) => {
-                if !stream.unwanted && !trailers.is_empty() {
-                    stream.trailers = Some(trailers);
-                }
-                stream.ended = true;
-                stream.wake();
-                Ok(())
-            }
-            _ => self.fail(key.id, Reason::PROTOCOL_ERROR),
-        }
-    }
-
-    fn data_came(&mut self, id: u32, data: &[u8], padding: usize, end: bool) -> Result<(), Fault> {
-        if data.is_empty() && !end {
-            self.idle()?;
-        } else {
-            self.idle_frames = 0;
-        }
-        let length = data.len() + padding;
-        if !self.window.take(length) {
-            return Err(Fault::new(Reason::FLOW_CONTROL_ERROR, "more data comes than the connection's window allows"));
-        }
-        let is_server = self.is_server;
-        let Some((key, stream)) = self.streams.find(id) else {
-            self.used(length);
-            return self.late(id);
-        };
-        let reason = if stream.ended {
-            Some(Reason::STREAM_CLOSED)
-        } else if !stream.window.take(length) {
-            Some(Reason::FLOW_CONTROL_ERROR)
-        } else if !(is_server || stream.answered) || !stream.count(data.len()) {
-            Some(Reason::PROTOCOL_ERROR)
-        } else if end && stream.left.is_some_and(|left| left > 0) {
-            Some(Reason::PROTOCOL_ERROR)
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            self.used(length);
-            return self.fail(id, reason);
-        }
-        // Padding is used as it comes. What nobody wants holds up its own stream and no other.
-        let mut used = padding;
-        if stream.unwanted {
-            used += data.len();
-        } else if !data.is_empty() {
-            stream.push(data);
-        }
-        stream.ended = end;
-        stream.wake();
-        if used > 0 {
-            if let Some(stream) = self.streams.get_mut(key)
-                && let Some(more) = stream.window.used(padding)
-            {
-                frame::window_update(self.out.buffer(), id, more);
-            }
-            self.used(used);
-        }
-        Ok(())
-    }
-
-    /// A frame came for a stream that is not open.
-    fn late(&mut self, id: u32) -> Result<(), Fault> {
-        self.unless_idle(id)?;
-        self.idle()?;
-        // It was on its way when this side ended the stream, or the other side has forgotten that it did.
-        if !self.forgotten.contains(&id) {
-            frame::reset(self.out.buffer(), id, Reason::STREAM_CLOSED);
-            self.forget(id);
-        }
-        Ok(())
-    }
-
-    /// Refuses what came for a stream that was never open.
-    fn unless_idle(&self, id: u32) -> Result<(), Fault> {
-        if id > self.last || id.is_multiple_of(2) {
-            return Err(Fault::protocol("a frame came for a stream that nobody has opened"));
-        }
-        Ok(())
-    }
-
     /// This side has ended a stream that the other might still send on.
     fn forget(&mut self, id: u32) {
         if self.forgotten.len() == FORGOTTEN {
@@ -382,56 +292,12 @@ impl Connection {
                     resumed.push(key);
                 }
             }
-            resumed.into_iter().for_each(|key| self.resume(key));
+            for key in resumed {
+                self.resume(key);
+            }
         }
         self.out.buffer().extend_from_slice(&frame::head(0, SETTINGS, ACK, 0));
         Ok(())
-    }
-
-    fn credit_came(&mut self, id: u32, increment: u32) -> Result<(), Fault> {
-        let grown = |credit: i64| {
-            let credit = credit + i64::from(increment);
-            (credit <= i64::from(MAX_WINDOW)).then_some(credit)
-        };
-        if id == 0 {
-            if increment == 0 {
-                return Err(Fault::protocol("a window opens by nothing"));
-            }
-            self.credit = grown(self.credit)
-                .ok_or(Fault::new(Reason::FLOW_CONTROL_ERROR, "a window is larger than any may be"))?;
-            for _ in 0..self.starved.len() {
-                if let Some(key) = self.starved.pop_front() {
-                    self.resume(key);
-                }
-            }
-            return Ok(());
-        }
-        let Some((key, stream)) = self.streams.find(id) else {
-            // Of one that has ended it means nothing, whoever ended it.
-            return self.unless_idle(id);
-        };
-        match grown(stream.credit) {
-            _ if increment == 0 => self.fail(id, Reason::PROTOCOL_ERROR),
-            None => self.fail(id, Reason::FLOW_CONTROL_ERROR),
-            Some(credit) => {
-                stream.credit = credit;
-                if stream.starved && credit > 0 {
-                    self.resume(key);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// There may be credit again for a stream.
-    fn resume(&mut self, key: Key) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.starved = false;
-        if self.is_server {
-            self.resumed.push_back(key);
-        } else {
-            stream.wake();
-        }
     }
 
     /// Ends a stream for which something is wrong.
@@ -453,121 +319,6 @@ impl Connection {
         stream.wake();
         frame::reset(self.out.buffer(), id, reason);
         Ok(())
-    }
-
-    /// So many bytes of data were used.
-    fn used(&mut self, bytes: usize) {
-        if let Some(more) = self.window.used(bytes) {
-            frame::window_update(self.out.buffer(), 0, more);
-            self.stir();
-        }
-    }
-
-    /// The next of what came on a stream.
-    pub fn poll_frame(&mut self, key: Key, cx: &mut Context<'_>) -> Poll<Option<Result<BodyFrame<Bytes>, Broken>>> {
-        let Some(stream) = self.streams.get_mut(key) else { return Poll::Ready(Some(Err(Broken))) };
-        if stream.holds_back {
-            stream.holds_back = false;
-            self.invite(key.id);
-            return self.poll_frame(key, cx);
-        }
-        if let Some(data) = stream.pop() {
-            let more = stream.window.used(data.len()).filter(|_| !stream.ended);
-            if let Some(more) = more {
-                frame::window_update(self.out.buffer(), key.id, more);
-                self.stir();
-            }
-            self.used(data.len());
-            return Poll::Ready(Some(Ok(BodyFrame::data(data))));
-        }
-        if let Some(trailers) = stream.trailers.take() {
-            return Poll::Ready(Some(Ok(BodyFrame::trailers(trailers))));
-        }
-        if stream.ended {
-            return Poll::Ready(None);
-        }
-        if stream.lost.is_some() {
-            return Poll::Ready(Some(Err(Broken)));
-        }
-        stream.watch(cx);
-        Poll::Pending
-    }
-
-    /// Whether all that comes on a stream was taken.
-    #[must_use]
-    pub fn is_over(&self, key: Key) -> bool {
-        self.streams.get(key).is_some_and(Stream::is_over)
-    }
-
-    /// Bytes of data still to be taken from a stream, where that is known.
-    #[must_use]
-    pub fn known_length(&self, key: Key) -> Option<u64> {
-        self.streams.get(key).and_then(Stream::known_length)
-    }
-
-    /// Nobody takes any more of what comes on a stream.
-    pub fn unwanted(&mut self, key: Key) {
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.unwanted = true;
-            stream.holds_back = false;
-            let kept = stream.discard();
-            self.used(kept);
-        }
-    }
-
-    /// Sends data on a stream, as much as may be; the rest stays in `data`, and whoever has it is told when there may be more. `end`:
-    /// nothing follows it.
-    pub fn send(&mut self, key: Key, data: &mut Bytes, end: bool) {
-        let Self { streams, out, starved, peer, credit, .. } = self;
-        let Some(stream) = streams.get_mut(key).filter(|stream| !stream.finished) else {
-            data.clear();
-            return;
-        };
-        self.idle_frames = 0;
-        while !data.is_empty() || end {
-            let may = stream.credit.min(*credit).clamp(0, peer.frame as i64) as usize;
-            if may == 0 && !data.is_empty() {
-                stream.starved = true;
-                if stream.credit > 0 && !starved.contains(&key) {
-                    starved.push_back(key);
-                }
-                return;
-            }
-            let piece = data.split_to(may.min(data.len()));
-            stream.credit -= piece.len() as i64;
-            *credit -= piece.len() as i64;
-            let last = end && data.is_empty();
-            let flags = if last { END_STREAM } else { 0 };
-            out.buffer().extend_from_slice(&frame::head(piece.len(), DATA, flags, key.id));
-            if !piece.is_empty() {
-                out.data(piece);
-            }
-            if last {
-                stream.finished = true;
-                return;
-            }
-        }
-    }
-
-    /// Sends trailers, which end what this side sends on a stream.
-    pub fn send_trailers(&mut self, key: Key, trailers: &HeaderMap) {
-        let Some(stream) = self.streams.get_mut(key).filter(|stream| !stream.finished) else { return };
-        stream.finished = true;
-        self.head_frame(key.id, true, |encoder, out| {
-            for (name, value) in trailers.iter().filter(|(name, _)| !head::is_of_a_connection(name)) {
-                encoder.field(out, name, value);
-            }
-        });
-    }
-
-    /// Writes a header block and the frames around it.
-    fn head_frame(&mut self, id: u32, end: bool, write: impl FnOnce(&mut Encoder, &mut Vec<u8>)) {
-        let out = self.out.buffer();
-        let start = out.len();
-        out.extend_from_slice(&[0; HEAD]);
-        self.encoder.begin(out);
-        write(&mut self.encoder, out);
-        frame::headers(out, start, id, end, self.peer.frame);
     }
 
     /// Says that the connection ends: streams above `last` are not taken any more.

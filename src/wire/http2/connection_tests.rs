@@ -1,11 +1,15 @@
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use http::{HeaderValue, Method, Request, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use proptest::prelude::*;
 
-use super::super::frame::{CONTINUATION, END_HEADERS, HEADERS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE};
+use super::super::frame::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEAD, HEADERS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE,
+};
 use super::super::hpack::Field;
 use super::*;
+use crate::wire::Broken;
 
 const BOUNDS: Bounds =
     Bounds { stream_window: 70_000, connection_window: 200_000, list_bytes: 4096, streams: 8, resets: 4 };

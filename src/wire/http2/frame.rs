@@ -26,9 +26,11 @@ pub(super) const HAS_PRIORITY: u8 = 0x20;
 
 /// What stands before a frame's payload of `length` bytes.
 pub(super) fn head(length: usize, kind: u8, flags: u8, stream: u32) -> [u8; HEAD] {
-    let [_, a, b, c] = (length as u32).to_be_bytes();
-    let [w, x, y, z] = stream.to_be_bytes();
-    [a, b, c, kind, flags, w, x, y, z]
+    let mut head = [0; HEAD];
+    head[..3].copy_from_slice(&(length as u32).to_be_bytes()[1..]);
+    head[3..5].copy_from_slice(&[kind, flags]);
+    head[5..].copy_from_slice(&stream.to_be_bytes());
+    head
 }
 
 pub(super) fn reset(into: &mut Vec<u8>, stream: u32, reason: Reason) {

@@ -34,7 +34,7 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    /// For `expected` fields or a few more, with `room` bytes in all by the count of SETTINGS_MAX_HEADER_LIST_SIZE.
+    /// For `expected` fields or a few more, with `room` bytes in all by the count of `SETTINGS_MAX_HEADER_LIST_SIZE`.
     pub(super) fn new(expected: usize, room: usize) -> Self {
         Self {
             method: None,
@@ -127,12 +127,14 @@ impl Gathering {
             return Err(Bad::Malformed("a request has a status"));
         }
         let method = self.method.ok_or(Bad::Malformed("there is no method"))?;
-        let is_connect = method == Method::CONNECT;
-        if is_connect == (self.scheme || self.path.is_some()) {
+        // RFC 9113, sections 8.3.1 and 8.5.
+        let is_right = if method == Method::CONNECT {
+            !self.scheme && self.path.is_none()
+        } else {
+            self.scheme && self.path.is_some()
+        };
+        if !is_right {
             return Err(Bad::Malformed("the scheme or the path is missing, or there though it must not be"));
-        }
-        if !is_connect && !(self.scheme && self.path.is_some()) {
-            return Err(Bad::Malformed("the scheme or the path is missing"));
         }
         if ended && self.length.is_some_and(|length| length > 0) {
             return Err(Bad::Malformed("there is no body though the content-length says so"));

@@ -7,7 +7,7 @@ use super::frame::{
 };
 
 /// One frame, a header block whole however many frames it came in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
     /// `padding`: bytes that count against windows and are no data.
     Data {
@@ -81,12 +81,12 @@ struct Head {
 
 impl Head {
     fn of(bytes: &[u8; HEAD]) -> Result<Self, Fault> {
-        let [a, b, c, kind, flags, w, x, y, z] = *bytes;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let [length @ .., kind, flags, _, _, _, _] = *bytes;
+        let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
         if length > MAX_PAYLOAD {
             return Err(Fault::size("a frame is longer than allowed"));
         }
-        Ok(Self { length, kind, flags, stream: u32::from_be_bytes([w & 0x7f, x, y, z]) })
+        Ok(Self { length, kind, flags, stream: number(bytes, 5).unwrap_or(0) & 0x7fff_ffff })
     }
 
     fn has(self, flag: u8) -> bool {

@@ -103,17 +103,15 @@ impl Stream {
         std::mem::take(&mut self.queued)
     }
 
-    /// So many bytes of data came; whether the head has said so.
-    pub(super) fn count(&mut self, length: usize) -> bool {
-        match &mut self.left {
-            None => true,
-            Some(left) => match left.checked_sub(length as u64) {
-                Some(rest) => {
-                    *left = rest;
-                    true
-                }
-                None => false,
-            },
+    /// So many bytes of data came; whether the head has said so. `end`: they were the last.
+    pub(super) fn count(&mut self, length: usize, end: bool) -> bool {
+        let Some(left) = &mut self.left else { return true };
+        match left.checked_sub(length as u64) {
+            Some(rest) => {
+                *left = rest;
+                !end || rest == 0
+            }
+            None => false,
         }
     }
 

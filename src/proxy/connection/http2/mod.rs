@@ -222,19 +222,17 @@ impl<'a> Session<'a> {
         loop {
             let arrived = self.wire.borrow_mut().next_arrival();
             let Some(arrival) = arrived else { break };
-            let work = match arrival.head {
-                Some(head) => {
-                    let is_head = head.method == http::Method::HEAD;
-                    let body = match arrival.has_body {
-                        true => Incoming::Http2(Http2Body::new(&self.wire, arrival.key)),
-                        false => Incoming::Empty,
-                    };
-                    Work::new(arrival.key, is_head, self.exchanges.start(Request::from_parts(head, body)))
-                }
-                None => {
-                    self.wire.borrow_mut().unwanted(arrival.key);
-                    Work::new(arrival.key, false, self.exchanges.refuse_too_large())
-                }
+            let work = if let Some(head) = arrival.head {
+                let is_head = head.method == http::Method::HEAD;
+                let body = if arrival.has_body {
+                    Incoming::Http2(Http2Body::new(&self.wire, arrival.key))
+                } else {
+                    Incoming::Empty
+                };
+                Work::new(arrival.key, is_head, self.exchanges.start(Request::from_parts(head, body)))
+            } else {
+                self.wire.borrow_mut().unwanted(arrival.key);
+                Work::new(arrival.key, false, self.exchanges.refuse_too_large())
             };
             let slot = arrival.key.slot as usize;
             if self.work.len() <= slot {

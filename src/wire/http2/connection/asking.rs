@@ -10,6 +10,7 @@ use crate::wire::http2::PREFACE;
 use crate::wire::http2::error::{Fault, Lost, Reason};
 use crate::wire::http2::frame;
 use crate::wire::http2::head::{Bad, Gathering, is_of_a_connection};
+use crate::wire::http2::hpack::Encoder;
 use crate::wire::http2::slots::Key;
 
 /// Most interim answers before the final one.
@@ -51,7 +52,7 @@ impl Connection {
         self.idle_frames = 0;
         self.head_frame(id, end, |encoder, out| {
             encoder.method(out, request.method());
-            encoder.scheme(out, https);
+            Encoder::scheme(out, https);
             if let Some(host) = request.headers().get(HOST) {
                 encoder.authority(out, host.as_bytes());
             }

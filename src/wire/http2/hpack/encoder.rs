@@ -115,7 +115,7 @@ impl Encoder {
     }
 
     /// Appends `:scheme`.
-    pub(crate) fn scheme(&mut self, into: &mut Vec<u8>, https: bool) {
+    pub(crate) fn scheme(into: &mut Vec<u8>, https: bool) {
         into.push(0x80 | if https { SCHEME_HTTPS } else { SCHEME });
     }
 

@@ -73,17 +73,22 @@ const fn code() -> Code {
 
 /// Appends what `coded` stands for; `false` where it is no string in this code.
 #[must_use]
-pub(super) fn decode(coded: &[u8], into: &mut Vec<u8>) -> bool {
+pub(super) fn decode(mut coded: &[u8], into: &mut Vec<u8>) -> bool {
     into.reserve(coded.len() * 8 / 5);
-    let mut coded = coded.iter();
-    // The next bits, the first of them on top, and how many they are.
+    // The next bits, the first of them on top, and how many they are: enough for any code, as long as there are so many.
     let (mut bits, mut length) = (0_u64, 0_u32);
     loop {
-        while length <= 56
-            && let Some(byte) = coded.next()
-        {
-            bits |= u64::from(*byte) << (56 - length);
-            length += 8;
+        if length < 32 {
+            if let Some((four, rest)) = coded.split_first_chunk() {
+                bits |= u64::from(u32::from_be_bytes(*four)) << (32 - length);
+                length += 32;
+                coded = rest;
+            } else {
+                for byte in std::mem::take(&mut coded) {
+                    bits |= u64::from(*byte) << (56 - length);
+                    length += 8;
+                }
+            }
         }
         let (symbol, used) = match CODE.short[(bits >> (64 - SHORT)) as usize] {
             (_, 0) => long(bits),
