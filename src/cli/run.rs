@@ -237,6 +237,14 @@ fn look_after_upstreams(shared: &Arc<Shared>) {
     });
 }
 
+/// Compares the newest versions with the oldest ones from now on.
+fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
+    let (judge, shared) = (Arc::clone(&verdicts), Arc::clone(shared));
+    tokio::spawn(async move { judge.run(|| shared.plan.load_full()).await });
+    verdicts
+}
+
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
     let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
@@ -262,9 +270,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     look_after_upstreams(&shared);
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
-    let verdicts = Arc::new(Verdicts::new(Arc::clone(&registry)));
-    let (judging, judged) = (Arc::clone(&verdicts), Arc::clone(&shared));
-    tokio::spawn(async move { judging.run(|| judged.plan.load_full()).await });
+    let verdicts = judging(&shared);
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {

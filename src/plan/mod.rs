@@ -125,7 +125,8 @@ pub struct Limits {
     pub connections: usize,
     /// Most concurrent streams of one HTTP/2 connection.
     pub h2_streams: u32,
-    /// Most streams of one HTTP/2 connection that the client reset and the worker has not yet seen; more closes it.
+    /// Most streams of one HTTP/2 connection that the client reset before the worker has seen them, or in a second before they
+    /// were answered, a burst of eight times as many allowed; more closes it.
     pub h2_pending_resets: usize,
 }
 

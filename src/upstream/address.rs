@@ -181,6 +181,11 @@ impl Target {
         }
     }
 
+    /// Whether there is TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(..))
+    }
+
     /// The same inside TLS, where there is any.
     pub(super) fn inside(self, secure: Option<Arc<Secure>>) -> Self {
         match secure {

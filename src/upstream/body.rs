@@ -1,10 +1,8 @@
 //! A request's body on its way to an upstream.
 
 use std::cell::Cell;
-use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -21,30 +19,14 @@ use crate::wire::{Broken, Incoming};
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// What went wrong with a request's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
     /// More bytes than allowed.
+    #[error("the request body is larger than allowed")]
     TooLarge,
     /// Its chunks are not HTTP's, or the client broke off.
+    #[error("the client did not send its body whole")]
     Broken,
-}
-
-impl fmt::Display for BodyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "the request body is larger than allowed",
-            Self::Broken => "the client did not send its body whole",
-        })
-    }
-}
-
-impl std::error::Error for BodyFault {
-    /// hyper resets the stream of a body that cannot go on, for the reason found here: nothing broke, the request is not
-    /// wanted any more, which is what a gRPC server calls cancelled.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        static CANCEL: LazyLock<h2::Error> = LazyLock::new(|| h2::Reason::CANCEL.into());
-        Some(&*CANCEL)
-    }
 }
 
 /// Tells whoever answers what became of the body.
@@ -100,6 +82,8 @@ enum Kind {
     Streamed(Box<Streamed>),
     /// Kept for being sent again.
     Replayed(Box<Reader>),
+    /// Taken whole from the client already.
+    Taken(Bytes),
 }
 
 /// What the client sends, as it comes.
@@ -136,6 +120,11 @@ impl RequestBody {
         Self(Kind::Replayed(Box::new(reader)))
     }
 
+    /// A body that was taken from the client whole, and goes elsewhere.
+    pub(super) fn taken(body: Bytes) -> Self {
+        Self(Kind::Taken(body))
+    }
+
     /// Keeps the body back until the upstream asks for it or a second has passed; for good if it answers before that.
     #[must_use]
     pub fn after_continue(mut self) -> Self {
@@ -162,7 +151,7 @@ impl RequestBody {
     /// Whether nothing of it was taken: from the client, or of what is kept.
     pub(super) fn is_untouched(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
+            Kind::Empty | Kind::Taken(_) => true,
             Kind::Streamed(body) => !body.watch.has_started(),
             Kind::Replayed(body) => body.is_untouched(),
         }
@@ -170,7 +159,7 @@ impl RequestBody {
 
     fn gate(&mut self) -> Option<&mut Option<Gate>> {
         match &mut self.0 {
-            Kind::Empty => None,
+            Kind::Empty | Kind::Taken(_) => None,
             Kind::Streamed(body) => Some(&mut body.gate),
             Kind::Replayed(body) => Some(&mut body.gate),
         }
@@ -186,6 +175,10 @@ impl Body for RequestBody {
             Kind::Empty => Poll::Ready(None),
             Kind::Streamed(body) => body.poll_frame(cx),
             Kind::Replayed(body) => body.poll_frame(cx),
+            Kind::Taken(body) => {
+                let data = std::mem::take(body);
+                Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
+            }
         }
     }
 
@@ -194,6 +187,7 @@ impl Body for RequestBody {
             Kind::Empty => true,
             Kind::Streamed(body) => body.is_end_stream(),
             Kind::Replayed(body) => body.is_end_stream(),
+            Kind::Taken(body) => body.is_empty(),
         }
     }
 
@@ -202,6 +196,7 @@ impl Body for RequestBody {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Streamed(body) => body.size_hint(),
             Kind::Replayed(body) => body.size_hint(),
+            Kind::Taken(body) => SizeHint::with_exact(body.len() as u64),
         }
     }
 }

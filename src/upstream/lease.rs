@@ -1,19 +1,16 @@
 //! A connection in use by one request.
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-
-use hyper::body::Incoming;
+use http_body::{Frame, SizeHint};
 
 use super::address::Endpoint;
 use super::body::RequestBody;
 use super::h1::{Again, H1, Upgraded};
-use super::h2::{H2, StreamCount};
+use super::h2::{H2, Stream};
 use super::pool::Pool;
 use crate::telemetry::Failure;
 use crate::wire::Broken;
@@ -49,23 +46,13 @@ enum Connection {
     H2(Stream),
 }
 
-/// One stream of an HTTP/2 connection.
-#[derive(Debug)]
-struct Stream {
-    connection: H2,
-    /// Once the response's head has come.
-    body: Option<Incoming>,
-    count: StreamCount,
-}
-
 impl Lease {
     pub(super) fn h1(connection: Box<H1>, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
         Self::new(Connection::H1(connection), endpoint, pool)
     }
 
     pub(super) fn h2(connection: H2, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
-        let stream = Stream { count: connection.count(), connection, body: None };
-        Self::new(Connection::H2(stream), endpoint, pool)
+        Self::new(Connection::H2(Stream::on(connection)), endpoint, pool)
     }
 
     fn new(connection: Connection, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
@@ -96,15 +83,7 @@ impl Lease {
                 let again = Again { target: self.endpoint.witness.target(), limit };
                 h1.send(request, replayable.then_some(again)).await?
             }
-            Connection::H2(stream) => match stream.connection.send(request).await {
-                Ok(response) => {
-                    stream.count.heard();
-                    let (head, body) = response.into_parts();
-                    stream.body = Some(body);
-                    Response::from_parts(head, ())
-                }
-                Err(error) => return Err(if error.is_parse() { Failure::Protocol } else { Failure::Reset }),
-            },
+            Connection::H2(stream) => stream.send(request, replayable).await?,
         };
         match Verdict::of(response.status(), over_h2.then(|| response.headers())) {
             Verdict::Unable => self.endpoint.witness.let_down(),
@@ -121,22 +100,15 @@ impl Lease {
         }
     }
 
-    /// The next frame of the response's body. HTTP/1.1 connections move their bytes by this; HTTP/2 connections move
-    /// theirs by themselves.
+    /// The next frame of the response's body. The rest of the request's body goes its way meanwhile.
     ///
     /// # Errors
     /// The response ended before it was complete.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = match &mut self.connection {
             Some(Connection::H1(h1)) => h1.poll_frame(cx),
-            Some(Connection::H2(Stream { body: Some(body), count, .. })) => {
-                let frame = Pin::new(body).poll_frame(cx);
-                if frame.is_ready() {
-                    count.heard();
-                }
-                frame.map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
-            }
-            _ => Poll::Ready(None),
+            Some(Connection::H2(stream)) => stream.poll_frame(cx),
+            None => Poll::Ready(None),
         };
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && frame.trailers_ref().is_some_and(is_unavailable)
@@ -147,12 +119,21 @@ impl Lease {
         frame
     }
 
+    /// Goes on with what is still to be sent of the request, while nobody asks for more of the response.
+    pub fn poll_ask(&mut self, cx: &mut Context<'_>) {
+        match &mut self.connection {
+            Some(Connection::H1(h1)) => h1.poll_ask(cx),
+            Some(Connection::H2(stream)) => stream.poll_ask(cx),
+            None => {}
+        }
+    }
+
     /// Whether nothing of the response's body is still to come.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
         match &self.connection {
             Some(Connection::H1(h1)) => h1.is_end_stream(),
-            Some(Connection::H2(stream)) => stream.body.as_ref().is_none_or(Body::is_end_stream),
+            Some(Connection::H2(stream)) => stream.is_end_stream(),
             None => true,
         }
     }
@@ -162,8 +143,8 @@ impl Lease {
     pub fn size_hint(&self) -> SizeHint {
         match &self.connection {
             Some(Connection::H1(h1)) => h1.size_hint(),
-            Some(Connection::H2(Stream { body: Some(body), .. })) => body.size_hint(),
-            _ => SizeHint::with_exact(0),
+            Some(Connection::H2(stream)) => stream.size_hint(),
+            None => SizeHint::with_exact(0),
         }
     }
 

@@ -14,17 +14,14 @@ mod lease;
 mod pool;
 mod replay;
 mod resolve;
-mod timer;
 mod trail;
 
 pub use address::Endpoint;
 pub use body::{BodyFault, BodyWatch, RequestBody, clean_trailers};
 pub use h1::Upgraded;
-pub use h2::LocalExecutor;
 pub use health::{AddressState, Health, ServiceHealth, VersionHealth};
 pub use lease::Lease;
 pub use pool::{Pool, Wish};
 pub use replay::Replay;
 pub use resolve::Resolver;
-pub use timer::TokioTimer;
 pub use trail::Trail;

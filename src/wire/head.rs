@@ -183,7 +183,7 @@ pub(super) fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// A number as HTTP frames with it: digits only, no leading zero, below 10^18.
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     let plain = matches!(value, [b'0'] | [b'1'..=b'9', ..]) && value.len() <= 18;
     if !plain {
         return None;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::http1::Http1Body;
+use super::http2::Http2Body;
 
 /// A request's body, whichever protocol it comes over.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub enum Incoming {
     Empty,
     /// Over HTTP/1.
     Http1(Http1Body),
-    /// Over HTTP/2, where hyper frames it.
-    Http2(hyper::body::Incoming),
+    /// Over HTTP/2.
+    Http2(Http2Body),
 }
 
 /// A body did not come to its proper end: the other side broke off, or its chunks are not HTTP's.
@@ -32,9 +33,7 @@ impl Body for Incoming {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
-            Self::Http2(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
-            }
+            Self::Http2(body) => Pin::new(body).poll_frame(cx),
         }
     }
 

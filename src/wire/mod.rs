@@ -1,12 +1,13 @@
-//! Floor 1. Bytes as they come and go: sockets of either family, and HTTP/1 messages on them.
+//! Floor 1. Bytes as they come and go: sockets of either family, and HTTP messages on them.
 //!
 //! No message whose boundary two parsers could see differently ever crosses serin (two framings at once, bare line feeds,
-//! odd lengths). This room never decides what is answered: it only says what is wrong. HTTP/2 is hyper's.
+//! odd lengths). This room never decides what is answered: it only says what is wrong.
 
 pub mod grpc;
 pub mod grpc_health;
 mod head;
 pub mod http1;
+pub mod http2;
 mod incoming;
 mod io;
 mod linger;

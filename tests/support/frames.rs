@@ -11,6 +11,7 @@ pub const RESET: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 
 /// Flags.
 pub const END_STREAM: u8 = 1;
@@ -58,17 +59,38 @@ impl Frames {
     /// The next frame but settings, which are acknowledged, and window updates; `None` at the end of the connection.
     pub fn next(&mut self) -> Option<Frame> {
         loop {
-            let head = self.raw.exactly(9)?;
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-            let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
-            let frame = Frame { kind: head[3], flags: head[4], stream, payload: self.raw.exactly(length)? };
+            let frame = self.next_raw()?;
             match frame.kind {
                 SETTINGS if frame.flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]),
                 PING if frame.flags & ACK == 0 => self.send(PING, ACK, 0, &frame.payload),
-                SETTINGS | PING | 8 => {}
+                SETTINGS | PING | WINDOW_UPDATE => {}
                 _ => return Some(frame),
             }
         }
+    }
+
+    /// The next frame, whatever it is; nothing is answered.
+    fn next_raw(&mut self) -> Option<Frame> {
+        let head = self.raw.exactly(9)?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
+        Some(Frame { kind: head[3], flags: head[4], stream, payload: self.raw.exactly(length)? })
+    }
+
+    /// The next frame of this kind; others are passed over, and none is answered.
+    pub fn await_raw(&mut self, kind: u8) -> Option<Frame> {
+        loop {
+            let frame = self.next_raw()?;
+            if frame.kind == kind {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// The next window that opens, of which stream, and by how much; other frames are passed over.
+    pub fn await_window(&mut self) -> Option<(u32, u32)> {
+        let frame = self.await_raw(WINDOW_UPDATE)?;
+        Some((frame.stream, u32::from_be_bytes(frame.payload.try_into().ok()?)))
     }
 
     /// The next frame of this kind; others are passed over.

@@ -16,10 +16,19 @@ use hyper::client::conn::http2::SendRequest;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use serin::upstream::LocalExecutor;
 use serin::wire::{PlainIo, Socket};
 
 use super::PATIENCE;
+
+/// Runs hyper's tasks on this thread.
+#[derive(Clone, Copy)]
+pub struct LocalExecutor;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
 
 /// Runs asynchronous test code on this thread; [`PATIENCE`] bounds the whole.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
@@ -80,8 +89,24 @@ pub async fn connect(address: SocketAddr) -> SendRequest<AnyBody> {
 
 /// A client connection on one that is open already.
 pub async fn connect_over(socket: Socket) -> SendRequest<AnyBody> {
+    connect_as(socket, |_| {}).await
+}
+
+/// A client connection with settings of its own.
+pub async fn connect_with(
+    stream: tokio::net::TcpStream,
+    set: impl FnOnce(&mut hyper::client::conn::http2::Builder<LocalExecutor>),
+) -> SendRequest<AnyBody> {
+    connect_as(Socket::Tcp(stream), set).await
+}
+
+async fn connect_as(
+    socket: Socket,
+    set: impl FnOnce(&mut hyper::client::conn::http2::Builder<LocalExecutor>),
+) -> SendRequest<AnyBody> {
     let io = PlainIo::new(socket, Vec::new());
     let mut builder = hyper::client::conn::http2::Builder::new(LocalExecutor);
+    set(&mut builder);
     let (send, connection) = builder.max_header_list_size(1 << 20).handshake(io).await.expect("a handshake");
     tokio::task::spawn_local(async move {
         // How it ends is seen by the requests on it.
@@ -126,6 +151,17 @@ impl H2Upstream {
     where
         F: Future<Output = Response<AnyBody>> + 'static,
     {
+        Self::answering_with(|_| {}, answer)
+    }
+
+    /// The same, with settings of its own.
+    pub fn answering_with<F>(
+        set: impl Fn(&mut hyper::server::conn::http2::Builder<LocalExecutor>) + Clone + Send + 'static,
+        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<AnyBody>> + 'static,
+    {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("nonblocking");
         let address = listener.local_addr().expect("its address");
@@ -144,9 +180,10 @@ impl H2Upstream {
                         async move { Ok::<_, Infallible>(answer.await) }
                     });
                     let io = PlainIo::new(Socket::Tcp(stream), Vec::new());
+                    let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
+                    set(&mut builder);
                     tokio::task::spawn_local(async move {
-                        let _ =
-                            hyper::server::conn::http2::Builder::new(LocalExecutor).serve_connection(io, service).await;
+                        let _ = builder.serve_connection(io, service).await;
                     });
                 }
             });

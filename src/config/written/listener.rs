@@ -64,7 +64,8 @@ written! {
     Http2Limits {
         /// Most concurrent streams. Default: 128.
         optional "streams" streams: At<Count<1, 10_000>>,
-        /// Most streams that the client reset and the worker has not yet seen; more closes the connection. Default: 32.
+        /// Most streams that the client reset before the worker has seen them, or in a second before they were answered, a
+        /// burst of eight times as many allowed; more closes the connection. Default: 32.
         optional "pendingResets" pending_resets: At<Count<1, 10_000>>,
     }
 

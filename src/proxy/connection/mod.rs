@@ -23,10 +23,9 @@ use super::secured::Gate;
 use super::worker::{Open, Worker};
 use crate::plan::Limits;
 use crate::telemetry::Refusal;
+use crate::wire::http2::PREFACE;
 use crate::wire::{PeerAddr, Socket, with_scratch};
 
-/// What an HTTP/2 client sends first (RFC 9113, section 3.4).
-const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Most bytes read at once before the protocol is known.
 const FIRST_READ: usize = 4096;
 /// How long an unused connection is kept once draining began: a request may be on its way.
@@ -111,11 +110,11 @@ impl Connection {
                 None if first.is_empty() => return First::Nothing,
                 None => return First::Partial,
             }
-            let shared = first.len().min(H2_PREFACE.len());
-            if first[..shared] != H2_PREFACE[..shared] {
+            let shared = first.len().min(PREFACE.len());
+            if first[..shared] != PREFACE[..shared] {
                 return First::Http1(first);
             }
-            if shared == H2_PREFACE.len() {
+            if shared == PREFACE.len() {
                 return First::Http2(first);
             }
             // Counted from the first byte: later ones only find it nearer.

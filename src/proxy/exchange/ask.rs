@@ -54,16 +54,17 @@ pub(super) fn check(
     if limits.body_bytes.is_some_and(|limit| body.size_hint().lower() > limit) {
         return Err((Refusal::BodyTooLarge, "The request body is larger than allowed."));
     }
-    let host_header = host_header(parts, is_h2)?;
+    let host_header = host_header(parts)?;
     if host_header.as_ref().is_some_and(|host| !is_host(host.as_bytes())) {
         return Err((Refusal::Malformed, "The host is not a host name."));
     }
-    to_origin_form(parts, is_h2)?;
+    to_origin_form(parts)?;
     Ok(Asked { host_header, glance })
 }
 
-/// The one host of a request: that of an absolute-form target or `:authority` wins over `Host` (RFC 9112, section 3.2.2).
-fn host_header(parts: &mut request::Parts, is_h2: bool) -> Result<Option<HeaderValue>, Refused> {
+/// The one host of a request: that of an absolute-form target wins over `Host` (RFC 9112, section 3.2.2). `:authority` has become
+/// `Host` already; where the two differed there are two hosts.
+fn host_header(parts: &mut request::Parts) -> Result<Option<HeaderValue>, Refused> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -82,19 +83,16 @@ fn host_header(parts: &mut request::Parts, is_h2: bool) -> Result<Option<HeaderV
     if host.is_some_and(|host| !is_host(host.as_bytes())) {
         return Err((Refusal::Malformed, "The host is not a host name."));
     }
-    if is_h2 && host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())) {
-        return Err((Refusal::Malformed, "Host and :authority differ."));
-    }
     let value = HeaderValue::from_str(authority.as_str())
         .map_err(|_| (Refusal::Malformed, "The authority is not a host name."))?;
     parts.headers.insert(HOST, value.clone());
     Ok(Some(value))
 }
 
-fn to_origin_form(parts: &mut request::Parts, is_h2: bool) -> Result<(), Refused> {
+fn to_origin_form(parts: &mut request::Parts) -> Result<(), Refused> {
     let malformed = (Refusal::Malformed, "The request target is not a path.");
     let target = parts.uri.path_and_query().ok_or(malformed)?;
-    if !is_h2 && parts.uri.scheme().is_some() && target.as_str().starts_with('?') {
+    if parts.uri.scheme().is_some() && target.as_str().starts_with('?') {
         // `http://host?query`: the empty path stands for the root (RFC 9110, section 4.2.3).
         parts.uri = format!("/{}", target.as_str()).parse().map_err(|_| malformed)?;
         return Ok(());

@@ -132,7 +132,7 @@ impl Forward {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
         if to_h2 {
-            headers::for_h2(&mut parts, version);
+            headers::for_h2(&mut parts);
         }
         let body = match (&watch, &mut again) {
             (None, _) => RequestBody::default(),
@@ -270,7 +270,7 @@ impl Forward {
             headers::apply_request_filter(filter, &mut parts, again.prefix());
         }
         if to_h2 {
-            headers::for_h2(&mut parts, version);
+            headers::for_h2(&mut parts);
         }
         self.outgoing.prepare_again(parts, again.body(), again.asked.glance);
     }

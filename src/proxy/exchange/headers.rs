@@ -1,7 +1,6 @@
 //! Header hygiene in both directions: what belongs to one hop stays on it.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, TE, UPGRADE};
-use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version as HttpVersion, request};
 
 use super::ask::Asked;
@@ -208,16 +207,9 @@ pub(super) fn apply_request_filter(filter: &Filter, parts: &mut request::Parts, 
     }
 }
 
-/// Gives an HTTP/2 request the target form it needs: scheme and authority instead of `Host`.
-pub(super) fn for_h2(parts: &mut request::Parts, version: &Version) {
+/// Makes an HTTP/2 request of one for HTTP/1.1. Its `Host` is what `:authority` says.
+pub(super) fn for_h2(parts: &mut request::Parts) {
     parts.version = HttpVersion::HTTP_2;
     parts.headers.remove(CONNECTION);
     parts.headers.remove(EXPECT);
-    let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    let host = parts.headers.remove(HOST);
-    uri.authority = host.and_then(|host| http::uri::Authority::try_from(host.as_bytes()).ok());
-    let scheme = if version.upstream.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-    uri.scheme = uri.authority.is_some().then_some(scheme);
-    let target = uri.path_and_query.clone();
-    parts.uri = Uri::from_parts(uri).unwrap_or_else(|_| target.map_or_else(Uri::default, Uri::from));
 }

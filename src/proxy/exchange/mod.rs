@@ -47,7 +47,7 @@ use super::view::View;
 use super::worker::Worker;
 use crate::plan::{Filter, Host, Matched};
 use crate::telemetry::Refusal;
-use crate::wire::Incoming;
+use crate::wire::{Fault, Incoming};
 
 /// Answers the requests of one client connection.
 #[derive(Debug, Clone)]
@@ -68,15 +68,13 @@ impl Exchanges {
             Err(answer) => Exchange::Answered(Some(answer)),
         }
     }
-}
 
-impl hyper::service::Service<Request<hyper::body::Incoming>> for Exchanges {
-    type Response = Response<RelayBody>;
-    type Error = BrokenOff;
-    type Future = Exchange;
-
-    fn call(&self, request: Request<hyper::body::Incoming>) -> Exchange {
-        self.start(request.map(Incoming::Http2))
+    /// Answers a request whose head is larger than allowed.
+    pub(super) fn refuse_too_large(&self) -> Exchange {
+        let (refusal, problem) = Problem::unreadable(Fault::TooLarge);
+        self.worker.cell.refused(refusal);
+        let busy = Busy::new(Rc::clone(&self.client));
+        Exchange::Answered(Some(Box::new(answer::refused(&problem, &Caller::Http, &busy))))
     }
 }
 

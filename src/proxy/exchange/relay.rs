@@ -82,6 +82,17 @@ impl RelayBody {
     }
 }
 
+impl RelayBody {
+    /// Goes on with the request while nothing of the response is wanted.
+    pub(in crate::proxy) fn poll_ask(&mut self, cx: &mut Context<'_>) {
+        if let Self::Relayed(relay) = self
+            && let Some(ending) = &mut relay.ending
+        {
+            ending.lease.poll_ask(cx);
+        }
+    }
+}
+
 impl Relay {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let Some(ending) = &mut self.ending else { return Poll::Ready(None) };

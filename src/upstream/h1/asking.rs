@@ -24,6 +24,8 @@ pub(super) struct Asking {
     begun: bool,
     /// The upstream takes no more.
     cut: bool,
+    /// The client did not send its body as it said.
+    fault: Option<BodyFault>,
 }
 
 /// The part of a body that still has to come from the client.
@@ -58,6 +60,7 @@ impl Asking {
         self.out = Outbound::default();
         self.begun = false;
         self.cut = false;
+        self.fault = None;
         request_head(self.out.buffer(), request, framing);
     }
 
@@ -66,8 +69,11 @@ impl Asking {
     /// # Errors
     /// The client did not send its body as it said.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Result<(), BodyFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         while !self.cut {
-            self.fill(cx)?;
+            self.fill(cx).inspect_err(|fault| self.fault = Some(*fault))?;
             if self.out.is_delivered() {
                 return Ok(());
             }

@@ -173,6 +173,12 @@ impl H1 {
         }
     }
 
+    /// Goes on with the rest of the request's body.
+    pub(super) fn poll_ask(&mut self, cx: &mut Context<'_>) {
+        // What is wrong with it is said again to whoever reads the response.
+        let _ = self.asking.poll(cx, &mut self.socket);
+    }
+
     /// The next frame of the response's body. The rest of the request's body goes its way meanwhile.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<BodyFrame> {
         loop {

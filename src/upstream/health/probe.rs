@@ -156,7 +156,7 @@ async fn read(response: Response<Incoming>) -> Result<Whole, String> {
 
 fn uri(target: &Target, host: &str, path: &str) -> Result<Uri, String> {
     let authority: Authority = host.parse().map_err(|_| format!("`{host}` is no authority"))?;
-    let scheme = if matches!(target, Target::Tls(..)) { "https" } else { "http" };
+    let scheme = if target.is_tls() { "https" } else { "http" };
     Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build().map_err(|error| error.to_string())
 }
 

@@ -1,0 +1,127 @@
+//! Header blocks taken apart.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::field::{Entry, Field};
+use super::statics::{COUNT, FIELDS};
+use super::{TABLE_SIZE, huffman, integer};
+
+/// A header block is not one; the connection is of no use after that, since the tables differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a header block cannot be decoded")]
+pub(crate) struct Undecodable;
+
+/// The receiving side of one connection's header compression.
+///
+/// What comes is bounded by whoever hands in blocks: a field costs at least a byte of its block, and one that is referred to
+/// is shared, not copied, so a block that refers to one long field again and again (CVE-2016-6581) takes no memory.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    /// The newest first.
+    table: VecDeque<Entry>,
+    size: usize,
+    max: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self { table: VecDeque::new(), size: 0, max: TABLE_SIZE }
+    }
+}
+
+impl Decoder {
+    /// Decodes a whole block; each field is given to `take` with what it counts in a header list.
+    ///
+    /// # Errors
+    /// If the block is none.
+    pub(crate) fn decode(&mut self, mut block: &[u8], mut take: impl FnMut(&Field, usize)) -> Result<(), Undecodable> {
+        let mut began = false;
+        while let Some(first) = block.first() {
+            match first {
+                0x80.. => {
+                    let entry = self.entry(integer::decode(&mut block, 7).ok_or(Undecodable)?)?;
+                    take(&entry.field, entry.size());
+                }
+                0x40.. => {
+                    let entry = self.literal(&mut block, 6)?;
+                    take(&entry.field, entry.size());
+                    self.insert(entry);
+                }
+                0x20.. => {
+                    // Only before the first field (RFC 7541, section 4.2).
+                    let max = integer::decode(&mut block, 5).filter(|max| *max <= TABLE_SIZE && !began);
+                    self.resize(max.ok_or(Undecodable)?);
+                    continue;
+                }
+                _ => {
+                    let never_indexed = *first & 0x10 != 0;
+                    let mut entry = self.literal(&mut block, 4)?;
+                    if never_indexed && let Field::Header(_, value) = &mut entry.field {
+                        value.set_sensitive(true);
+                    }
+                    take(&entry.field, entry.size());
+                }
+            }
+            began = true;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, number: usize) -> Result<&Entry, Undecodable> {
+        let at = number.checked_sub(1).ok_or(Undecodable)?;
+        FIELDS.get(at).or_else(|| self.table.get(at - COUNT)).ok_or(Undecodable)
+    }
+
+    fn literal(&self, block: &mut &[u8], bits: u32) -> Result<Entry, Undecodable> {
+        let number = integer::decode(block, bits).ok_or(Undecodable)?;
+        if number == 0 {
+            let name = string(block)?;
+            return Ok(Entry::named(&name, string(block)?));
+        }
+        Ok(self.entry(number)?.with_value(string(block)?))
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let size = entry.size();
+        self.shrink(self.max.saturating_sub(size));
+        // One that does not fit at all has emptied the table, and that is all (RFC 7541, section 4.4).
+        if size <= self.max {
+            self.size += size;
+            self.table.push_front(entry);
+        }
+    }
+
+    fn resize(&mut self, max: usize) {
+        self.max = max;
+        self.shrink(max);
+    }
+
+    fn shrink(&mut self, to: usize) {
+        while self.size > to
+            && let Some(entry) = self.table.pop_back()
+        {
+            self.size -= entry.size();
+        }
+    }
+
+    /// What the table holds by the specification's count.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+}
+
+/// RFC 7541, section 5.2. Always copied, to its own length: what stays in the table must not keep more alive.
+fn string(block: &mut &[u8]) -> Result<Bytes, Undecodable> {
+    let is_coded = block.first().ok_or(Undecodable)? & 0x80 != 0;
+    let length = integer::decode(block, 7).ok_or(Undecodable)?;
+    let (text, rest) = block.split_at_checked(length).ok_or(Undecodable)?;
+    *block = rest;
+    if !is_coded {
+        return Ok(Bytes::copy_from_slice(text));
+    }
+    let mut decoded = Vec::new();
+    if huffman::decode(text, &mut decoded) { Ok(decoded.into()) } else { Err(Undecodable) }
+}

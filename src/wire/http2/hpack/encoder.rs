@@ -1,0 +1,226 @@
+//! Header blocks put together.
+
+use std::collections::VecDeque;
+
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use super::statics::{AUTHORITY, COUNT, METHOD, METHOD_POST, PATH, SCHEME, SCHEME_HTTPS, STATUS, number_of};
+use super::{OVERHEAD, TABLE_SIZE, integer};
+
+/// Fields remembered to have been sent lately; a power of two.
+const SEEN: usize = 128;
+
+/// The sending side of one connection's header compression.
+///
+/// A field enters the table when it is sent for the second time, so that what differs from message to message (a length, a
+/// time, an id) never drives out what repeats. Strings are sent as they are: to code them saves bytes once for each field
+/// that repeats, and costs time for all that do not.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    /// The newest last.
+    table: VecDeque<Entry>,
+    size: usize,
+    max: usize,
+    /// Entries made so far: the newest has this number.
+    made: u32,
+    /// By the lowest bits of a field's hash; empty until there is a field.
+    seen: Vec<Seen>,
+    /// The smallest and the last size of the table since the last block, where it has changed.
+    resized: Option<(usize, usize)>,
+}
+
+/// A field that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// The rest of its hash.
+    mark: u32,
+    /// Its number in the table; one that is not there has a number that no entry has.
+    number: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The number of its name among the static fields; 0 where it has none there.
+    known: u8,
+    /// Its name, where it has none there.
+    name: Box<[u8]>,
+    value: Box<[u8]>,
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        name_length(self.known, &self.name) + self.value.len() + OVERHEAD
+    }
+}
+
+fn name_length(known: u8, name: &[u8]) -> usize {
+    if known == 0 { name.len() } else { super::statics::FIELDS[usize::from(known) - 1].name_length }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self { table: VecDeque::new(), size: 0, max: TABLE_SIZE, made: 0, seen: Vec::new(), resized: None }
+    }
+}
+
+impl Encoder {
+    /// The other side keeps a table of at most so many bytes.
+    pub(crate) fn limit_table(&mut self, max: usize) {
+        let max = max.min(TABLE_SIZE);
+        if max == self.max {
+            return;
+        }
+        let lowest = self.resized.map_or(max, |(lowest, _)| lowest.min(max));
+        self.resized = Some((lowest, max));
+        self.max = max;
+        self.shrink(max);
+    }
+
+    /// Begins a block.
+    pub(crate) fn begin(&mut self, into: &mut Vec<u8>) {
+        if let Some((lowest, last)) = self.resized.take() {
+            if lowest != last {
+                integer::encode(into, 0x20, 5, lowest);
+            }
+            integer::encode(into, 0x20, 5, last);
+        }
+        if self.seen.is_empty() {
+            self.seen = vec![Seen { mark: 0, number: NOWHERE }; SEEN];
+        }
+    }
+
+    /// Appends `:status`.
+    pub(crate) fn status(&mut self, into: &mut Vec<u8>, status: StatusCode) {
+        let nth = match status.as_u16() {
+            200 => 0,
+            204 => 1,
+            206 => 2,
+            304 => 3,
+            400 => 4,
+            404 => 5,
+            500 => 6,
+            _ => return self.text(into, STATUS, b"", status.as_str().as_bytes()),
+        };
+        into.push(0x80 | (STATUS + nth));
+    }
+
+    /// Appends `:method`.
+    pub(crate) fn method(&mut self, into: &mut Vec<u8>, method: &Method) {
+        match *method {
+            Method::GET => into.push(0x80 | METHOD),
+            Method::POST => into.push(0x80 | METHOD_POST),
+            _ => self.text(into, METHOD, b"", method.as_str().as_bytes()),
+        }
+    }
+
+    /// Appends `:scheme`.
+    pub(crate) fn scheme(into: &mut Vec<u8>, https: bool) {
+        into.push(0x80 | if https { SCHEME_HTTPS } else { SCHEME });
+    }
+
+    /// Appends `:path`.
+    pub(crate) fn path(&mut self, into: &mut Vec<u8>, path: &str) {
+        if path == "/" {
+            return into.push(0x80 | PATH);
+        }
+        self.text(into, PATH, b"", path.as_bytes());
+    }
+
+    /// Appends `:authority`.
+    pub(crate) fn authority(&mut self, into: &mut Vec<u8>, authority: &[u8]) {
+        self.text(into, AUTHORITY, b"", authority);
+    }
+
+    /// Appends a field. What is secret never enters a table, here or at any later hop (RFC 7541, section 7.1.3).
+    pub(crate) fn field(&mut self, into: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+        let known = number_of(name);
+        let bytes = if known == 0 { name.as_str().as_bytes() } else { b"" };
+        if value.is_sensitive() || matches!(*name, AUTHORIZATION | PROXY_AUTHORIZATION | COOKIE | SET_COOKIE) {
+            return literal(into, 0x10, 4, known, bytes, value.as_bytes());
+        }
+        self.text(into, known, bytes, value.as_bytes());
+    }
+
+    /// `name`: empty where it is `known`.
+    fn text(&mut self, into: &mut Vec<u8>, known: u8, name: &[u8], value: &[u8]) {
+        let hash = hash(known, name, value);
+        let (at, mark) = ((hash as usize) & (SEEN - 1), (hash >> 32) as u32);
+        let Seen { mark: last, number } = self.seen[at];
+        let age = self.made.wrapping_sub(number) as usize;
+        let found = self.table.len().checked_sub(age + 1).and_then(|at| self.table.get(at));
+        if last != mark {
+            // What is in the table is not forgotten for what may never come again.
+            if found.is_none() {
+                self.seen[at] = Seen { mark, number: self.made.wrapping_add(NOWHERE) };
+            }
+            return literal(into, 0, 4, known, name, value);
+        }
+        if found.is_some_and(|entry| entry.known == known && *entry.name == *name && *entry.value == *value) {
+            return integer::encode(into, 0x80, 7, COUNT + 1 + age);
+        }
+        let size = name_length(known, name) + value.len() + OVERHEAD;
+        if size > self.max / 4 {
+            // It would drive out too much.
+            return literal(into, 0, 4, known, name, value);
+        }
+        literal(into, 0x40, 6, known, name, value);
+        self.shrink(self.max - size);
+        self.size += size;
+        self.table.push_back(Entry { known, name: name.into(), value: value.into() });
+        self.made = self.made.wrapping_add(1);
+        self.seen[at].number = self.made;
+    }
+
+    fn shrink(&mut self, to: usize) {
+        while self.size > to
+            && let Some(entry) = self.table.pop_front()
+        {
+            self.size -= entry.size();
+        }
+    }
+
+    /// Fields in the table.
+    #[cfg(test)]
+    pub(super) fn table_len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+/// Added to the number of the newest entry: a number that no entry has, as there are never so many.
+const NOWHERE: u32 = 1 << 31;
+
+/// A field that does not enter the table, or enters it by this, as `first` says.
+fn literal(into: &mut Vec<u8>, first: u8, bits: u32, known: u8, name: &[u8], value: &[u8]) {
+    into.reserve(name.len() + value.len() + 12);
+    integer::encode(into, first, bits, usize::from(known));
+    if known == 0 {
+        integer::encode(into, 0, 7, name.len());
+        into.extend_from_slice(name);
+    }
+    integer::encode(into, 0, 7, value.len());
+    into.extend_from_slice(value);
+}
+
+/// Tells fields apart mostly; whoever takes two for one compares them.
+fn hash(known: u8, name: &[u8], value: &[u8]) -> u64 {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let lengths = (value.len() as u64) << 16 | (name.len() as u64) << 8 | u64::from(known);
+    let mut sum = lengths.wrapping_mul(MIX);
+    for text in [name, value] {
+        let (front, back) = ends(text);
+        sum = (sum.rotate_left(23) ^ front).wrapping_mul(MIX);
+        sum = (sum.rotate_left(23) ^ back).wrapping_mul(MIX);
+    }
+    sum ^ sum >> 29
+}
+
+/// The first and the last eight bytes.
+fn ends(text: &[u8]) -> (u64, u64) {
+    if let (Some(front), Some(back)) = (text.first_chunk(), text.last_chunk()) {
+        return (u64::from_le_bytes(*front), u64::from_le_bytes(*back));
+    }
+    let mut few = [0; 8];
+    few[..text.len()].copy_from_slice(text);
+    (u64::from_le_bytes(few), 0)
+}
