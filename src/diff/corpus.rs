@@ -51,7 +51,7 @@ type Wrong = (&'static str, fn(&mut Rng, &mut Value));
 
 const WRONGS: [Wrong; 7] = [
     ("$.customer.since", |_, order| {
-        drop(order["customer"].as_object_mut().and_then(|customer| customer.remove("since")))
+        drop(order["customer"].as_object_mut().and_then(|customer| customer.remove("since")));
     }),
     ("$.customer.vip", |_, order| order["customer"]["vip"] = json!(order["customer"]["vip"].to_string())),
     ("$.items[*].sku", |_, order| {
