@@ -4,12 +4,15 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, request};
+use serin::config::{self, Source};
+use serin::flags::{Attribute, Context};
 use serin::plan::{
-    HeaderEdit, HeaderMatch, Host, HostPattern, KeySource, PathMatch, Priority, Route, RouteMatch, RouteTable, Split,
-    StickyKey, Timeouts, ValueMatch, Weight, normalize_host,
+    Evaluated, HeaderEdit, HeaderMatch, Host, HostPattern, KeySource, PathMatch, Plan, Priority, Route, RouteMatch,
+    RouteTable, Split, Steering, StickyKey, Timeouts, ValueMatch, Weight, normalize_host,
 };
 use serin::stats::Histogram;
 use serin::telemetry::{Outcome, Registry, Why};
@@ -91,6 +94,8 @@ fn route_for(host: Option<HostPattern>, matches: Vec<RouteMatch>) -> Route {
         timeouts: Timeouts::default(),
         priority: Priority::default(),
         retry: None,
+        name: None,
+        flags: Vec::new(),
     }
 }
 
@@ -199,5 +204,72 @@ fn histogram(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(micro, split, sticky, route, headers, histogram);
+/// Two flags on a route, a constant one and one with a rule on a header and a fractional: asked, and put among the headers.
+/// The bar: 1 µs.
+fn flags(c: &mut Criterion) {
+    let mut group = c.benchmark_group("flags");
+    let serin = "\
+listeners: [{ address: 127.0.0.1:0 }]
+flagContext: { attributes: [{ header: x-country }] }
+services: { shop: { versions: { v1: { upstream: http://x } } } }
+routes: [{ service: shop, flags: [banner, checkout] }]
+";
+    let flags = r#"
+flags:
+  banner: { state: ENABLED, variants: { "on": true, "off": false }, defaultVariant: "on" }
+  checkout:
+    state: ENABLED
+    variants: { old: old, new: new }
+    defaultVariant: old
+    targeting:
+      if: [ { "==": [ { var: x-country }, ch ] }, { fractional: [ { var: targetingKey }, [ old, 50 ], [ new, 50 ] ] }, old ]
+"#;
+    let flags = config::flags(Source { name: "flags.yaml", text: flags }).expect("a flag file").set;
+    let plan = config::load(Source { name: "serin.yaml", text: serin }, None).expect("a configuration").plan;
+    let plan = Plan { flags: Arc::new(flags), ..plan };
+    let steering = Steering::new(&plan);
+    let attached = steering.of_route(0).expect("flags on the route");
+    let mut headers = browser_headers();
+    headers.insert(HeaderName::from_static("x-country"), HeaderValue::from_static("ch"));
+    let cells = Registry::new(1).flag_cells(0, &plan.flags);
+    let mut count = |flag, result: &Evaluated<'_>| cells.evaluated(flag, result);
+    group.bench_function("two asked", |b| {
+        b.iter(|| {
+            let asking = Asking { plan: &plan, headers: &headers };
+            let mut answers = attached.ask_steering(&asking, 0, &mut count);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            attached.ask_others(&mut answers, &asking, now, &mut count);
+            answers
+        });
+    });
+    let asking = Asking { plan: &plan, headers: &headers };
+    let mut answers = attached.ask_steering(&asking, 0, &mut count);
+    attached.ask_others(&mut answers, &asking, 0, &mut count);
+    group.bench_function("two told", |b| {
+        b.iter_batched_ref(
+            || headers.clone(),
+            |headers| attached.tell(black_box(&answers), headers),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+/// A request as rules see it.
+struct Asking<'a> {
+    plan: &'a Plan,
+    headers: &'a HeaderMap,
+}
+
+impl Context for Asking<'_> {
+    fn attribute(&self, name: &str) -> Option<Attribute<'_>> {
+        if name == "targetingKey" {
+            return Some(Attribute::from("0123456789abcdef"));
+        }
+        let known = self.plan.flag_context.attributes.iter().find(|attribute| *attribute.name == *name)?;
+        known.source.find(self.headers, None).map(Attribute::Text)
+    }
+}
+
+criterion_group!(micro, split, sticky, route, headers, histogram, flags);
 criterion_main!(micro);

@@ -435,7 +435,7 @@ fn the_admin_address_may_be_a_unix_socket() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("admin.sock");
     let text = shop_at(&[("only", format!("\"{}\"", upstream.url()))], "", "")
-        .replace("admin: { address: 127.0.0.1:0 }", &format!("admin: {{ address: \"unix:{}\" }}", path.display()));
+        .replace("address: 127.0.0.1:0, open", &format!("address: \"unix:{}\", open", path.display()));
     let serin = Serin::new(&text);
     assert_eq!(get(serin.web(), "/", "").status, 200);
     let admin = format!("unix:{}", path.display());

@@ -1,6 +1,7 @@
 //! Every bad file under `tests/bad` is refused with exactly the message beside it.
 //!
-//! Files named `weights-*.yaml` are weight files for [`SERIN`], all others are a `serin.yaml`. After a deliberate change
+//! Files named `weights-*.yaml` are weight files for [`SERIN`], `tokens-*.yaml` tokens files, those named `flags-*.yaml`
+//! flag files, for which also what is only warned of is said; all others are a `serin.yaml`. After a deliberate change
 //! of a message, `SERIN_BLESS=1 cargo test --test bad_files` writes the messages anew: read each of them as an operator
 //! would before it is committed.
 
@@ -30,15 +31,32 @@ fn bad_files() -> Vec<PathBuf> {
 fn message(path: &Path) -> String {
     let name = path.file_name().unwrap().to_str().unwrap();
     let bytes = fs::read(path).unwrap();
+    if name.starts_with("flags-") {
+        return flags_message(name, &bytes);
+    }
     let loaded = config::text(name, &bytes).and_then(|text| {
         let bad = Source { name, text };
         if name.starts_with("weights-") {
-            config::load(Source { name: "serin.yaml", text: SERIN }, Some(bad))
+            config::load(Source { name: "serin.yaml", text: SERIN }, Some(bad)).map(drop)
+        } else if name.starts_with("tokens-") {
+            config::tokens(bad).map(drop)
         } else {
-            config::load(bad, None)
+            config::load(bad, None).map(drop)
         }
     });
-    loaded.map_or_else(|errors| errors.to_string(), |_| "valid".to_owned())
+    loaded.map_or_else(|errors| errors.to_string(), |()| "valid".to_owned())
+}
+
+fn flags_message(name: &str, bytes: &[u8]) -> String {
+    match config::text(name, bytes).and_then(|text| config::flags(Source { name, text })) {
+        Err(errors) => errors.to_string(),
+        Ok(flags) if flags.warnings.is_empty() => "valid".to_owned(),
+        Ok(flags) => flags
+            .warnings
+            .iter()
+            .flat_map(|warning| ["warning: ".to_owned(), warning.to_string(), "\n".to_owned()])
+            .collect(),
+    }
 }
 
 #[test]

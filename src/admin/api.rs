@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
@@ -14,17 +15,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::health;
+use super::guard::{Caller, guard};
 use super::problem::Problem;
+use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use crate::control::{Change, Refused};
+use super::{health, ledger, rollout};
+use crate::control::{Change, Changed, Refused};
+use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
 
 /// Longest body of a request to the admin API, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Longest reason, in characters.
-const MAX_REASON: usize = 1000;
+pub(super) const MAX_REASON: usize = 1000;
 
 /// All routes of the admin address.
 pub(super) fn router(admin: Arc<Admin>) -> Router {
@@ -38,6 +42,9 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/services/{service}/weights", put(set_weights))
         .route("/api/v1/openapi.json", get(openapi))
         .merge(health::router())
+        .merge(ledger::router())
+        .merge(rollout::router())
+        .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
@@ -49,9 +56,12 @@ async fn index() -> &'static str {
      GET /livez                               200 while the process lives\n\
      GET /readyz                              200 while it takes requests\n\
      GET /metrics                             Prometheus text, or protobuf when asked for\n\
-     GET /api/v1/services                     weights, rates and latencies of all services\n\
+     GET /api/v1/services                     weights, rates, latencies and verdicts of all services\n\
      GET /api/v1/services/{service}           of one\n\
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
+     GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
+     POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
+     GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
      gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
 }
@@ -76,14 +86,21 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    Json(ServicesView::new(&admin.plan(), &admin.observer.recent(), &admin.health))
+    let plan = admin.plan();
+    admin.verdicts.look(&plan);
+    let mut view = ServicesView::new(&plan, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    view.services =
+        view.services.into_iter().map(|view| view.with_rollout(|name| admin.control.rollout(name))).collect();
+    Json(view)
 }
 
 async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ServiceView>, Problem> {
     let name = named(name)?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    admin.verdicts.look(&plan);
+    let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    Ok(Json(view.with_rollout(|name| admin.control.rollout(name))))
 }
 
 /// What `PUT …/weights` takes.
@@ -95,10 +112,15 @@ struct SetWeights {
     /// Why, for whoever looks later.
     #[serde(default)]
     reason: String,
+    /// Entries of the ledger that this change builds on: numbers, or `"SERVICE@NUMBER"`; at most 32.
+    #[serde(default, rename = "dependsOn")]
+    #[schemars(with = "Vec<ledger::DependencyView>", length(max = 32))]
+    depends_on: Vec<Dependency>,
 }
 
 async fn set_weights(
     State(admin): State<Arc<Admin>>,
+    Extension(caller): Extension<Caller>,
     name: ServiceName,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ServiceView>, Problem> {
@@ -111,24 +133,33 @@ async fn set_weights(
         let detail = format!("The reason is longer than {MAX_REASON} characters.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let change =
-        Change { actor: "admin-api".to_owned(), reason: asked.reason, service: name.clone(), weights: asked.weights };
-    let plan = admin.control.change(change).await.map_err(|refused| {
+    let about = About { depends_on: asked.depends_on, ..About::default() };
+    let change = Change {
+        actor: caller.name.to_string(),
+        reason: asked.reason,
+        service: name.clone(),
+        weights: asked.weights,
+        source: Source::Admin,
+        about,
+    };
+    let Changed { plan, entry } = admin.control.change(change).await.map_err(|refused| {
         let status = match refused {
             Refused::UnknownService { .. } => StatusCode::NOT_FOUND,
-            Refused::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Refused::ShuttingDown | Refused::Ledger(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Problem::new(status, refused.to_string())
     })?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    Ok(Json(ServiceView::new(service, &admin.observer.recent(), &admin.health)))
+    admin.verdicts.look(&plan);
+    let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
+    Ok(Json(ServiceView { entry, ..view.with_rollout(|name| admin.control.rollout(name)) }))
 }
 
 /// The service's name in the path, unless that is no text.
-type ServiceName = Result<Path<String>, PathRejection>;
+pub(super) type ServiceName = Result<Path<String>, PathRejection>;
 
-fn named(name: ServiceName) -> Result<String, Problem> {
+pub(super) fn named(name: ServiceName) -> Result<String, Problem> {
     let Path(name) = name.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     Ok(name)
 }
@@ -150,13 +181,13 @@ async fn openapi() -> Json<serde_json::Value> {
 }
 
 /// The `OpenAPI` document of this API.
-fn document() -> serde_json::Value {
+pub(super) fn document() -> serde_json::Value {
     let answer =
         |schema: serde_json::Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
     let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
     let text = |description: &str| json!({"description": description, "content": {"text/plain": {}}});
     let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {"title": "serin admin API", "version": env!("CARGO_PKG_VERSION")},
         "paths": {
@@ -173,12 +204,17 @@ fn document() -> serde_json::Value {
                     "content": {"application/json": {"schema": schema_of::<SetWeights>()}}},
                 "responses": {"200": answer(schema_of::<ServiceView>()), "400": problem("not what is expected"),
                     "404": problem("no such service"), "413": problem("too long"),
-                    "422": problem("no such version, or weights that are none"), "503": problem("shutting down")}}},
+                    "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
-    })
+    });
+    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()) {
+        document["paths"][path] = item;
+    }
+    rights::describe(&mut document);
+    document
 }
 
-fn schema_of<T: JsonSchema>() -> serde_json::Value {
+pub(super) fn schema_of<T: JsonSchema>() -> serde_json::Value {
     let mut settings = schemars::generate::SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
     settings.into_generator().into_root_schema_for::<T>().to_value()

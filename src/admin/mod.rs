@@ -1,17 +1,33 @@
 //! Floor 5. What people and programs ask of a running serin: probes, metrics, the state of the services, changes.
 //!
-//! A change asked for here goes through `control` like every other. This room decides nothing by itself.
+//! A change asked for here goes through `control` like every other, under the name of who asks for it. Whether somebody
+//! may ask is looked at before every endpoint (`guard`), by one table (`rights`). This room decides nothing else.
 
 mod api;
+mod connection;
 mod drills;
 mod grpc;
+mod guard;
 mod health;
+mod ledger;
 mod observer;
+pub mod ofrep;
+mod origin;
 mod problem;
+mod refusal;
+mod rights;
+mod rollout;
 mod serve;
+mod steering;
+mod timer;
+mod verdict;
 mod view;
 
 pub use drills::DrillView;
+pub use ledger::Ledgers;
 pub use observer::Observer;
+pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
+pub use verdict::{VerdictView, Verdicts};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

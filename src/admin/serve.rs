@@ -2,15 +2,24 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::watch;
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
 
 use super::api;
+use super::connection::{self, Peer};
+use super::ledger::Ledgers;
 use super::observer::Observer;
+use super::refusal::Memory;
+use super::verdict::Verdicts;
+use crate::access::Access;
 use crate::control::Handle;
 use crate::plan::Plan;
+use crate::proxy::Gate;
 use crate::telemetry::Registry;
 use crate::upstream::Health;
+use crate::wire::{PeerAddr, Socket};
 
 /// What the admin API answers from.
 pub struct Admin {
@@ -22,10 +31,18 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// The record of changes.
+    pub ledger: Ledgers,
+    /// What is said of new versions.
+    pub verdicts: Arc<Verdicts>,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.
     pub readiness: Arc<Readiness>,
+    /// Who may do what, now.
+    pub access: Arc<ArcSwap<Access>>,
+    /// Who was turned away.
+    pub memory: Memory,
 }
 
 impl Admin {
@@ -77,14 +94,65 @@ pub enum AdminListener {
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// Answers on the admin address for as long as it is polled.
+/// Most connections to the admin address at a time.
+const CONNECTIONS: usize = 512;
+/// How long to wait after a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Answers on the admin address for as long as it is polled, with the TLS that `gate` has at each time.
 ///
 /// # Errors
-/// If the listener fails for good.
-pub async fn serve(listener: AdminListener, admin: Arc<Admin>) -> io::Result<()> {
-    let router = api::router(admin);
-    match listener {
-        AdminListener::Tcp(listener) => axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await,
-        AdminListener::Unix(listener) => axum::serve(tokio::net::UnixListener::from_std(listener)?, router).await,
+/// If the runtime does not take the listener.
+pub async fn serve(listener: AdminListener, gate: Arc<Gate>, admin: Arc<Admin>) -> io::Result<()> {
+    let (router, listener) = (api::router(admin), Listening::new(listener)?);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let (socket, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // Of the connection alone.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+                continue;
+            }
+            Err(error) => {
+                // Most often there is no descriptor left; some may be given back.
+                tracing::warn!(%error, "the admin address cannot accept");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // One too many is closed at once: those that are open may be the way to take back what made them so many.
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let (router, gate, peer) = (router.clone(), Arc::clone(&gate), Peer::of(&socket, address));
+        tokio::spawn(async move {
+            connection::serve(router, gate, socket, peer).await;
+            drop(place);
+        });
+    }
+}
+
+/// A listener in the runtime.
+enum Listening {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+impl Listening {
+    fn new(listener: AdminListener) -> io::Result<Self> {
+        Ok(match listener {
+            AdminListener::Tcp(listener) => Self::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            AdminListener::Unix(listener) => Self::Unix(tokio::net::UnixListener::from_std(listener)?),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<(Socket, PeerAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (socket, address) = listener.accept().await?;
+                // Where it fails the peer is gone, which shows soon enough.
+                let _ = socket.set_nodelay(true);
+                Ok((Socket::Tcp(socket), PeerAddr::Ip(address)))
+            }
+            Self::Unix(listener) => Ok((Socket::Unix(listener.accept().await?.0), PeerAddr::Unix)),
+        }
     }
 }

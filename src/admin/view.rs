@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::drills::{DrillView, drills};
 use super::observer::Recent;
-use crate::plan::{Plan, Service, Version, VersionId};
+use super::steering::SteeringView;
+use super::verdict::{VerdictView, Verdicts};
+use crate::plan::{Plan, Service, Standing, Version, VersionId};
+use crate::rollout::RolloutView;
 use crate::stats::Snapshot;
 use crate::telemetry::VersionSnapshot;
 use crate::upstream::{AddressState, Health};
@@ -30,9 +33,22 @@ pub struct ServiceView {
     pub window_seconds: f64,
     /// In order of age: the last is the newest.
     pub versions: Vec<VersionView>,
+    /// The entry of the ledger that says so; only in the answer to a change that has been written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
+    /// Where its rollout stands, where it has a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutView>,
+    /// How the newest version compares with the oldest one since the weights last changed; nothing where there is only
+    /// one version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictView>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
+    /// What flags do to its split; nothing where they do nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering: Option<SteeringView>,
 }
 
 /// One version.
@@ -45,7 +61,8 @@ pub struct VersionView {
     pub weight: f64,
     /// Its share of the requests by weight, 0 to 1.
     pub share: f64,
-    /// Its share of the requests now, 0 to 1: the share of a version without a healthy address goes to the others.
+    /// Its share of the requests now, 0 to 1: the share of a version without a healthy address, or that a flag takes away
+    /// from everybody, goes to the others.
     pub effective_share: f64,
     /// Where it answers, in the order of the configuration, names as what they stand for.
     pub addresses: Vec<AddressView>,
@@ -128,8 +145,9 @@ pub struct LatencyView {
 impl ServicesView {
     /// The state of all services of `plan`.
     #[must_use]
-    pub fn new(plan: &Plan, recent: &Recent, health: &Health) -> Self {
-        let services = plan.services.iter().map(|service| ServiceView::new(service, recent, health)).collect();
+    pub fn new(plan: &Plan, recent: &Recent, health: &Health, verdicts: &Verdicts) -> Self {
+        let view = |service| ServiceView::new(plan, service, recent, health, verdicts);
+        let services = plan.services.iter().map(|service| view(service)).collect();
         Self { generation: plan.generation, services }
     }
 }
@@ -137,8 +155,9 @@ impl ServicesView {
 impl ServiceView {
     /// The state of one service.
     #[must_use]
-    pub fn new(service: &Service, recent: &Recent, health: &Health) -> Self {
+    pub fn new(plan: &Plan, service: &Service, recent: &Recent, health: &Health, verdicts: &Verdicts) -> Self {
         let up = health.up(service);
+        let standing = Standing::of(service, &plan.flags);
         let versions = service.versions.iter().enumerate();
         let versions = versions
             .map(|(index, version)| {
@@ -149,7 +168,10 @@ impl ServiceView {
                     name: version.name.to_string(),
                     weight: service.split.weights()[index].as_f64(),
                     share: service.split.share(id),
-                    effective_share: service.split.share_among(id, up),
+                    effective_share: match &standing {
+                        Some(standing) => standing.share(&service.split, id, up),
+                        None => service.split.share_among(id, up),
+                    },
                     addresses: addresses(health, service, version),
                     ..figures(now, then, recent.seconds)
                 }
@@ -159,8 +181,24 @@ impl ServiceView {
             name: service.name.to_string(),
             window_seconds: recent.seconds,
             versions,
+            entry: None,
+            rollout: None,
+            verdict: verdicts.of(service, &recent.now),
             drills: drills(service, recent),
+            steering: standing.map(|standing| SteeringView::new(&standing, service)),
         }
+    }
+
+    /// The same with where its rollout stands; while that is watched, its verdict is the service's.
+    pub(super) fn with_rollout(self, of: impl Fn(&str) -> Option<RolloutView>) -> Self {
+        let Some(rollout) = of(&self.name) else { return self };
+        let judged = rollout.verdict.clone().map(|verdict| VerdictView {
+            verdict,
+            from: rollout.from.clone(),
+            to: rollout.to.clone(),
+            window_seconds: rollout.window_seconds.unwrap_or_default(),
+        });
+        Self { verdict: judged.or(self.verdict), rollout: Some(rollout), ..self }
     }
 }
 

@@ -4,16 +4,19 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::{self, Errors, Loaded, Source};
+use crate::config::{self, Errors, Loaded, Problem, Source};
 use crate::control;
+use crate::flags::FlagSet;
 
 /// What is checked if no file is named.
 const DEFAULT_CONFIG: &str = "config/serin.yaml";
 
 /// Checks the files named: one line for each on standard output and exit code 0 if they are valid, else every error on
-/// standard error and exit code 2. With a `config`, its weight file is checked too, unless `weights` names another.
+/// standard error and exit code 2. With a `config`, its weight file is checked too, unless `weights` names another, and its
+/// flag file, of which also what is accepted while serin runs but odd is an error.
 pub(super) fn run(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> ExitCode {
     let found = check(config, weights, flags);
     // Nothing is left to say or do if the terminal is gone.
@@ -38,7 +41,7 @@ type Text = Result<String, String>;
 fn check(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> Found {
     let mut found = Found::default();
     if let Some(flags) = flags {
-        found.error(&format!("{}: flags are not supported by this version", flags.display()));
+        check_flags(flags, &mut found);
     }
     let nothing_named = config.is_none() && weights.is_none() && flags.is_none();
     match (config.or(nothing_named.then_some(Path::new(DEFAULT_CONFIG))), weights) {
@@ -51,7 +54,7 @@ fn check(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) ->
 
 fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
     let name = path.display().to_string();
-    let Some(text) = found.take(read(path, &name)) else {
+    let Some(text) = found.take(read(path, &name, config::MAX_BYTES)) else {
         if let Some(weights) = weights {
             check_weights(weights, found);
         }
@@ -60,24 +63,53 @@ fn check_config(path: &Path, weights: Option<&Path>, found: &mut Found) {
     let serin = Source { name: &name, text: &text };
     let weights = weights.map(Path::to_owned).or_else(|| weights_beside(path, serin));
     let weights_name = weights.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let weights_text = weights.and_then(|path| found.take(read(&path, &weights_name)));
+    let weights_text = weights.and_then(|path| found.take(read(&path, &weights_name, config::MAX_BYTES)));
     let weights = weights_text.as_ref().map(|text| Source { name: &weights_name, text });
     let loaded = config::load(serin, weights).and_then(|loaded| loaded.at(SystemTime::now())).and_then(|mut loaded| {
         control::read_certificates(&mut loaded, path)?;
         Ok(loaded)
     });
-    match loaded {
-        Ok(loaded) => found.valid(&name, weights.map(|source| source.name), &loaded),
-        Err(errors) => found.refused(&errors),
+    match &loaded {
+        Ok(loaded) => found.valid(&name, weights.map(|source| source.name), loaded),
+        Err(errors) => found.refused(errors),
+    }
+    let flags = match config::flags_path(serin) {
+        Some(flags) => check_flags(&control::beside(path, &flags), found),
+        None => Some(FlagSet::default()),
+    };
+    if let (Ok(mut loaded), Some(flags)) = (loaded, flags) {
+        loaded.plan.flags = Arc::new(flags);
+        found.warnings(&loaded.settings.flag_uses.warnings(&loaded.plan));
     }
 }
 
 fn check_weights(path: &Path, found: &mut Found) {
     let name = path.display().to_string();
-    let Some(text) = found.take(read(path, &name)) else { return };
+    let Some(text) = found.take(read(path, &name, config::MAX_BYTES)) else { return };
     match config::check_weights_alone(Source { name: &name, text: &text }) {
         Ok(services) => found.line(&format!("{name}: valid: weights of {}", counted(services, "service"))),
         Err(errors) => found.refused(&errors),
+    }
+}
+
+/// What flagd's schema objects to is an error here: a flag file that is checked is one that is about to be used. `None`
+/// where it says nothing that could be used.
+fn check_flags(path: &Path, found: &mut Found) -> Option<FlagSet> {
+    let name = path.display().to_string();
+    let text = found.take(read(path, &name, config::MAX_FLAG_FILE_BYTES))?;
+    match config::flags(Source { name: &name, text: &text }) {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            found.line(&format!("{name}: valid: {}", counted(loaded.set.len(), "flag")));
+            Some(loaded.set)
+        }
+        Ok(loaded) => {
+            found.refused(&Errors(loaded.warnings));
+            Some(loaded.set)
+        }
+        Err(errors) => {
+            found.refused(&errors);
+            None
+        }
     }
 }
 
@@ -87,11 +119,11 @@ fn weights_beside(path: &Path, serin: Source<'_>) -> Option<PathBuf> {
     Some(path.parent().map_or_else(|| weights.clone(), |folder| folder.join(&weights)))
 }
 
-fn read(path: &Path, name: &str) -> Text {
+/// The text of a file of at most so many bytes; of a longer one a byte more.
+pub(super) fn read(path: &Path, name: &str, most: usize) -> Text {
     let mut bytes = Vec::new();
     // One byte more than is allowed, so that too much is seen to be too much.
-    let most = config::MAX_BYTES as u64 + 1;
-    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
     config::text(name, &bytes).map(str::to_owned).map_err(|errors| errors.to_string())
 }
@@ -121,10 +153,14 @@ impl Found {
         self.complain(&format!("{errors}\n\n{}", counted(errors.0.len(), "error")));
     }
 
-    fn valid(&mut self, name: &str, weights: Option<&str>, loaded: &Loaded) {
-        for warning in &loaded.warnings {
+    fn warnings(&mut self, warnings: &[Problem]) {
+        for warning in warnings {
             self.complain(&format!("warning: {warning}"));
         }
+    }
+
+    fn valid(&mut self, name: &str, weights: Option<&str>, loaded: &Loaded) {
+        self.warnings(&loaded.warnings);
         let listeners = counted(loaded.settings.listeners.len(), "listener");
         let services = counted(loaded.plan.services.len(), "service");
         let routes = counted(loaded.plan.routes.routes().len(), "route");
@@ -198,8 +234,44 @@ routes: [{ service: shop }]
     }
 
     #[test]
-    fn flags_are_refused_aloud() {
-        let found = check(None, None, Some(Path::new("flags.yaml")));
-        assert_eq!((found.errors, &*found.complaints), (1, "flags.yaml: flags are not supported by this version\n"));
+    fn the_flag_file_beside_a_configuration_is_checked_in_the_same_run() {
+        let with_flags = SERIN.replace("weights: weights.yaml", "flags: flags.yaml");
+        let (folder, config, _) = folder(&with_flags, "");
+        let flags = folder.path().join("flags.yaml");
+        let missing = check(Some(&config), None, None);
+        assert!(missing.complaints.contains("flags.yaml: cannot be read"), "{}", missing.complaints);
+        std::fs::write(&flags, "flags: { a: { state: ENABLED, variants: { x: 1 }, defaultVariant: x } }\n").unwrap();
+        let found = check(Some(&config), None, None);
+        assert_eq!((found.errors, &*found.complaints), (0, ""));
+        assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
+        // What would only be warned of while serin runs.
+        std::fs::write(&flags, "flags: { a: { state: ON, variants: { x: 1 }, defaultVariant: x } }\n").unwrap();
+        assert!(check(Some(&config), None, None).complaints.contains("flags.yaml:1:"));
+        std::fs::write(&flags, "flags: { a: { variants: { x: 1 }, defaultVariant: z } }\n").unwrap();
+        std::fs::write(&config, with_flags.replace("listeners", "listners")).unwrap();
+        let both = check(Some(&config), None, None);
+        assert!(
+            both.complaints.contains("listners") && both.complaints.contains("flags.yaml:1:"),
+            "{}",
+            both.complaints
+        );
+    }
+
+    #[test]
+    fn what_the_schema_objects_to_in_a_flag_file_is_an_error_here() {
+        let (folder, ..) = folder(SERIN, "");
+        let flags = folder.path().join("flags.yaml");
+        let write = |variants: &str| {
+            let text = format!("flags: {{ a: {{ state: ENABLED, variants: {variants}, defaultVariant: on }} }}\n");
+            std::fs::write(&flags, text).unwrap();
+        };
+        write("{ on: true, off: false }");
+        let found = check(None, None, Some(&flags));
+        assert_eq!((found.errors, &*found.complaints), (0, ""));
+        assert!(found.summary.ends_with("flags.yaml: valid: 1 flag\n"), "{}", found.summary);
+        write("{ on: true, off: 0 }");
+        let found = check(None, None, Some(&flags));
+        assert_eq!(found.errors, 1);
+        assert!(found.complaints.contains("flags.a.variants.off: variants of mixed"), "{}", found.complaints);
     }
 }

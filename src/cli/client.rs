@@ -1,14 +1,20 @@
 //! A small client for the admin API.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
 use super::Global;
+use crate::tls::{CertificateFiles, ClientFiles, Connector, Material, Speaks};
 use crate::wire::{PlainIo, Socket};
 
 /// Longest an answer may take.
@@ -19,32 +25,39 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// Why the admin API gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    #[error("--admin {0}: expected http://HOST:PORT or unix:/PATH")]
+    #[error("--admin {0}: expected http://HOST:PORT, https://HOST:PORT or unix:/PATH")]
     BadAddress(String),
     #[error("--token-file {file}: {reason}")]
     BadToken { file: String, reason: String },
+    #[error("{0}")]
+    BadTls(String),
     #[error(
         "no answer from {address}: {reason}\nIs `serin run` up, and is this its `admin` address? Name another with --admin."
     )]
     NoAnswer { address: String, reason: String },
-    #[error("{status}: {detail}")]
-    Refused { status: StatusCode, detail: String },
+    #[error("{status}: {detail}{hint}")]
+    Refused { status: StatusCode, detail: String, hint: String },
     #[error("the answer is not what was asked for: {0}")]
     Unreadable(#[from] serde_json::Error),
     #[error("{0}")]
     Usage(String),
 }
 
-/// Where the admin API is, and with which token to ask.
+/// Where the admin API is, and what is shown to it.
 pub(super) struct Client {
     address: Address,
     shown: String,
     token: Option<HeaderValue>,
+    /// The file that the token comes from.
+    token_file: Option<PathBuf>,
     runtime: tokio::runtime::Runtime,
 }
 
 enum Address {
-    Tcp(String),
+    /// What to connect to, and what is asked for.
+    Tcp(String, String),
+    /// The same inside TLS, and the name that the certificate must have.
+    Tls(String, String, Arc<Connector>, ServerName<'static>),
     Unix(String),
 }
 
@@ -54,21 +67,45 @@ impl Client {
         let address = if let Some(path) = global.admin.strip_prefix("unix:") {
             Address::Unix(path.to_owned())
         } else {
-            let authority = global.admin.strip_prefix("http://").ok_or_else(bad)?.trim_end_matches('/');
-            let parsed: http::uri::Authority = authority.parse().map_err(|_| bad())?;
-            let port = parsed.port_u16().unwrap_or(80);
-            Address::Tcp(format!("{}:{port}", parsed.host()))
+            let (secure, rest) = match (global.admin.strip_prefix("https://"), global.admin.strip_prefix("http://")) {
+                (Some(rest), _) => (true, rest),
+                (None, Some(rest)) => (false, rest),
+                (None, None) => return Err(bad()),
+            };
+            let authority: http::uri::Authority = rest.trim_end_matches('/').parse().map_err(|_| bad())?;
+            let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+            let to = format!("{}:{port}", authority.host());
+            if secure {
+                let name = bare(authority.host()).to_owned();
+                let name = ServerName::try_from(name).map_err(|_| bad())?;
+                Address::Tls(to, authority.to_string(), Arc::new(connector(global)?), name)
+            } else {
+                if global.ca_file.is_some() || global.client_certificate.is_some() {
+                    let message = "--ca-file and --client-certificate are for TLS: expected --admin https://HOST:PORT";
+                    return Err(ClientError::BadTls(message.to_owned()));
+                }
+                Address::Tcp(to, authority.to_string())
+            }
         };
         let token = global.token_file.as_deref().map(read_token).transpose()?;
+        if let (Some(_), Address::Tcp(_, host)) = (&token, &address)
+            && !is_local(host)
+        {
+            eprintln!("warning: the token goes to {} in plain text: whoever listens has it", global.admin);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| ClientError::NoAnswer { address: global.admin.clone(), reason: error.to_string() })?;
-        Ok(Self { address, shown: global.admin.clone(), token, runtime })
+        Ok(Self { address, shown: global.admin.clone(), token, token_file: global.token_file.clone(), runtime })
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Bytes, ClientError> {
         self.ask(Method::GET, path, Bytes::new())
+    }
+
+    pub(super) fn post(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, ClientError> {
+        self.ask(Method::POST, path, body.to_string().into())
     }
 
     pub(super) fn put(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, ClientError> {
@@ -88,7 +125,34 @@ impl Client {
         }
         let problem: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
         let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-        Err(ClientError::Refused { status, detail: detail.unwrap_or("no reason was given").to_owned() })
+        let detail = detail.unwrap_or("no reason was given").to_owned();
+        Err(ClientError::Refused { status, detail, hint: self.hint(status) })
+    }
+
+    /// What to do about a refusal, in a line of its own.
+    fn hint(&self, status: StatusCode) -> String {
+        let file = self.token_file.as_ref().map(|file| file.display());
+        match (status, file) {
+            (StatusCode::UNAUTHORIZED, None) => {
+                "\nShow a token with --token-file FILE or SERIN_TOKEN_FILE; whoever runs this serin makes one with \
+                 `serin token new`."
+                    .to_owned()
+            }
+            (StatusCode::UNAUTHORIZED, Some(file)) => {
+                format!(
+                    "\nThe token in {file} is not, or not any more, one that this serin knows: ask whoever runs it."
+                )
+            }
+            (StatusCode::FORBIDDEN, Some(file)) => {
+                format!(
+                    "\nThe token in {file} is known, and its role does not suffice: show another, or ask whoever runs it."
+                )
+            }
+            (StatusCode::TOO_MANY_REQUESTS, _) => {
+                "\nWait a minute, and look whether the token is the right one.".to_owned()
+            }
+            _ => String::new(),
+        }
     }
 
     async fn exchange(
@@ -98,7 +162,13 @@ impl Client {
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
         let (socket, host) = match &self.address {
-            Address::Tcp(address) => (Socket::Tcp(TcpStream::connect(address).await?), address.as_str()),
+            Address::Tcp(address, host) => (Socket::Tcp(TcpStream::connect(address).await?), host.as_str()),
+            Address::Tls(address, host, connector, name) => {
+                let socket = Socket::Tcp(TcpStream::connect(address).await?);
+                let connector = TlsConnector::from(Arc::clone(connector.config(Speaks::Http1)));
+                let connected = connector.connect(name.clone(), socket).await;
+                (Socket::tls(connected.map_err(|error| format!("no TLS: {error}"))?), host.as_str())
+            }
             Address::Unix(path) => (Socket::Unix(UnixStream::connect(path).await?), "localhost"),
         };
         let (mut send, conn) = hyper::client::conn::http1::handshake(PlainIo::new(socket, Vec::new())).await?;
@@ -127,8 +197,73 @@ impl Client {
     }
 }
 
+/// What the files named on the command line make of a connection.
+fn connector(global: &Global) -> Result<Connector, ClientError> {
+    let certificate = match (&global.client_certificate, &global.client_key) {
+        (Some(certificate), Some(key)) => {
+            warn_of_readers(key, "--client-key");
+            Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() })
+        }
+        // clap has both or none.
+        _ => None,
+    };
+    let files = ClientFiles { ca: global.ca_file.clone(), server_name: None, certificate };
+    let mut material = Material::default();
+    for path in files.paths() {
+        let content = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"));
+        material.insert(path.clone(), content);
+    }
+    Connector::new(&files, &material).map_err(|faults| {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        ClientError::BadTls(faults.join("\n"))
+    })
+}
+
+/// A host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Whether what is sent there stays on this machine.
+fn is_local(authority: &str) -> bool {
+    let host = authority.parse().map(|authority: http::uri::Authority| bare(authority.host()).to_owned());
+    host.is_ok_and(|host| host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback()))
+}
+
 fn read_token(file: &Path) -> Result<HeaderValue, ClientError> {
     let bad = |reason: String| ClientError::BadToken { file: file.display().to_string(), reason };
     let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
-    HeaderValue::from_str(&format!("Bearer {}", text.trim())).map_err(|_| bad("not a token: one line of text".into()))
+    warn_of_readers(file, "--token-file");
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(bad("the file is empty".into()));
+    }
+    let mut value =
+        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| bad("not a token: one line of text".into()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Says so where others than its owner can read a secret.
+fn warn_of_readers(file: &Path, option: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(file).map_or(0, |found| found.permissions().mode());
+    if mode & 0o077 != 0 {
+        let file = file.display();
+        eprintln!("warning: {option} {file}: others can read it (mode {:03o}): chmod 600 {file}", mode & 0o777);
+    }
+}
+
+/// A segment of a path or a value of a query, percent-encoded but for what is always safe (RFC 3986, section 2.3).
+pub(super) fn encode(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }

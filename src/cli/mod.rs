@@ -3,14 +3,19 @@
 mod check;
 mod client;
 mod demo;
+mod flags;
 mod init;
+mod judge;
+mod ledger;
 mod logging;
 mod manual;
 mod pick;
+mod rollout;
 mod run;
 mod schema;
 mod set;
 mod status;
+mod token;
 mod tracing_export;
 
 use std::path::PathBuf;
@@ -19,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::Messages;
+use crate::ledger::Dependency;
 
 /// Exit code for bad usage or configuration.
 const BAD_USAGE: u8 = 2;
@@ -36,12 +42,21 @@ struct Cli {
 /// Options that every subcommand takes.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Address of the admin API: `http://HOST:PORT` or `unix:/PATH`.
+    /// Address of the admin API: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "SERIN_ADMIN")]
     admin: String,
     /// File with the token to show to the admin API.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
     token_file: Option<PathBuf>,
+    /// PEM file with the CAs that vouch for the admin API. Default: the system's.
+    #[arg(long, global = true, value_name = "FILE", env = "SERIN_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// PEM file with the certificate to show to the admin API.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// PEM file with the key of that certificate.
+    #[arg(long, global = true, value_name = "FILE", requires = "client_certificate")]
+    client_key: Option<PathBuf>,
     /// Say more: -v for debugging, -vv for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -101,6 +116,9 @@ enum Command {
         /// Why, for whoever looks later.
         #[arg(long)]
         reason: String,
+        /// Entries of the ledger that this change builds on: NUMBER or SERVICE@NUMBER; may be given many times.
+        #[arg(long, value_name = "ENTRY", value_delimiter = ',')]
+        depends_on: Vec<Dependency>,
     },
     /// Say which version each key gets; asks the files, no server.
     Pick {
@@ -118,9 +136,24 @@ enum Command {
         /// A weight file in place of the one the configuration names.
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
+        /// What the rules of flags that steer see beside the key: a JSON object.
+        #[arg(long, value_name = "JSON")]
+        context: Option<String>,
     },
+    /// Make a token for the admin API.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
+    Rollout(rollout::RolloutArgs),
+    /// Look at the record of changes: `list` if nothing is said.
+    Ledger(ledger::LedgerArgs),
+    /// List flags, or evaluate one for a context and say why; asks the files, no server.
+    #[command(subcommand)]
+    Flags(flags::FlagsCommand),
     /// Write commented files to start from, for an old and a new version; overwrites nothing.
     Init(init::InitArgs),
+    /// Say whether a new version is worse than the old one, from the results of two load tests; asks no server.
+    Judge(judge::JudgeArgs),
     /// Print the JSON Schema of serin.yaml.
     Schema,
     /// Print a script that completes serin's commands in a shell.
@@ -152,11 +185,18 @@ pub fn main() -> ExitCode {
         }
         Command::Demo(args) => demo::run(&args, &messages),
         Command::Status { service, watch, json } => status::run(&global, service.as_deref(), watch, json),
-        Command::Set { service, weights, reason } => set::run(&global, &service, &weights, &reason),
-        Command::Pick { service, keys, stdin, config, weights } => {
-            pick::run(&config, weights.as_deref(), &service, &keys, stdin)
+        Command::Set { service, weights, reason, depends_on } => {
+            set::run(&global, &service, &weights, &reason, &depends_on)
         }
+        Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Ledger(args) => ledger::run(&global, &args),
+        Command::Pick { service, keys, stdin, config, weights, context } => {
+            pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())
+        }
+        Command::Flags(command) => flags::run(command),
+        Command::Token(command) => token::run(&command),
         Command::Init(args) => init::run(args),
+        Command::Judge(args) => judge::run(&args),
         Command::Schema => schema::run(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::man(folder.as_deref()),

@@ -3,25 +3,54 @@
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
 
 use super::BAD_USAGE;
-use crate::control::Files;
-use crate::plan::Plan;
+use crate::control::{Files, FlagFile};
+use crate::flags::{Attribute, Context};
+use crate::plan::{Attached, Lot, Plan, Service, VersionId, VersionSet, weigh};
 
 /// Answers for `keys`, or for those on standard input, from the files; gives the exit code.
-pub(super) fn run(config: &Path, weights: Option<&Path>, service: &str, keys: &[String], stdin: bool) -> ExitCode {
-    let plan = match Files::read(config, weights) {
-        Ok((_, loaded)) => loaded.plan,
+pub(super) fn run(
+    config: &Path,
+    weights: Option<&Path>,
+    service: &str,
+    keys: &[String],
+    stdin: bool,
+    context: Option<&str>,
+) -> ExitCode {
+    let context = match context.map_or_else(|| Ok(Map::new()), serde_json::from_str::<Map<String, Value>>) {
+        Ok(context) => context,
+        Err(error) => {
+            eprintln!("--context: expected a JSON object such as '{{\"country\":\"ch\"}}': {error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let read = Files::read(config, weights).and_then(|(_, mut loaded)| {
+        FlagFile::read(&mut loaded, config)?;
+        Ok(loaded.plan)
+    });
+    let plan = match read {
+        Ok(plan) => plan,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(BAD_USAGE);
         }
     };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let asked = Asked { context: &context, now };
+    if let Some((_, service)) = plan.service_named(service)
+        && Attached::new(&plan.flags, &[], service).steers_by_rules()
+    {
+        eprintln!("the rules of flags decide, too: they see the key, the service, the version by weight and --context");
+    }
     let out = io::stdout().lock();
     let picked = if stdin {
-        pick(&plan, service, lines(io::stdin().lock()), out)
+        pick(&plan, service, asked, lines(io::stdin().lock()), out)
     } else {
-        pick(&plan, service, keys.iter().map(Ok), out)
+        pick(&plan, service, asked, keys.iter().map(Ok), out)
     };
     match picked {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,6 +65,33 @@ pub(super) fn run(config: &Path, weights: Option<&Path>, service: &str, keys: &[
         Err(PickError::Write(error)) => {
             eprintln!("writing the versions: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the rules of flags see beside the key, and when.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    context: &'a Map<String, Value>,
+    /// In seconds of Unix time.
+    now: u64,
+}
+
+/// A request of which only its key is known, and what was said of it.
+struct Imagined<'a> {
+    asked: Asked<'a>,
+    key: &'a [u8],
+    service: &'a Service,
+    by_weight: VersionId,
+}
+
+impl Context for Imagined<'_> {
+    fn attribute(&self, name: &str) -> Option<Attribute<'_>> {
+        match name {
+            "targetingKey" => std::str::from_utf8(self.key).ok().map(Attribute::from),
+            "service" => Some(Attribute::from(&*self.service.name)),
+            "version" => Some(Attribute::from(&*self.service.version(self.by_weight).name)),
+            other => self.asked.context.attribute(other),
         }
     }
 }
@@ -71,10 +127,12 @@ enum PickError {
 fn pick<K: AsRef<[u8]>>(
     plan: &Plan,
     service: &str,
+    asked: Asked<'_>,
     keys: impl IntoIterator<Item = io::Result<K>>,
     out: impl Write,
 ) -> Result<(), PickError> {
     let (_, service) = plan.service_named(service).ok_or_else(|| unknown(plan, service))?;
+    let attached = Attached::new(&plan.flags, &[], service);
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     for key in keys {
         let key = key.map_err(PickError::Read)?;
@@ -82,7 +140,7 @@ fn pick<K: AsRef<[u8]>>(
         if key.is_empty() {
             return Err(PickError::EmptyKey);
         }
-        let version = &service.version(service.split.pick_key(key)).name;
+        let version = &service.version(version_of(&attached, service, key, asked)).name;
         let line =
             out.write_all(key).and_then(|()| out.write_all(b" ")).and_then(|()| out.write_all(version.as_bytes()));
         if let Err(error) = line.and_then(|()| out.write_all(b"\n")) {
@@ -90,6 +148,19 @@ fn pick<K: AsRef<[u8]>>(
         }
     }
     out.flush().or_else(unless_reader_left)
+}
+
+/// The version of a key: the one a flag names for it, else the one its weight gives it among those that no flag takes away.
+fn version_of(attached: &Attached, service: &Service, key: &[u8], asked: Asked<'_>) -> VersionId {
+    let by_weight = service.split.pick_key(key);
+    if !attached.steers() {
+        return by_weight;
+    }
+    let imagined = Imagined { asked, key, service, by_weight };
+    let answers = attached.ask_steering(&imagined, asked.now, &mut |_, _| {});
+    let alive = attached.alive(&answers);
+    let named = attached.version(&answers).filter(|version| alive.contains(*version));
+    named.unwrap_or_else(|| weigh(&service.split, Lot::Key(key), VersionSet::ALL, alive))
 }
 
 /// The keys of a text with one a line; empty lines are passed over, and line ends of either kind are no part of a key.
@@ -116,14 +187,14 @@ fn unless_reader_left(error: io::Error) -> Result<(), PickError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use http::HeaderValue;
 
     use super::*;
     use crate::plan::{
-        Limits, Outliers, Protocol, RetryBudget, RouteTable, Service, Split, UpstreamSettings, UpstreamSpec, Version,
-        Weight,
+        Limits, Outliers, Protocol, RetryBudget, RouteTable, Service, ServiceFlags, Split, UpstreamSettings,
+        UpstreamSpec, Version, Weight,
     };
 
     fn plan(services: &[&str]) -> Plan {
@@ -147,6 +218,8 @@ mod tests {
                 outliers: Outliers::default(),
                 follow: None,
                 faults: Vec::new(),
+                rollout: None,
+                flags: ServiceFlags::default(),
             })
         };
         Plan {
@@ -157,12 +230,19 @@ mod tests {
             trusted: Vec::new(),
             upstream: UpstreamSettings::default(),
             retry_budget: RetryBudget::default(),
+            flags: Arc::default(),
+            flag_context: Arc::default(),
         }
+    }
+
+    fn asked() -> Asked<'static> {
+        static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        Asked { context: &NOTHING, now: 0 }
     }
 
     fn picked(plan: &Plan, service: &str, keys: &[&str]) -> Result<String, PickError> {
         let mut out = Vec::new();
-        pick(plan, service, keys.iter().map(Ok), &mut out)?;
+        pick(plan, service, asked(), keys.iter().map(Ok), &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -213,17 +293,17 @@ mod tests {
     fn a_reader_that_leaves_ends_the_work_and_any_other_failure_is_told() {
         let plan = plan(&["checkout"]);
         let endless = || std::iter::repeat_with(|| Ok(b"key"));
-        assert!(pick(&plan, "checkout", endless(), Failing(io::ErrorKind::BrokenPipe)).is_ok());
-        let full = pick(&plan, "checkout", endless(), Failing(io::ErrorKind::StorageFull));
+        assert!(pick(&plan, "checkout", asked(), endless(), Failing(io::ErrorKind::BrokenPipe)).is_ok());
+        let full = pick(&plan, "checkout", asked(), endless(), Failing(io::ErrorKind::StorageFull));
         assert!(matches!(full, Err(PickError::Write(_))));
         let one = || endless().take(1);
-        assert!(pick(&plan, "checkout", one(), Failing(io::ErrorKind::BrokenPipe)).is_ok());
-        assert!(pick(&plan, "checkout", one(), Failing(io::ErrorKind::StorageFull)).is_err());
+        assert!(pick(&plan, "checkout", asked(), one(), Failing(io::ErrorKind::BrokenPipe)).is_ok());
+        assert!(pick(&plan, "checkout", asked(), one(), Failing(io::ErrorKind::StorageFull)).is_err());
     }
 
     #[test]
     fn keys_that_cannot_be_read_end_the_work() {
         let keys = [Ok(b"a"), Err(io::Error::other("gone"))];
-        assert!(matches!(pick(&plan(&["checkout"]), "checkout", keys, Vec::new()), Err(PickError::Read(_))));
+        assert!(matches!(pick(&plan(&["checkout"]), "checkout", asked(), keys, Vec::new()), Err(PickError::Read(_))));
     }
 }

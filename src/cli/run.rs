@@ -5,17 +5,24 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::BAD_USAGE;
 use super::tracing_export::Spans;
-use crate::admin::{self, Admin, AdminListener, Observer, Phase, Readiness};
-use crate::config::{AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Listener};
-use crate::control::{Control, DataPlane, Files, FilesError, InForce, Start, beside};
-use crate::plan::Plan;
+use crate::access::Access;
+use crate::admin::ofrep::FlagApi;
+use crate::admin::{self, Admin, AdminListener, Ledgers, Memory, Observer, Phase, Readiness, Verdicts};
+use crate::config::{
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
+    OfrepSettings,
+};
+use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
+use crate::ledger::{self, Ledger, OpenError};
+use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
@@ -28,6 +35,10 @@ pub(super) fn run(config: &Path) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(RunError::Files(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_USAGE)
+        }
+        Err(RunError::StateDir(error)) => {
             eprintln!("{error}");
             ExitCode::from(BAD_USAGE)
         }
@@ -45,6 +56,9 @@ fn say_where(ready: &Ready) -> Stop {
     if let Some(address) = &ready.admin {
         println!("listening admin {address}");
     }
+    if let Some(address) = &ready.ofrep {
+        println!("listening ofrep {address}");
+    }
     Stop::BySignal
 }
 
@@ -54,6 +68,8 @@ pub(super) struct Ready {
     pub(super) listeners: Vec<(String, String)>,
     /// The address in use of the admin API.
     pub(super) admin: Option<String>,
+    /// The address in use of the flag API.
+    pub(super) ofrep: Option<String>,
     /// The plan in force.
     pub(super) plan: Box<dyn Fn() -> Arc<Plan> + Send + Sync>,
 }
@@ -74,12 +90,18 @@ pub(super) struct Prepared {
     access_log: Option<AccessLog>,
     spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
+    reader: ledger::Reader,
+    ofrep: Option<(AdminListener, String, OfrepSettings)>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
     #[error("{0}")]
     Files(#[from] FilesError),
+    #[error("{0}")]
+    StateDir(String),
+    #[error("{0}")]
+    InUse(OpenError),
     #[error("{0}")]
     Listen(#[from] ListenError),
     #[error("{what}: {source}")]
@@ -92,11 +114,14 @@ fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 
 /// Reads the files, binds the listeners and starts the workers.
 pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
-    let (files, loaded) = Files::read(config, None)?;
+    let (files, mut loaded) = Files::read(config, None)?;
+    let flags = FlagFile::read(&mut loaded, config)?;
+    loaded.warnings.extend(loaded.settings.flag_uses.warnings(&loaded.plan));
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let in_force = InForce::new(loaded);
+    let ledger = open_ledger(config, &loaded)?;
+    let in_force = InForce::resumed(loaded, ledger.state());
     let settings = in_force.settings();
     let workers = settings.workers.unwrap_or_else(granted_cores);
     let bound = settings
@@ -104,7 +129,12 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         .iter()
         .map(|listener| Ok((listener.clone(), Bound::new(&listener.address, workers)?)))
         .collect::<Result<Vec<_>, ListenError>>()?;
-    let admin = settings.admin.as_ref().map(bind_admin).transpose()?;
+    let admin = settings.admin.as_ref().map(|admin| bind_api(&admin.address)).transpose()?;
+    let ofrep = settings.ofrep.as_ref().map(|ofrep| {
+        let (listener, address) = bind_api(&ofrep.address)?;
+        Ok::<_, RunError>((listener, address, ofrep.clone()))
+    });
+    let ofrep = ofrep.transpose()?;
     let access_log = settings.access_log.as_ref().map(|log| open_access_log(config, log)).transpose()?;
     let spans = settings.tracing.as_ref().map(Spans::start).transpose().map_err(system("cannot export spans"))?;
     let registry = Arc::new(Registry::new(workers));
@@ -114,6 +144,10 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     if let Some(log) = &access_log {
         registry.control().watch_access_log(log.lost());
     }
+    let reader = ledger.reader();
+    let begun =
+        control::begin(in_force, &files, ledger, &registry).map_err(system("cannot begin to record changes"))?;
+    let in_force = &begun.in_force;
     let resolver = Resolver::default();
     let shared = Arc::new(Shared {
         health: Arc::new(Health::new(workers, in_force.plan(), &resolver)),
@@ -125,12 +159,36 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
-    let mut listening = Listening { workers, shared: Arc::clone(&shared), names: BTreeMap::new() };
+    let entrance = in_force.settings().admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
+    let mut listening = Listening {
+        workers,
+        shared: Arc::clone(&shared),
+        names: BTreeMap::new(),
+        admin: entrance,
+        flags: watch::Sender::new(FlagsInForce::new(&in_force.plan().flags, flags.as_ref())),
+    };
     for (listener, bound) in bound {
         listening.add(&listener, bound);
     }
-    let start = Start { config: config.to_owned(), files, in_force, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, spans, admin })
+    let start = Start { config: config.to_owned(), files, flags, begun, data_plane: listening, registry };
+    Ok(Prepared { start, shared, running, access_log, spans, admin, ofrep, reader })
+}
+
+/// The ledger in `stateDir`; without one, a ledger that ends with the process.
+fn open_ledger(config: &Path, loaded: &Loaded) -> Result<Ledger, RunError> {
+    let Some(folder) = &loaded.settings.state_dir else {
+        tracing::info!("no stateDir: the ledger is kept in memory and ends with this process");
+        return Ok(Ledger::in_memory());
+    };
+    let opened = Ledger::open(&beside(config, folder), loaded.settings.ledger, SystemTime::now());
+    opened.map_err(|error| match error {
+        OpenError::InUse { .. } => RunError::InUse(error),
+        OpenError::System { .. } => {
+            let error = error.to_string();
+            let placed = loaded.problem_with_state_dir(&error).map(|problem| Errors(vec![problem]).to_string());
+            RunError::StateDir(placed.unwrap_or(error))
+        }
+    })
 }
 
 fn granted_cores() -> usize {
@@ -167,16 +225,18 @@ pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) 
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, spans, admin } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut hangup = listen(SignalKind::hangup())?;
     let workers = start.data_plane.workers.clone();
     let registry = Arc::clone(&start.registry);
+    let flags = start.data_plane.flags.subscribe();
     let addresses = start.data_plane.names.values();
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
+    let entrance = start.data_plane.admin.clone();
     let (control, handle) = Control::new(start);
     let observer = Arc::new(Observer::new(Arc::clone(&registry)));
     let readiness = Arc::new(Readiness::default());
@@ -197,25 +257,36 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     });
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&registry)));
+    let (judging, judged) = (Arc::clone(&verdicts), Arc::clone(&shared));
+    tokio::spawn(async move { judging.run(|| judged.plan.load_full()).await });
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {
         listeners: addresses,
         admin: admin.as_ref().map(|(_, address)| address.clone()),
+        ofrep: ofrep.as_ref().map(|(_, address, _)| address.clone()),
         plan: Box::new(move || plan.plan.load_full()),
     });
-    if let Some((listener, _)) = admin {
+    let ofrep = ofrep
+        .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
+    let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
+    if let (Some((listener, _)), Some(AdminEntrance { gate, access, .. })) = (admin, entrance) {
         let plan = Arc::clone(&shared);
         let admin = Arc::new(Admin {
             control: handle.clone(),
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            ledger: Ledgers::new(reader),
+            verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
+            access,
+            memory: Memory::new(Instant::now()),
         });
         tokio::spawn(async move {
-            if let Err(error) = admin::serve(listener, admin).await {
+            if let Err(error) = admin::serve(listener, gate, admin).await {
                 tracing::error!(%error, "the admin address is gone");
             }
         });
@@ -254,6 +325,10 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             true
         }
     };
+    // Applications may ask for flags until their last request is done.
+    if let Some(ofrep) = ofrep {
+        ofrep.stop().await;
+    }
     drop(access_log);
     if let Some(spans) = spans {
         spans.finish();
@@ -262,7 +337,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     Ok(ended)
 }
 
-fn bind_admin(address: &Bind) -> Result<(AdminListener, String), RunError> {
+fn bind_api(address: &Bind) -> Result<(AdminListener, String), RunError> {
     let failed = |source| RunError::Listen(ListenError { address: address.to_string(), source });
     match address {
         Bind::Tcp(wanted) => {
@@ -311,6 +386,35 @@ struct Listening {
     shared: Arc<Shared>,
     /// By what the workers know a listener by: its name and the address in use.
     names: BTreeMap<Arc<str>, Entrance>,
+    /// Tells the flag API, where there is one, of the flags in force.
+    flags: watch::Sender<FlagsInForce>,
+    admin: Option<AdminEntrance>,
+}
+
+/// The admin address in use.
+#[derive(Clone)]
+struct AdminEntrance {
+    /// As configured.
+    address: Bind,
+    gate: Arc<Gate>,
+    access: Arc<ArcSwap<Access>>,
+}
+
+impl AdminEntrance {
+    fn new(settings: &AdminSettings, registry: &Registry) -> Self {
+        Self {
+            address: settings.address.clone(),
+            gate: Arc::new(Gate::new(server(settings.tls.as_ref()), registry.handshakes("admin"))),
+            access: Arc::new(ArcSwap::from_pointee(settings.access.clone())),
+        }
+    }
+
+    fn set(&self, settings: &AdminSettings) {
+        // What is open at another address may not be open at the one in use until the next start.
+        let open = settings.access.open && settings.address == self.address;
+        self.access.store(Arc::new(Access { open, ..settings.access.clone() }));
+        self.gate.set(server(settings.tls.as_ref()));
+    }
 }
 
 /// A listener in use.
@@ -323,7 +427,7 @@ struct Entrance {
 impl Listening {
     fn add(&mut self, listener: &Listener, bound: Bound) {
         let key = key(listener);
-        let gate = Arc::new(Gate::new(server(listener), self.shared.registry.handshakes(&listener.name)));
+        let gate = Arc::new(Gate::new(server(listener.tls.as_ref()), self.shared.registry.handshakes(&listener.name)));
         let (name, address) = (listener.name.clone(), bound.address.clone());
         self.workers.listen(&key, bound, &gate);
         self.names.insert(key, Entrance { name, address, gate });
@@ -340,9 +444,9 @@ impl Listening {
     }
 }
 
-/// The TLS of a listener, where it has any.
-fn server(listener: &Listener) -> Option<Arc<Server>> {
-    listener.tls.as_ref()?.server.clone()
+/// The TLS of an address, where it has any.
+fn server(tls: Option<&ListenerTls>) -> Option<Arc<Server>> {
+    tls?.server.clone()
 }
 
 /// What the workers know a listener by: its address, so that a new name alone opens nothing; with port 0, which many may
@@ -355,6 +459,10 @@ fn key(listener: &Listener) -> Arc<str> {
 }
 
 impl DataPlane for Listening {
+    fn up(&self, service: &Service) -> VersionSet {
+        self.shared.health.up(service)
+    }
+
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {
         let missing = listeners.iter().filter(|listener| !self.names.contains_key(&key(listener)));
         let bound = missing
@@ -371,15 +479,27 @@ impl DataPlane for Listening {
     fn secure(&mut self, listeners: &[Listener]) {
         for listener in listeners {
             if let Some(entrance) = self.names.get(&key(listener)) {
-                entrance.gate.set(server(listener));
+                entrance.gate.set(server(listener.tls.as_ref()));
             }
+        }
+    }
+
+    fn admit(&mut self, admin: Option<&AdminSettings>) {
+        if let (Some(entrance), Some(settings)) = (&self.admin, admin) {
+            entrance.set(settings);
         }
     }
 
     fn publish(&mut self, plan: &Arc<Plan>) {
         // First, so that workers find what they look for there.
         self.shared.health.follow(plan, &self.shared.resolver);
+        // Made now, so that no worker has to.
+        let _ = self.shared.registry.flag_cells(0, &plan.flags);
         self.shared.plan.store(Arc::clone(plan));
+    }
+
+    fn tell_of_flags(&mut self, flags: FlagsInForce) {
+        self.flags.send_replace(flags);
     }
 
     fn close_others(&mut self, listeners: &[Listener]) {

@@ -1,17 +1,23 @@
 //! `serin set`: weights of a running serin.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::client::{Client, ClientError};
+use super::client::{Client, ClientError, encode};
 use super::{BAD_USAGE, Global};
 use crate::admin::ServiceView;
+use crate::ledger::Dependency;
 
 /// Sets the weights of `service`; gives the exit code.
 ///
 /// Every version must be named: `set checkout new=10` alone would give new everything.
-pub(super) fn run(global: &Global, service: &str, assignments: &[String], reason: &str) -> ExitCode {
+pub(super) fn run(
+    global: &Global,
+    service: &str,
+    assignments: &[String],
+    reason: &str,
+    depends_on: &[Dependency],
+) -> ExitCode {
     let weights = match parse(assignments) {
         Ok(weights) => weights,
         Err(message) => {
@@ -26,9 +32,10 @@ pub(super) fn run(global: &Global, service: &str, assignments: &[String], reason
             return ExitCode::from(BAD_USAGE);
         }
     };
-    match set(&client, service, &weights, reason) {
+    match set(&client, service, &weights, reason, depends_on) {
         Ok(view) => {
-            print!("{}", super::status::table(&[view]));
+            let entry = view.entry.map(|entry| format!("entry {entry} of the ledger\n")).unwrap_or_default();
+            print!("{}{entry}", super::status::table(&[view]));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -43,6 +50,7 @@ fn set(
     service: &str,
     weights: &BTreeMap<String, f64>,
     reason: &str,
+    depends_on: &[Dependency],
 ) -> Result<ServiceView, ClientError> {
     let path = format!("/api/v1/services/{}", encode(service));
     let now: ServiceView = serde_json::from_slice(&client.get(&path)?)?;
@@ -52,7 +60,7 @@ fn set(
         let detail = format!("name a weight for every version; missing: {}", forgotten.join(", "));
         return Err(ClientError::Usage(detail));
     }
-    let body = serde_json::json!({ "weights": weights, "reason": reason });
+    let body = serde_json::json!({ "weights": weights, "reason": reason, "dependsOn": depends_on });
     Ok(serde_json::from_slice(&client.put(&format!("{path}/weights"), &body)?)?)
 }
 
@@ -68,18 +76,4 @@ fn parse(assignments: &[String]) -> Result<BTreeMap<String, f64>, String> {
         }
     }
     Ok(weights)
-}
-
-/// A path segment, percent-encoded but for what is always safe (RFC 3986, section 2.3).
-fn encode(segment: &str) -> String {
-    let mut encoded = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
-use crate::admin::{AddressStateView, AddressView, DrillView, OverloadView, ServiceView, ServicesView, VersionView};
+use crate::admin::{
+    AddressStateView, AddressView, DrillView, KillSwitchView, OverloadView, SaysView, ServiceView, ServicesView,
+    SteeringView, VerdictView, VersionFromView, VersionView,
+};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -96,6 +99,15 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
                 );
             }
         }
+        if let Some(steering) = &service.steering {
+            text.push_str(&flags(steering));
+        }
+        if let Some(verdict) = &service.verdict {
+            text.push_str(&judged(verdict));
+        }
+        if let Some(rollout) = &service.rollout {
+            text.push_str(&super::rollout::lines(rollout));
+        }
         service.drills.iter().for_each(|drill| text.push_str(&alarm(drill)));
     }
     text
@@ -140,6 +152,50 @@ fn address_state(address: &AddressView) -> String {
         (AddressStateView::Ejected, _, Some(left)) => format!("ejected, {left:.0}s left"),
         (AddressStateView::Ejected, _, None) => "ejected".to_owned(),
     }
+}
+
+/// What is said of the newest version, in lines of 80 columns.
+fn judged(verdict: &VerdictView) -> String {
+    let VerdictView { verdict, from, to, .. } = verdict;
+    let said = format!("{to} beside {from}: {}: {}", verdict.verdict.label(), verdict.reason);
+    let (mut text, mut column) = (String::new(), 80);
+    for word in said.split(' ') {
+        if column + 1 + word.chars().count() > 80 {
+            text.push_str(if text.is_empty() { "  " } else { "\n    " });
+            column = if text.len() == 2 { 2 } else { 4 };
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.chars().count();
+    }
+    text.push('\n');
+    text
+}
+
+/// What flags do to the shares.
+fn flags(steering: &SteeringView) -> String {
+    let mut text = String::new();
+    if let Some(VersionFromView { flag, says, version }) = &steering.version_from {
+        let what = match (says, version) {
+            (SaysView::Always, Some(version)) => format!("{version} for every request"),
+            (SaysView::Always, None) => "no version of this service: the weights decide".to_owned(),
+            (SaysView::ByRequest, _) => "picks the version of each request by its rule".to_owned(),
+            (SaysView::Nothing, _) => "says nothing: the weights decide".to_owned(),
+        };
+        let _ = writeln!(text, "    flag {flag}: {what}");
+    }
+    for KillSwitchView { version, flag, says, on } in &steering.kill_switches {
+        let what = match says {
+            SaysView::Always if *on => format!("!!! {version} is KILLED for every request"),
+            SaysView::Always => format!("kill switch of {version}, off"),
+            SaysView::ByRequest => format!("kill switch of {version}, by its rule for each request"),
+            SaysView::Nothing => format!("kill switch of {version}, says nothing"),
+        };
+        let _ = writeln!(text, "    flag {flag}: {what}");
+    }
+    text
 }
 
 /// A drill, loud enough that nobody takes it for an outage.

@@ -5,6 +5,8 @@
 //! Nothing here reads anything but the text it is given: no file, no clock, no socket.
 
 mod compile;
+mod flag_uses;
+mod flags;
 mod method;
 mod node;
 mod problem;
@@ -16,10 +18,13 @@ mod tests;
 mod values;
 mod written;
 
+pub use flag_uses::FlagUses;
+pub use flags::{LoadedFlags, MAX_FLAG_FILE_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
-    AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, ListenerTls, Loaded, Settings, TracingSettings,
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Listener, ListenerTls, Loaded, OfrepSettings,
+    Origins, Settings, TracingSettings,
 };
 pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;
@@ -29,6 +34,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::access::Tokens;
 use crate::plan::{Plan, ServiceId, Weight};
 
 use self::compile::Known;
@@ -36,7 +42,7 @@ use self::node::Kind;
 use self::problem::{Problems, Spot};
 use self::read::{Cursor, Read};
 use self::values::Period;
-use self::written::{Serin, WeightFile};
+use self::written::{Serin, TokensFile, WeightFile};
 
 /// Everything that `serin.yaml` and the weight file say, as one whole with a plan of generation 0. What depends on the time
 /// at which that is read is said by [`Loaded::at`].
@@ -71,7 +77,22 @@ pub fn weights_path(serin: Source<'_>) -> Option<PathBuf> {
     Some(written.files?.weights?.value.0)
 }
 
-/// The files of certificates, keys and CAs that `serin.yaml` names, as written, as far as this can be told. For whoever
+/// The folder of the state that `serin.yaml` names, as written: relative to its folder. `None` also where this cannot be told;
+/// [`load`] says why.
+#[must_use]
+pub fn state_dir(serin: Source<'_>) -> Option<PathBuf> {
+    let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
+    Some(written.state_dir?.value.0)
+}
+
+/// The flag file that `serin.yaml` names, told in the same way.
+#[must_use]
+pub fn flags_path(serin: Source<'_>) -> Option<PathBuf> {
+    let written: Serin = read(serin, EMPTY_SERIN, &mut Problems::of(serin))?;
+    Some(written.files?.flags?.value.0)
+}
+
+/// The files of certificates, keys, CAs and tokens that `serin.yaml` names, as written, as far as this can be told. For whoever
 /// watches them, before anything is known to be right.
 #[must_use]
 pub fn tls_paths(serin: Source<'_>) -> Vec<PathBuf> {
@@ -103,6 +124,17 @@ pub fn check_weights_alone(source: Source<'_>) -> Result<usize, Errors> {
         compile::weights(written, None, &mut problems);
     }
     problems.into_result(written.map(|written| written.entries.len()))
+}
+
+/// The tokens file.
+///
+/// # Errors
+/// Every error of the file; none of them shows its text.
+pub fn tokens(source: Source<'_>) -> Result<Tokens, Errors> {
+    let mut problems = Problems::of(source);
+    let written: Option<TokensFile> = read(source, EMPTY_TOKENS, &mut problems);
+    let tokens = written.and_then(|written| compile::tokens(&written, &mut problems));
+    problems.into_result(tokens).map_err(|errors| errors.veiled(".sha256"))
 }
 
 /// The bytes of a file as text: at most 1 MiB of UTF-8.
@@ -153,6 +185,7 @@ pub fn schema() -> Value {
 }
 
 const EMPTY_SERIN: &str = "the least there is: `listeners`, `services` and `routes`";
+const EMPTY_TOKENS: &str = "a tokens file that names nobody is `tokens: []`";
 const EMPTY_WEIGHTS: &str = "a weight file that names no service is `{}`";
 
 fn weights_of(source: Source<'_>, known: Option<&[Known<'_>]>) -> Result<Vec<(ServiceId, Vec<Weight>)>, Errors> {

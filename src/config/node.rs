@@ -3,7 +3,10 @@
 //! serde stops at the first value it does not like. So serde-saphyr only fills this generic tree, within its budgets
 //! against alias bombs and depth, and [`read`](mod@super::read) walks it.
 
+mod json;
+
 use std::fmt;
+use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
@@ -49,18 +52,41 @@ pub(super) struct Place {
 /// Most bytes of a configuration file: far above any real one, and a bound on the work of a broken one.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// How large the tree of a text may be.
+pub(super) struct Bounds {
+    pub(super) bytes: usize,
+    /// Deepest nesting.
+    pub(super) depth: usize,
+    /// Most keys and values.
+    pub(super) nodes: usize,
+}
+
+/// What configuration files may hold.
+const CONFIGURATION: Bounds = Bounds { bytes: MAX_BYTES, depth: 32, nodes: 100_000 };
+
 /// The tree of a text. `None`: it is no YAML, and the one error that stops everything is noted.
 pub(super) fn parse(source: Source<'_>, problems: &mut Problems<'_>) -> Option<Node> {
+    parse_within(source, &CONFIGURATION, problems)
+}
+
+/// The same, within bounds of its own.
+pub(super) fn parse_within(source: Source<'_>, bounds: &Bounds, problems: &mut Problems<'_>) -> Option<Node> {
     let start = Spot { line: 1, column: 1, width: 1, key: String::new() };
-    if source.text.len() > MAX_BYTES {
+    if source.text.len() > bounds.bytes {
+        let mebibyte = if bounds.bytes == 1 << 20 { " (1 MiB)" } else { "" };
         problems
             .error(&start, "the file is too large")
             .found(format!("{} bytes", source.text.len()))
-            .expected(format!("at most {MAX_BYTES} bytes (1 MiB)"));
+            .expected(format!("at most {} bytes{mebibyte}", bounds.bytes));
         return None;
     }
-    match serde_yaml::from_str_with_options::<Spanned<Kind>>(source.text, options()) {
-        Ok(root) => Some(Node::from(root)),
+    let read = if bounds.depth > CONFIGURATION.depth {
+        on_large_stack(source.text, bounds)
+    } else {
+        yaml(source.text, bounds)
+    };
+    match read {
+        Ok(root) => Some(root),
         Err(error) => {
             let spot = error.location().map_or(start, |location| Place::from(location).spot(String::new()));
             let (message, help) = explain(&error);
@@ -70,7 +96,44 @@ pub(super) fn parse(source: Source<'_>, problems: &mut Problems<'_>) -> Option<N
     }
 }
 
-fn options() -> Options {
+/// The tree of a text that is JSON, or YAML. What looks like JSON and is none is read as YAML, unless the file's name
+/// says that it is meant to be JSON.
+pub(super) fn parse_json_or_yaml(source: Source<'_>, bounds: &Bounds, problems: &mut Problems<'_>) -> Option<Node> {
+    let looks = source.text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
+    let named = Path::new(source.name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    if source.text.len() > bounds.bytes || !(looks || named) {
+        return parse_within(source, bounds, problems);
+    }
+    match json::parse(source.text, bounds) {
+        Ok(root) => Some(root),
+        Err(_) if !named => parse_within(source, bounds, problems),
+        Err(error) => {
+            problems.error(&error.place.spot(String::new()), error.message);
+            None
+        }
+    }
+}
+
+fn yaml(text: &str, bounds: &Bounds) -> Result<Node, Error> {
+    serde_yaml::from_str_with_options::<Spanned<Kind>>(text, options(bounds)).map(Node::from)
+}
+
+/// serde recurses with every level, by up to 40 KiB in a build without optimisation: what may nest deep has a stack of
+/// its own.
+fn on_large_stack(text: &str, bounds: &Bounds) -> Result<Node, Error> {
+    let stack = 512 * 1024 + bounds.depth * 64 * 1024;
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, || yaml(text, bounds));
+        match reader.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(read)) => read,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Without another thread, what nests no deeper than configuration still fits this one.
+            Err(_) => yaml(text, &Bounds { bytes: bounds.bytes, nodes: bounds.nodes, ..CONFIGURATION }),
+        }
+    })
+}
+
+fn options(bounds: &Bounds) -> Options {
     serde_yaml::options! {
         strict_booleans: true,
         // Repeated keys stay in the tree: the readers report them with everything else.
@@ -84,14 +147,14 @@ fn options() -> Options {
         with_snippet: false,
         emit_comments: false,
         budget: serde_yaml::budget! {
-            max_depth: 32,
+            max_depth: bounds.depth,
             max_documents: 1,
-            max_nodes: 100_000,
-            max_events: 400_000,
+            max_nodes: bounds.nodes,
+            max_events: 4 * bounds.nodes,
             max_aliases: 10_000,
             max_anchors: 10_000,
             max_merge_keys: 1_000,
-            max_total_scalar_bytes: 4 * MAX_BYTES,
+            max_total_scalar_bytes: 4 * bounds.bytes,
         },
         alias_limits: serde_yaml::alias_limits! {
             max_total_replayed_events: 100_000,
@@ -146,6 +209,22 @@ fn explain(error: &Error) -> (String, Option<String>) {
 }
 
 impl Node {
+    /// The value of a key, if this is a mapping that has it.
+    pub(super) fn entry(&self, name: &str) -> Option<&Self> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
+    }
+
+    /// The items, if this is a list.
+    pub(super) fn items(&self) -> impl ExactSizeIterator<Item = &Self> {
+        if let Kind::List(items) = &self.kind { items.iter() } else { [].iter() }
+    }
+
+    /// An item, if this is a list that has it.
+    pub(super) fn item(&self, index: usize) -> Option<&Self> {
+        self.items().nth(index)
+    }
+
     /// The value in words, for "found …".
     pub(super) fn describe(&self) -> String {
         match &self.kind {

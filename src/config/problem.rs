@@ -94,7 +94,7 @@ impl<'a> Problems<'a> {
 
     /// Notes something that is accepted but has no effect.
     pub(super) fn warning(&mut self, spot: &Spot, message: impl Into<String>) {
-        let snippet = self.snippet(spot);
+        let snippet = if self.warnings.len() < SHOWN { self.snippet(spot) } else { None };
         self.warnings.push(self.problem(spot, message.into(), snippet));
     }
 
@@ -197,6 +197,20 @@ impl Problem {
 
     pub(super) fn maybe_help(&mut self, help: Option<String>) -> &mut Self {
         self.help = help;
+        self
+    }
+}
+
+impl Errors {
+    /// The same without the text of the file, which may hold secrets that somebody has put there by mistake. What is
+    /// found under `secret` is not said either.
+    pub(super) fn veiled(mut self, secret: &str) -> Self {
+        for problem in &mut self.0 {
+            problem.snippet = None;
+            if problem.found.is_some() && problem.key.ends_with(secret) {
+                problem.found("something else, which is not shown as it may be a secret");
+            }
+        }
         self
     }
 }

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::access::Access;
 use crate::plan::{Plan, ServiceId, Share, Weight};
-use crate::tls;
+use crate::{ledger, tls};
 
+use super::flag_uses::FlagUses;
 use super::problem::{Errors, Problem};
 use super::values::Bind;
 
@@ -27,6 +29,8 @@ pub struct Loaded {
     pub(super) endings: Vec<Ending>,
     /// The files of certificates, keys and CAs, as written, and where each is named.
     pub(super) places: Vec<(PathBuf, Problem)>,
+    /// `stateDir` as written, and where it is named.
+    pub(super) state_dir: Option<(PathBuf, Problem)>,
 }
 
 /// When a fault of a drill ends.
@@ -53,6 +57,15 @@ impl Loaded {
         Some(problem)
     }
 
+    /// What is wrong with `stateDir`, said at the place where it is named.
+    #[must_use]
+    pub fn problem_with_state_dir(&self, message: &str) -> Option<Problem> {
+        let (_, place) = self.state_dir.as_ref()?;
+        let mut problem = place.clone();
+        message.clone_into(&mut problem.message);
+        Some(problem)
+    }
+
     /// The same, held against the time at which it is read: a drill that has ended is warned of.
     ///
     /// # Errors
@@ -75,13 +88,15 @@ pub struct Settings {
     /// Where clients connect; at least one.
     pub listeners: Vec<Listener>,
     /// Where the admin API answers. `None`: nowhere.
-    pub admin: Option<Bind>,
-    /// Where the flag evaluation API is to answer; no effect yet.
-    pub ofrep: Option<Bind>,
+    pub admin: Option<AdminSettings>,
+    /// The flag evaluation API. `None`: there is none.
+    pub ofrep: Option<OfrepSettings>,
     /// Number of workers. `None`: as many as the cgroup grants cores.
     pub workers: Option<usize>,
-    /// Folder of the ledger and the journal; no effect yet.
+    /// Folder of the ledger, as written: relative to the folder of `serin.yaml`. `None`: it is kept in memory.
     pub state_dir: Option<PathBuf>,
+    /// How large the ledger grows.
+    pub ledger: ledger::Settings,
     /// How long requests in flight may take to finish once serin is told to stop.
     pub drain_timeout: Duration,
     /// One line for every request. `None`: none.
@@ -90,8 +105,23 @@ pub struct Settings {
     pub tracing: Option<TracingSettings>,
     /// The weight file, as written: relative to the folder of `serin.yaml`.
     pub weights_file: Option<PathBuf>,
-    /// The flag definitions, as written; no effect yet.
+    /// The flag definitions, as written: relative to the folder of `serin.yaml`.
     pub flags_file: Option<PathBuf>,
+    /// Where flags are named.
+    pub flag_uses: FlagUses,
+}
+
+/// Where the admin API answers, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where.
+    pub address: Bind,
+    /// TLS. `None`: plain HTTP.
+    pub tls: Option<ListenerTls>,
+    /// Who may do what; with the tokens, once their file was read.
+    pub access: Access,
+    /// The tokens file, as written: relative to the folder of `serin.yaml`.
+    pub tokens_file: Option<PathBuf>,
 }
 
 /// An address that clients connect to.
@@ -112,6 +142,35 @@ pub struct ListenerTls {
     pub files: tls::ServerFiles,
     /// What that makes, once the files were read.
     pub server: Option<Arc<tls::Server>>,
+}
+
+/// The flag evaluation API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfrepSettings {
+    /// Where it answers.
+    pub address: Bind,
+    /// Which pages of other origins may ask.
+    pub origins: Origins,
+    /// Most bytes of a request body.
+    pub max_body: usize,
+    /// Most connections, at least 2.
+    pub connections: usize,
+}
+
+/// Origins whose pages may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// All.
+    Any,
+    /// Only these, each as browsers send it.
+    These(Vec<String>),
+}
+
+impl Default for Origins {
+    /// None at all.
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
 }
 
 /// Where spans go, and which are recorded.

@@ -59,12 +59,14 @@ pub fn starter(starter: &Starter) -> Result<StarterFiles, StarterError> {
     checked::<Upstream>("the old version's upstream", old)?;
     checked::<Upstream>("the new version's upstream", new)?;
     checked::<Bind>("the address to listen on", listen)?;
-    checked::<Bind>("the admin API's address", admin)?;
+    let bind = checked::<Bind>("the admin API's address", admin)?;
+    // Where others can reach it, it is read-only until the file says who may do what.
+    let open = if bind.is_local() { ", open: true" } else { "" };
     let serin = [
         ("\"http://127.0.0.1:9001\"", quoted(old)),
         ("\"http://127.0.0.1:9002\"", quoted(new)),
         ("address: 127.0.0.1:8080", format!("address: {}", quoted(listen))),
-        ("address: 127.0.0.1:9901", format!("address: {}", quoted(admin))),
+        ("address: 127.0.0.1:9901, open: true", format!("address: {}{open}", quoted(admin))),
         ("  checkout:", format!("  {}:", quoted(service))),
         ("service: checkout", format!("service: {}", quoted(service))),
         ("--config config/serin.yaml", "--config serin.yaml".to_owned()),
@@ -79,12 +81,8 @@ pub fn starter(starter: &Starter) -> Result<StarterFiles, StarterError> {
     Ok(files)
 }
 
-fn checked<T: values::Scalar>(what: &'static str, found: &str) -> Result<(), StarterError> {
-    values::parse::<T>(found).map(drop).map_err(|problem| StarterError::Value {
-        what,
-        found: found.to_owned(),
-        problem,
-    })
+fn checked<T: values::Scalar>(what: &'static str, found: &str) -> Result<T, StarterError> {
+    values::parse::<T>(found).map_err(|problem| StarterError::Value { what, found: found.to_owned(), problem })
 }
 
 /// JSON's strings are YAML's as well.
@@ -131,11 +129,23 @@ mod tests {
         let (_, service) = loaded.plan.service_named("cart").expect("the service");
         assert_eq!(service.split.weights().iter().map(|weight| weight.thousandths()).collect::<Vec<_>>(), [100_000, 0]);
         assert_eq!(loaded.settings.listeners[0].address.to_string(), "[::]:80");
-        assert_eq!(loaded.settings.admin.map(|admin| admin.to_string()).as_deref(), Some("unix:/run/serin.sock"));
+        assert_eq!(
+            loaded.settings.admin.map(|admin| admin.address.to_string()).as_deref(),
+            Some("unix:/run/serin.sock")
+        );
         for left in ["checkout", "127.0.0.1:9", "127.0.0.1:8080\n", "config/serin.yaml"] {
             assert!(!serin.contains(left) && !weights.contains(left), "{left} is left in\n{serin}{weights}");
         }
         assert!(serin.contains("10.0.0.1:7001") && serin.contains("# in order of age"));
+    }
+
+    #[test]
+    fn the_admin_api_is_open_where_nobody_else_can_reach_it() {
+        for (admin, open) in [("127.0.0.1:1", true), ("unix:/run/serin.sock", true), ("0.0.0.0:1", false)] {
+            let files = starter(&Starter { admin: admin.to_owned(), ..asked() }).expect("valid");
+            let loaded = load(Source { name: "", text: &files.serin }, None).expect("valid");
+            assert_eq!(loaded.settings.admin.map(|admin| admin.access.open), Some(open), "{admin}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The files of certificates, keys and CAs: read with the configuration that names them, and made part of it.
+//! The files of certificates, keys, CAs and tokens, and of the keys that tokens of requests are signed by: read with the
+//! configuration that names them, and made part of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -8,10 +9,12 @@ use std::time::SystemTime;
 
 use super::files::{Hash, beside};
 use super::force::InForce;
-use crate::config::{Errors, Listener, Loaded, Problem};
-use crate::plan::{Plan, Service, UpstreamSpec, UpstreamTls};
+use crate::access::Tokens;
+use crate::config::{self, Errors, ListenerTls, Loaded, Problem, Settings, Source};
+use crate::jwt::{KeySet, Rules};
+use crate::plan::{FlagContext, Plan, Service, UpstreamSpec, UpstreamTls};
 use crate::telemetry::CertificateInUse;
-use crate::tls::{ClientFiles, Connector, Facts, Fault, Material, Server, ServerFiles};
+use crate::tls::{ClientFiles, Connector, Facts, Fault, Material, Server};
 
 /// Longest file that is read, in bytes: bundles of all public CAs have about 200 KiB.
 const MAX_BYTES: u64 = 4 << 20;
@@ -30,18 +33,20 @@ pub(super) struct Certificates {
 pub(super) struct Stale {
     /// As written.
     pub(super) files: Vec<PathBuf>,
+    /// What they are for.
+    pub(super) what: &'static str,
     /// What is wrong with them.
     pub(super) problems: Vec<Problem>,
 }
 
 impl Certificates {
-    /// Reads the files that `loaded` names, beside `config`, and gives listeners and upstreams what they make. What `before`
+    /// Reads the files that `loaded` names, beside `config`, and gives listeners, upstreams and the admin API what they make. What `before`
     /// made of the same files stays where they cannot be used now.
     ///
     /// # Errors
     /// What is wrong with files of which nothing is in force yet.
     pub(super) fn read(loaded: &mut Loaded, config: &Path, before: Option<&InForce>) -> Result<Self, Errors> {
-        let paths: BTreeSet<PathBuf> = paths(&loaded.settings.listeners, &loaded.plan).cloned().collect();
+        let paths: BTreeSet<PathBuf> = paths(&loaded.settings, &loaded.plan).cloned().collect();
         let mut reading = Reading {
             before,
             material: Material::default(),
@@ -58,6 +63,8 @@ impl Certificates {
         }
         reading.listeners(loaded);
         reading.upstreams(loaded);
+        reading.admin(loaded, config);
+        reading.signing_keys(loaded, config);
         warn(loaded);
         if reading.errors.is_empty() { Ok(reading.certificates) } else { Err(Errors(reading.errors)) }
     }
@@ -84,7 +91,7 @@ impl Certificates {
     }
 }
 
-/// Reads the files of certificates, keys and CAs that `loaded` names beside `config`, and makes them part of it.
+/// Reads the files of certificates, keys, CAs and tokens that `loaded` names beside `config`, and makes them part of it.
 ///
 /// # Errors
 /// Everything that is wrong with them.
@@ -105,9 +112,16 @@ fn content(place: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(place)
 }
 
-fn paths<'a>(listeners: &'a [Listener], plan: &'a Plan) -> impl Iterator<Item = &'a PathBuf> {
-    let of_listeners = listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(|tls| tls.files.paths());
-    of_listeners.chain(upstream_tls(plan).flat_map(|tls| tls.files.paths()))
+fn paths<'a>(settings: &'a Settings, plan: &'a Plan) -> impl Iterator<Item = &'a PathBuf> {
+    let shown_to_clients = server_tls(settings).flat_map(|(_, tls)| tls.files.paths());
+    let tokens = settings.admin.iter().filter_map(|admin| admin.tokens_file.as_ref());
+    shown_to_clients.chain(upstream_tls(plan).flat_map(|tls| tls.files.paths())).chain(tokens)
+}
+
+/// The TLS that clients meet, with what they meet it at.
+fn server_tls(settings: &Settings) -> impl Iterator<Item = (&'static str, &ListenerTls)> {
+    let listeners = settings.listeners.iter().filter_map(|listener| Some(("listener", listener.tls.as_ref()?)));
+    listeners.chain(settings.admin.iter().filter_map(|admin| Some(("admin", admin.tls.as_ref()?))))
 }
 
 fn upstream_tls(plan: &Plan) -> impl Iterator<Item = &UpstreamTls> {
@@ -130,21 +144,73 @@ impl Reading<'_> {
         let mut listeners = std::mem::take(&mut loaded.settings.listeners);
         for listener in &mut listeners {
             let Some(tls) = &mut listener.tls else { continue };
-            let before = self.before.and_then(|before| server_before(before, &listener.name));
-            tls.server = match Server::new(&tls.files, &self.material, before.map(|(_, server)| &**server)) {
-                // What did not change stays itself.
-                Ok(same) if before.is_some_and(|(_, server)| **server == same) => {
-                    before.map(|(_, server)| Arc::clone(server))
-                }
-                Ok(new) => Some(Arc::new(new)),
-                Err(faults) => {
-                    let kept = before.filter(|(files, _)| **files == tls.files).map(|(_, server)| Arc::clone(server));
-                    self.note(&faults, kept.is_some(), tls.files.paths().cloned().collect(), loaded);
-                    kept
-                }
-            };
+            let before = self.before.and_then(|before| {
+                let same = before.settings().listeners.iter().find(|known| known.name == listener.name);
+                same?.tls.as_ref()
+            });
+            self.server(tls, before, loaded);
         }
         loaded.settings.listeners = listeners;
+    }
+
+    /// Gives `tls` what its files make; `before`: what is in force in its place.
+    fn server(&mut self, tls: &mut ListenerTls, before: Option<&ListenerTls>, loaded: &Loaded) {
+        let known = before.and_then(|before| Some((&before.files, before.server.as_ref()?)));
+        tls.server = match Server::new(&tls.files, &self.material, known.map(|(_, server)| &**server)) {
+            // What did not change stays itself.
+            Ok(same) if known.is_some_and(|(_, server)| **server == same) => {
+                known.map(|(_, server)| Arc::clone(server))
+            }
+            Ok(new) => Some(Arc::new(new)),
+            Err(faults) => {
+                let kept = known.filter(|(files, _)| **files == tls.files).map(|(_, server)| Arc::clone(server));
+                self.note("certificate", &faults, kept.is_some(), tls.files.paths().cloned().collect(), loaded);
+                kept
+            }
+        };
+    }
+
+    fn admin(&mut self, loaded: &mut Loaded, config: &Path) {
+        let Some(mut admin) = loaded.settings.admin.take() else { return };
+        let before = self.before.and_then(|before| before.settings().admin.as_ref());
+        if let Some(tls) = &mut admin.tls {
+            self.server(tls, before.and_then(|before| before.tls.as_ref()), loaded);
+        }
+        if let Some(path) = &admin.tokens_file {
+            let same_file = before.filter(|before| before.tokens_file.as_ref() == Some(path));
+            let known = same_file.and_then(|before| before.access.tokens.clone());
+            admin.access.tokens = self.tokens(path, config, known, loaded);
+        }
+        loaded.settings.admin = Some(admin);
+    }
+
+    /// The tokens in the file at `path`; those of `before` where that cannot be used now.
+    fn tokens(
+        &mut self,
+        path: &Path,
+        config: &Path,
+        before: Option<Arc<Tokens>>,
+        loaded: &Loaded,
+    ) -> Option<Arc<Tokens>> {
+        let place = beside(config, path);
+        let name = place.display().to_string();
+        let tokens = match self.material.bytes(path) {
+            Err(fault) => Err(loaded.problem_with(path, &fault.message).into_iter().collect()),
+            Ok(bytes) => config::text(&name, bytes)
+                .and_then(|text| config::tokens(Source { name: &name, text }))
+                .map_err(|Errors(problems)| problems),
+        };
+        match tokens {
+            Ok(tokens) => Some(Arc::new(tokens)),
+            Err(problems) => {
+                if before.is_some() {
+                    self.certificates.stale.push(Stale { files: vec![path.to_owned()], what: "tokens", problems });
+                } else {
+                    self.errors.extend(problems);
+                }
+                before
+            }
+        }
     }
 
     fn upstreams(&mut self, loaded: &mut Loaded) {
@@ -178,7 +244,7 @@ impl Reading<'_> {
             Ok(same) if before.as_deref() == Some(&same) => before,
             Ok(new) => Some(Arc::new(new)),
             Err(faults) => {
-                self.note(&faults, before.is_some(), files.paths().cloned().collect(), loaded);
+                self.note("certificate", &faults, before.is_some(), files.paths().cloned().collect(), loaded);
                 before
             }
         };
@@ -186,42 +252,68 @@ impl Reading<'_> {
         connector
     }
 
+    /// The keys of tokens that requests show.
+    fn signing_keys(&mut self, loaded: &mut Loaded, config: &Path) {
+        let Some(mut token) = loaded.plan.flag_context.token.clone() else { return };
+        let place = beside(config, &token.jwks);
+        let content = content(&place);
+        let hash = content.as_ref().ok().map(|bytes| Hash::of(bytes));
+        self.certificates.seen.insert(token.jwks.clone(), (place, hash));
+        let before = self.before.and_then(|before| before.plan().flag_context.token.as_ref());
+        let before = before.and_then(|before| Some((&before.jwks, before.rules.as_ref()?)));
+        let read = content.map_err(|error| format!("cannot be read: {error}"));
+        let keys = match read.and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string())) {
+            Ok(keys) => Some(Arc::new(keys)),
+            Err(message) => {
+                let kept = before.filter(|(jwks, _)| **jwks == token.jwks).map(|(_, rules)| Arc::clone(&rules.keys));
+                let fault = Fault { path: token.jwks.clone(), message };
+                self.note("keys", &[fault], kept.is_some(), vec![token.jwks.clone()], loaded);
+                kept
+            }
+        };
+        let rules = keys.map(|keys| Rules {
+            keys,
+            issuer: token.issuer.clone(),
+            audience: token.audience.clone(),
+            leeway: token.leeway,
+        });
+        token.rules = rules.map(|rules| match before {
+            // What did not change stays itself, and what is remembered of tokens with it.
+            Some((_, same)) if same.is_same(&rules) => Arc::clone(same),
+            _ => Arc::new(rules),
+        });
+        let attributes = loaded.plan.flag_context.attributes.clone();
+        loaded.plan.flag_context = Arc::new(FlagContext { attributes, token: Some(token) });
+    }
+
     /// Notes what is wrong: as an error, or where something is `kept` in force, as what is stale.
-    fn note(&mut self, faults: &[Fault], kept: bool, files: Vec<PathBuf>, loaded: &Loaded) {
+    fn note(&mut self, what: &'static str, faults: &[Fault], kept: bool, files: Vec<PathBuf>, loaded: &Loaded) {
         let problems = faults.iter().filter_map(|fault| loaded.problem_with(&fault.path, &fault.message));
         if kept {
-            self.certificates.stale.push(Stale { files, problems: problems.collect() });
+            self.certificates.stale.push(Stale { files, what, problems: problems.collect() });
         } else {
             self.errors.extend(problems);
         }
     }
 }
 
-fn server_before<'a>(before: &'a InForce, listener: &str) -> Option<(&'a ServerFiles, &'a Arc<Server>)> {
-    let tls = before.settings().listeners.iter().find(|known| known.name == listener)?.tls.as_ref()?;
-    Some((&tls.files, tls.server.as_ref()?))
-}
-
 /// Every certificate that is shown, with its file as written and what shows it.
-fn shown<'a>(
-    listeners: &'a [Listener],
-    plan: &'a Plan,
-) -> impl Iterator<Item = (&'a PathBuf, &'static str, &'a Facts)> {
-    let of_listeners = listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(|tls| {
+fn shown<'a>(settings: &'a Settings, plan: &'a Plan) -> impl Iterator<Item = (&'a PathBuf, &'static str, &'a Facts)> {
+    let to_clients = server_tls(settings).flat_map(|(shown_by, tls)| {
         let files = tls.files.certificates.iter().map(|one| &one.files.certificate);
         let facts = tls.server.iter().flat_map(|server| server.facts());
-        files.zip(facts).map(|(file, facts)| (file, "listener", facts))
+        files.zip(facts).map(move |(file, facts)| (file, shown_by, facts))
     });
     let of_upstreams = upstream_tls(plan).filter_map(|tls| {
         let facts = tls.connector.as_ref()?.facts()?;
         Some((&tls.files.certificate.as_ref()?.certificate, "upstream", facts))
     });
-    of_listeners.chain(of_upstreams)
+    to_clients.chain(of_upstreams)
 }
 
 /// The certificates that are shown, for the figures.
 pub(super) fn in_use(in_force: &InForce) -> impl Iterator<Item = CertificateInUse> {
-    shown(&in_force.settings().listeners, in_force.plan()).map(|(file, shown_by, facts)| CertificateInUse {
+    shown(in_force.settings(), in_force.plan()).map(|(file, shown_by, facts)| CertificateInUse {
         file: file.display().to_string(),
         shown_by,
         subject: facts.subject.clone(),
@@ -233,7 +325,7 @@ pub(super) fn in_use(in_force: &InForce) -> impl Iterator<Item = CertificateInUs
 fn warn(loaded: &mut Loaded) {
     let now = SystemTime::now();
     let mut warnings = Vec::new();
-    for (file, _, facts) in shown(&loaded.settings.listeners, &loaded.plan) {
+    for (file, _, facts) in shown(&loaded.settings, &loaded.plan) {
         let what = match () {
             () if facts.is_expired(now) => "the certificate has expired",
             () if facts.is_early(now) => "the certificate is not valid yet",

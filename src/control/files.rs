@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::certificates::{Certificates, Stale, hash_now};
 use super::force::InForce;
 use crate::config::{self, Errors, Loaded, Source};
+use crate::ledger::{self, Digest as Digest256};
 
 /// Longest file that is read, in bytes.
 const MAX_BYTES: u64 = config::MAX_BYTES as u64;
@@ -28,6 +29,12 @@ impl Hash {
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl From<Hash> for Digest256 {
+    fn from(hash: Hash) -> Self {
+        Self::from(hash.0)
     }
 }
 
@@ -85,7 +92,7 @@ impl File {
         config::text(&self.name(), &self.bytes)
     }
 
-    /// Where the files of certificates are that this `serin.yaml` names, as far as that can be told.
+    /// Where the files of certificates and tokens are that this `serin.yaml` names, as far as that can be told.
     fn tls_paths(&self) -> Vec<PathBuf> {
         let Ok(text) = self.text() else { return Vec::new() };
         let named = config::tls_paths(Source { name: &self.name(), text });
@@ -106,7 +113,7 @@ pub struct Files {
     pub serin: File,
     /// The weight file, where `serin.yaml` names one.
     pub weights: Option<File>,
-    /// The files of certificates, keys and CAs that `serin.yaml` names.
+    /// The files of certificates, keys, CAs and tokens that `serin.yaml` names.
     pub(super) certificates: Certificates,
 }
 
@@ -207,6 +214,24 @@ impl Files {
             weights: self.weights.as_ref().map(|file| (Some(file.hash), file.path.clone())),
             certificates: self.certificates.seen(),
         }
+    }
+
+    /// The names of those that differ from what they were in `before`; of all where none does.
+    pub(super) fn changed_names(&self, before: &Self) -> String {
+        let known = |file: &File| before.each().into_iter().flatten().any(|known| known == file);
+        let own = self.each().into_iter().flatten().filter(|file| !known(file)).map(File::short_name);
+        let certificates = self.certificates.changed_since(&before.certificates);
+        let others = certificates.into_iter().map(|path| path.display().to_string());
+        let names: Vec<String> = own.chain(others).collect();
+        if names.is_empty() { super::record::names(self) } else { ledger::clip(&names.join(", "), 200) }
+    }
+
+    /// By name: the hashes of the files in force.
+    pub(super) fn hashes(&self) -> BTreeMap<String, Digest256> {
+        let own = self.each().into_iter().flatten().map(|file| (file.short_name(), file.hash.into()));
+        let usable = self.certificates.seen.iter().filter(|(path, _)| !self.certificates.is_stale(path));
+        let others = usable.filter_map(|(path, (_, hash))| Some((path.display().to_string(), (*hash)?.into())));
+        own.chain(others).collect()
     }
 
     /// `serin.yaml` and the weight file, where there is one.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Loaded, Settings};
+use crate::flags::FlagSet;
+use crate::ledger::{About, Source, State, Weights};
 use crate::plan::{Plan, Service, ServiceId, Split, Weight, WeightError};
 
 /// A change of weights that a person or a program asks for.
@@ -17,6 +19,10 @@ pub struct Change {
     pub service: String,
     /// The weights by version; a version left out gets 0.
     pub weights: BTreeMap<String, f64>,
+    /// Where the change comes from.
+    pub source: Source,
+    /// What else the ledger is to say of it.
+    pub about: About,
 }
 
 /// Why a change is refused. What was in force stays.
@@ -51,6 +57,12 @@ pub enum Refused {
     /// A listening address cannot be had.
     #[error("{0}")]
     Listener(String),
+    /// It cannot be recorded, and it widens.
+    #[error("nothing is widened while the ledger cannot be written: {0}")]
+    Ledger(String),
+    /// Its entry cannot be one.
+    #[error("{0}")]
+    Entry(String),
     /// serin is shutting down.
     #[error("serin is shutting down")]
     ShuttingDown,
@@ -71,6 +83,50 @@ impl InForce {
     pub fn new(loaded: Loaded) -> Self {
         let file_weights = weights_by_name(&loaded);
         Self { settings: loaded.settings, file_weights, plan: Arc::new(Plan { generation: 1, ..loaded.plan }) }
+    }
+
+    /// What the files say, and where they say of a service what they said when the ledger last heard of them, the weights it
+    /// has by the ledger: what a change while serin was not running makes is the same as of one while it runs.
+    #[must_use]
+    pub fn resumed(loaded: Loaded, state: &State) -> Self {
+        let mut first = Self::new(loaded);
+        let mut plan = Plan::clone(&first.plan);
+        for service in &mut plan.services {
+            if state.said.get(&*service.name) == Some(&first.said(service))
+                && let Some(weights) = state.weights.get(&*service.name)
+                && let Some(split) = weights.for_service(service).and_then(|w| service.split.with_weights(w).ok())
+            {
+                *service = Arc::new(with_split(service, split));
+            }
+        }
+        first.plan = Arc::new(plan);
+        first
+    }
+
+    /// The same with nothing but the weights that the ledger has, whatever the files say of them. What it does not know of
+    /// gives everything to the oldest version. The files are yet to be heard then.
+    #[must_use]
+    pub fn by_ledger_alone(&self, state: &State) -> Self {
+        let mut plan = Plan::clone(&self.plan);
+        let mut file_weights = BTreeMap::new();
+        for service in &mut plan.services {
+            let known = |weights: &BTreeMap<String, Weights>| weights.get(&*service.name)?.for_service(service);
+            let all_to_oldest = |(index, _)| if index == 0 { Weight::ONE } else { Weight::ZERO };
+            let weights = known(&state.weights)
+                .unwrap_or_else(|| service.versions.iter().enumerate().map(all_to_oldest).collect());
+            if let Some(said) = known(&state.said) {
+                file_weights.insert(Arc::clone(&service.name), said);
+            }
+            if let Ok(split) = service.split.with_weights(weights) {
+                *service = Arc::new(with_split(service, split));
+            }
+        }
+        Self { settings: self.settings.clone(), file_weights, plan: Arc::new(plan) }
+    }
+
+    /// What the files say of the weights of a service.
+    pub(super) fn said(&self, service: &Service) -> Weights {
+        self.file_weights.get(&service.name).map(|said| Weights::of(service, said)).unwrap_or_default()
     }
 
     /// The plan in force.
@@ -103,6 +159,13 @@ impl InForce {
         }
         let plan = Plan { generation: self.plan.generation + 1, ..loaded.plan };
         Self { settings: loaded.settings, file_weights, plan: Arc::new(plan) }
+    }
+
+    /// What becomes of this with other flags: nothing else is touched.
+    #[must_use]
+    pub fn with_flags(&self, flags: Arc<FlagSet>) -> Self {
+        let plan = Plan { generation: self.plan.generation + 1, flags, ..Plan::clone(&self.plan) };
+        Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) }
     }
 
     /// What becomes of this by `change`.

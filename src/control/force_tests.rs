@@ -27,6 +27,8 @@ fn change(service: &str, weights: &[(&str, f64)]) -> Change {
         reason: String::new(),
         service: service.to_owned(),
         weights: weights.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect(),
+        source: crate::ledger::Source::Admin,
+        about: About::default(),
     }
 }
 

@@ -4,25 +4,36 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::begin::Begun;
 use super::certificates;
 use super::drills::{Drills, News};
-use super::files::{Files, Seen};
+use super::files::{Files, Hash, Seen};
+use super::flags::{self, FlagFile, FlagsInForce};
 use super::force::{Change, InForce, Refused};
+use super::handle::{Changed, Handle, Request};
+use super::record::{self, Before};
+use super::recorder::{Recorded, Recorder};
+use super::rollouts::Rollouts;
 use super::watch::FileWatch;
-use crate::config::{Errors, Listener, Settings};
-use crate::plan::Plan;
+use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
+use crate::flags::FlagSet;
+use crate::ledger::Draft;
+use crate::plan::{Plan, Service, VersionSet, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
-const SETTLE: Duration = Duration::from_millis(5);
+pub(super) const SETTLE: Duration = Duration::from_millis(5);
 /// Before something wrong is reported: how long it must stay as it is. An editor that writes in place shows an empty or
 /// half a file for a moment.
-const DOUBT: Duration = Duration::from_millis(30);
+pub(super) const DOUBT: Duration = Duration::from_millis(30);
 /// How often the files are read although nobody noticed a change.
 const POLL: Duration = Duration::from_secs(2);
+/// How often rollouts that are on are looked at, and all others a few times more seldom.
+const ROLLOUTS: Duration = Duration::from_millis(250);
+const OTHERS: u32 = 8;
 /// Changes waiting for their turn.
 const QUEUE: usize = 64;
 
@@ -37,57 +48,49 @@ pub trait DataPlane {
     /// Has new connections at `listeners` find the TLS they have now; open ones keep theirs.
     fn secure(&mut self, listeners: &[Listener]);
 
+    /// Has the admin API answer as `admin` says from now on, but for its address.
+    fn admit(&mut self, admin: Option<&AdminSettings>);
+
     /// Puts a plan in force.
     fn publish(&mut self, plan: &Arc<Plan>);
 
+    /// Tells whoever waits for it that the flags of the plan in force are others now.
+    fn tell_of_flags(&mut self, flags: FlagsInForce);
+
     /// Stops listening wherever `listeners` does not name the address any more.
     fn close_others(&mut self, listeners: &[Listener]);
+
+    /// The versions of `service` that have an address which can take requests.
+    fn up(&self, service: &Service) -> VersionSet;
 }
 
-/// Where changes are handed in.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    requests: mpsc::Sender<Request>,
-    drain_timeout: watch::Receiver<Duration>,
-}
-
-#[derive(Debug)]
-enum Request {
-    Change(Change, oneshot::Sender<Result<Arc<Plan>, Refused>>),
-    Reload,
-}
-
-impl Handle {
-    /// Hands in a change and waits until it is in force; gives the plan that is then.
-    ///
-    /// # Errors
-    /// [`Refused`]: nothing has changed.
-    pub async fn change(&self, change: Change) -> Result<Arc<Plan>, Refused> {
-        let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Change(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
-        answered.await.map_err(|_| Refused::ShuttingDown)?
-    }
-
-    /// Has the files read again, as SIGHUP asks for.
-    pub async fn reload(&self) {
-        // Where nobody listens any more, there is nothing to reload.
-        let _ = self.requests.send(Request::Reload).await;
-    }
-
-    /// How long requests in flight may take to finish at the end, by the files in force.
-    #[must_use]
-    pub fn drain_timeout(&self) -> Duration {
-        *self.drain_timeout.borrow()
-    }
+/// Why the files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// They may have changed.
+    Noticed,
+    /// Somebody wants to know even if not.
+    Asked,
+    /// What they say was held back only because it could not be recorded.
+    Again,
 }
 
 /// The one writer.
 pub struct Control<D> {
-    config: PathBuf,
-    files: Files,
-    in_force: InForce,
-    data_plane: D,
-    registry: Arc<Registry>,
+    pub(super) config: PathBuf,
+    pub(super) files: Files,
+    pub(super) flags: Option<FlagFile>,
+    /// A flag file that the refused `serin.yaml` names anew and that cannot be used, and what was there then.
+    pub(super) wanted_flags: Option<(PathBuf, Option<Hash>)>,
+    /// Flags that were in force. Kept until nobody else has them, so that freeing thousands of them falls to no worker.
+    former_flags: Vec<Arc<FlagSet>>,
+    pub(super) in_force: InForce,
+    pub(super) data_plane: D,
+    pub(super) registry: Arc<Registry>,
+    pub(super) recorder: Recorder,
+    pub(super) rollouts: Rollouts,
+    /// Whether the files say more than is in force, which was not published because it could not be recorded.
+    held_back: bool,
     requests: mpsc::Receiver<Request>,
     noticed: mpsc::Receiver<()>,
     watch: FileWatch,
@@ -103,8 +106,10 @@ pub struct Start<D> {
     pub config: PathBuf,
     /// The files as read.
     pub files: Files,
-    /// What they say.
-    pub in_force: InForce,
+    /// The flag file, where there is one; its flags are part of what is in force.
+    pub flags: Option<FlagFile>,
+    /// What is in force by them, and its record.
+    pub begun: Begun,
     /// What carries it out; the first plan is published already.
     pub data_plane: D,
     /// Where reloads are counted.
@@ -114,18 +119,24 @@ pub struct Start<D> {
 impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
-    pub fn new(Start { config, files, in_force, data_plane, registry }: Start<D>) -> (Self, Handle) {
+    pub fn new(Start { config, files, flags, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
+        let Begun { in_force, recorder, held_back, rollouts } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
-        let mut watch = FileWatch::new(notice);
-        watch.follow(files.paths());
+        let watch = FileWatch::new(notice);
         let (drain_timeout, asked) = watch::channel(in_force.settings().drain_timeout);
         let mut control = Self {
             config,
             files,
+            flags,
+            wanted_flags: None,
+            former_flags: Vec::new(),
             in_force,
             data_plane,
             registry,
+            recorder,
+            rollouts,
+            held_back,
             requests,
             noticed,
             watch,
@@ -133,80 +144,152 @@ impl<D: DataPlane> Control<D> {
             refused: None,
             drills: Drills::default(),
         };
+        control.follow_files(None);
         control.report_in_force();
-        (control, Handle { requests: sender, drain_timeout: asked })
+        let rollouts = control.rollouts.views();
+        control.show_rollouts();
+        (control, Handle { requests: sender, drain_timeout: asked, rollouts })
     }
 
     /// Works until every [`Handle`] is gone.
     pub async fn run(mut self) {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut rollouts, mut ticks) = (interval(ROLLOUTS), 0u32);
+        rollouts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.resume_rollouts().await;
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(Request::Change(change, answer)) => {
                         // Whoever asked may have left; the change holds all the same.
-                        let _ = answer.send(self.change(&change));
+                        let _ = answer.send(self.change(&change).await);
+                        self.heed_edits(&change.actor).await;
                     }
-                    Some(Request::Reload) => self.look(true).await,
+                    Some(Request::Record { draft, keep, answer }) => {
+                        let _ = answer.send(self.record(draft, keep).await);
+                    }
+                    Some(Request::Order { service, order, answer }) => {
+                        let _ = answer.send(self.order(&service, order).await);
+                    }
+                    Some(Request::Preflight { service, answer }) => {
+                        let _ = answer.send(self.preflight(&service));
+                    }
+                    Some(Request::Reload) => self.look(Look::Asked).await,
                     None => return,
                 },
                 Some(()) = self.noticed.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     // What was noticed meanwhile is covered by the look that follows.
                     while self.noticed.try_recv().is_ok() {}
-                    self.look(false).await;
+                    self.look(Look::Noticed).await;
+                }
+                _ = rollouts.tick() => {
+                    ticks = ticks.wrapping_add(1);
+                    self.tick_rollouts(ticks.is_multiple_of(OTHERS)).await;
                 }
                 _ = poll.tick() => {
-                    self.look(false).await;
+                    self.recover().await;
+                    self.look(Look::Noticed).await;
                     // Workers need nobody to tell them that a drill is over; people do.
                     self.tell_of_drills();
+                    self.former_flags.retain(|flags| Arc::strong_count(flags) > 1);
                 }
             }
         }
     }
 
-    fn change(&mut self, change: &Change) -> Result<Arc<Plan>, Refused> {
-        let Change { actor, reason, service, weights } = change;
-        match self.in_force.with_change(change) {
-            Ok(next) => {
-                self.publish(next);
-                tracing::info!(%actor, %reason, %service, ?weights, "weights changed");
-                Ok(Arc::clone(self.in_force.plan()))
-            }
+    async fn change(&mut self, change: &Change) -> Result<Changed, Refused> {
+        let Change { actor, reason, service, weights, .. } = change;
+        let done = self.try_change(change).await;
+        match &done {
+            Ok(Changed { entry, .. }) => tracing::info!(%actor, %reason, %service, ?weights, entry, "weights changed"),
             Err(refused) => {
                 tracing::warn!(%actor, %reason, %service, ?weights, %refused, "a change of weights was refused");
-                Err(refused)
+            }
+        }
+        done
+    }
+
+    pub(super) async fn try_change(&mut self, change: &Change) -> Result<Changed, Refused> {
+        let next = self.in_force.with_change(change)?;
+        let draft = record::weights(change, &self.in_force, &next, &self.files);
+        let entry = self.record_before(&next, vec![draft]).await?;
+        self.publish(next);
+        Ok(Changed { plan: Arc::clone(self.in_force.plan()), entry })
+    }
+
+    /// Records what makes `next`, which must not be published before. Gives the number of the last entry; `None`: it is yet to be
+    /// written, which is enough for what widens nothing.
+    async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+        if widened(self.in_force.plan(), next.plan()).is_some() {
+            return Ok(Some(self.recorder.append(drafts).await?.end - 1));
+        }
+        self.record_in_any_case(drafts).await
+    }
+
+    pub(super) async fn record_in_any_case(&mut self, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+        match self.recorder.append_or_keep(drafts).await? {
+            Recorded::Written(numbers) => Ok(Some(numbers.end - 1)),
+            Recorded::Kept(why) => {
+                tracing::error!("what happens is not recorded, which is made up for as soon as it can be: {why}");
+                Ok(None)
             }
         }
     }
 
-    /// Looks whether the files say something new. `asked`: somebody wants to know even if not.
-    async fn look(&mut self, asked: bool) {
+    pub(super) async fn record(&mut self, draft: Draft, keep: bool) -> Result<Option<u64>, Refused> {
+        let draft = record::with_hashes(draft, self.in_force.plan(), &self.files);
+        if keep {
+            return self.record_in_any_case(vec![draft]).await;
+        }
+        Ok(Some(self.recorder.append(vec![draft]).await?.end - 1))
+    }
+
+    /// Has the ledger written again where it could not be.
+    async fn recover(&mut self) {
+        if !self.recorder.is_unwell() || !self.recorder.recover().await {
+            return;
+        }
+        tracing::warn!("the ledger can be written again");
+        if self.held_back {
+            self.look(Look::Again).await;
+        }
+    }
+
+    /// Looks whether the files say something new.
+    async fn look(&mut self, why: Look) {
+        self.look_at_flags(why == Look::Asked).await;
+        if let Some((path, seen)) = &self.wanted_flags
+            && flags::hash_now(path) != *seen
+        {
+            // What was refused for its sake may be right now.
+            (self.wanted_flags, self.refused) = (None, None);
+        }
         let mut now = self.files.seen_now();
-        if now == self.files.seen() {
+        if now == self.files.seen() && !(self.held_back && why != Look::Noticed) {
             self.refused = None;
-            if asked {
+            if why == Look::Asked {
                 self.count(ReloadResult::Unchanged, [true, true]);
                 tracing::info!("the files say what is in force already");
             }
             return;
         }
-        if !asked && self.refused.as_ref() == Some(&now) {
+        if why == Look::Noticed && self.refused.as_ref() == Some(&now) {
             return;
         }
         let started = Instant::now();
         loop {
             match Files::read_again(&self.config, &self.in_force) {
                 Ok((files, loaded)) if files.stale().is_empty() || started.elapsed() >= DOUBT => {
-                    return self.apply(files, loaded);
+                    return self.apply(files, loaded).await;
                 }
                 Err(error) if started.elapsed() >= DOUBT => {
                     // Where serin.yaml is what is wrong, weights hold all the same: they may be the way back.
                     if let Some((files, loaded)) = self.files.despite_errors(&self.in_force) {
-                        self.apply(files, loaded);
+                        self.apply(files, loaded).await;
                     }
-                    return self.refuse(&error.to_string(), now);
+                    return self.refuse(&error.to_string(), now).await;
                 }
                 // It may be half written; or a certificate is there already and its key not yet.
                 _ => tokio::time::sleep(SETTLE).await,
@@ -216,53 +299,85 @@ impl<D: DataPlane> Control<D> {
         }
     }
 
-    fn apply(&mut self, files: Files, loaded: crate::config::Loaded) {
+    async fn apply(&mut self, files: Files, mut loaded: Loaded) {
+        let flags = match self.flags_for(&mut loaded) {
+            Ok(flags) => flags,
+            Err(error) => return self.refuse(&error.to_string(), files.seen()).await,
+        };
+        loaded.warnings.extend(loaded.settings.flag_uses.warnings(&loaded.plan));
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         let changed = files.seen().differs_from(&self.files.seen());
-        if !files.has_usable_news(&self.files) {
+        if !files.has_usable_news(&self.files) && !self.held_back {
             // What is in force stays, and this is not looked at again before something changes.
             self.report_certificates(&files);
             self.files = files;
-            self.watch.follow(self.files.paths());
+            self.follow_files(None);
             self.refused = None;
             return;
         }
         let next = self.in_force.with_files(loaded);
         if let Err(error) = self.data_plane.open(&next.settings().listeners) {
-            return self.refuse(&error, files.seen());
+            return self.refuse(&error, files.seen()).await;
         }
+        let (before, actor) = (Before::of(&self.in_force), files.changed_names(&self.files));
+        let drafts = record::files_applied(&before, &next, &files, &actor, "edited");
+        if let Err(refused) = self.record_before(&next, drafts).await {
+            self.data_plane.close_others(&self.in_force.settings().listeners);
+            self.held_back = true;
+            return self.refuse(&refused.to_string(), files.seen()).await;
+        }
+        self.held_back = false;
         self.warn_of_restart(next.settings());
         self.report_certificates(&files);
-        self.files = files;
-        self.watch.follow(self.files.paths());
+        (self.files, self.flags, self.wanted_flags) = (files, flags, None);
+        self.follow_files(None);
         self.refused = None;
         self.data_plane.secure(&next.settings().listeners);
+        self.data_plane.admit(next.settings().admin.as_ref());
         self.publish(next);
         self.data_plane.close_others(&self.in_force.settings().listeners);
         self.count(ReloadResult::Applied, changed);
         tracing::info!(generation = self.in_force.plan().generation, "the files' new content is in force");
+        self.follow_rollouts(&actor).await;
     }
 
-    fn publish(&mut self, next: InForce) {
+    pub(super) fn publish(&mut self, next: InForce) {
+        let former = Arc::clone(&self.in_force.plan().flags);
         self.data_plane.publish(next.plan());
         self.in_force = next;
+        if !Arc::ptr_eq(&former, &self.in_force.plan().flags) {
+            self.former_flags.push(former);
+            self.data_plane.tell_of_flags(FlagsInForce::new(&self.in_force.plan().flags, self.flags.as_ref()));
+        }
         self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);
         self.report_in_force();
     }
 
-    fn refuse(&mut self, error: &str, seen: Seen) {
+    async fn refuse(&mut self, error: &str, seen: Seen) {
         self.count(ReloadResult::Refused, seen.differs_from(&self.files.seen()));
         // The one that is wrong is where the next change will be, also where it is not in force yet.
-        self.watch.follow(self.files.paths().chain(seen.paths()));
+        self.follow_files(Some(&seen));
         self.refused = Some(seen);
         let generation = self.in_force.plan().generation;
         // In the message and not as a field, which would stand at the end of many lines.
         tracing::error!("refused; generation {generation} stays in force:\n{error}");
+        let draft = record::files_refused(&record::names(&self.files), error);
+        if let Err(refused) = self.record(draft, true).await {
+            tracing::error!(%refused, "that files were refused could not be recorded");
+        }
     }
 
-    /// Counts the files of certificates that changed, and says what is wrong with them.
+    /// Watches the files in use, and those of what was `seen`.
+    pub(super) fn follow_files(&mut self, seen: Option<&Seen>) {
+        let flags = self.flags.iter().map(FlagFile::path);
+        let wanted = self.wanted_flags.iter().map(|(path, _)| &**path);
+        let seen = seen.into_iter().flat_map(Seen::paths);
+        self.watch.follow(self.files.paths().chain(flags).chain(wanted).chain(seen));
+    }
+
+    /// Counts the files of certificates and tokens that changed, and says what is wrong with them.
     fn report_certificates(&self, files: &Files) {
         let changed = files.certificates.changed_since(&self.files.certificates);
         for path in &changed {
@@ -272,17 +387,22 @@ impl<D: DataPlane> Control<D> {
         }
         for stale in files.stale().iter().filter(|stale| stale.files.iter().any(|file| changed.contains(&file))) {
             let problems = Errors(stale.problems.clone());
-            tracing::error!("refused; the certificate in force stays:\n{problems}");
+            let verb = if stale.what == "certificate" { "stays" } else { "stay" };
+            tracing::error!("refused; the {} in force {verb}:\n{problems}", stale.what);
         }
     }
 
     fn warn_of_restart(&self, next: &Settings) {
         let now = self.in_force.settings();
+        let address = |settings: &Settings| settings.admin.as_ref().map(|admin| admin.address.clone());
         let fixed = [
             ("workers", now.workers != next.workers),
-            ("admin", now.admin != next.admin),
+            ("admin.address", address(now) != address(next)),
+            ("ofrep", now.ofrep != next.ofrep),
             ("accessLog", now.access_log != next.access_log),
             ("tracing", now.tracing != next.tracing),
+            ("stateDir", now.state_dir != next.state_dir),
+            ("ledger", now.ledger != next.ledger),
         ];
         for (key, _) in fixed.iter().filter(|(_, differs)| *differs) {
             tracing::warn!(key, "this key takes effect at the next start only");
@@ -320,7 +440,8 @@ impl<D: DataPlane> Control<D> {
     fn report_in_force(&mut self) {
         let control = self.registry.control();
         let files = self.files.each().into_iter().flatten();
-        control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())));
+        let flags = self.flags.iter().map(|file| (file.short_name(), file.hash().to_string()));
+        control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())).chain(flags));
         let shares = self.in_force.plan().services.iter().flat_map(|service| {
             service.versions.iter().enumerate().map(|(index, version)| {
                 let share = service.split.share(crate::plan::VersionId::from_index(index));

@@ -69,10 +69,12 @@ fn weights_file(new: u32) -> String {
 
 fn config(listen: SocketAddr, admin: &Bind, upstreams: [SocketAddr; 2]) -> String {
     let [old, new] = upstreams;
+    // Where others can reach it, it is read-only.
+    let open = if admin.is_local() { ", open: true" } else { "" };
     format!(
         "# Written by `serin demo`. The weights are in weights.yaml.\n\
          listeners:\n  - {{ name: web, address: \"{listen}\" }}\n\
-         admin: {{ address: \"{admin}\" }}\n\
+         admin: {{ address: \"{admin}\"{open} }}\n\
          drainTimeout: 2s\n\
          files: {{ weights: weights.yaml }}\n\
          services:\n  {SERVICE}:\n    versions:\n      \

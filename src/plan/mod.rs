@@ -3,6 +3,7 @@
 //! A [`Plan`] is immutable and complete: `config` builds one from the files, `control` publishes it, workers read it.
 //! Everything here is pure. Nothing reads a clock, a socket or a file; randomness and time are arguments.
 
+mod attached;
 mod baggage;
 mod fault;
 mod filter;
@@ -10,19 +11,31 @@ mod health;
 mod overload;
 mod query;
 mod retry;
+mod rollout;
 mod route;
 mod rpc;
 mod service;
 mod share;
 mod split;
+mod standing;
+mod steering;
 mod sticky;
+mod widen;
 
+pub use attached::{
+    AttributeSource, FLAG_HEADER_PREFIX, FlagAttribute, FlagContext, MEASURED_VARIANTS, OWN_ATTRIBUTES, RouteFlag,
+    ServiceFlags, Token, flag_header_value,
+};
 pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
+pub use rollout::{
+    ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
+    fraction,
+};
 pub use route::{
     CallMatch, HeaderMatch, Host, HostPattern, Matched, PathMatch, QueryMatch, Route, RouteMatch, RouteTable, Timeouts,
     ValueMatch, normalize_host,
@@ -33,11 +46,16 @@ pub use service::{
 };
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
+pub use standing::{Effect, Standing};
+pub use steering::{Answers, Attached, Evaluated, Lot, MeasuredBy, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
+pub use widen::{widened, widened_version};
 
 use std::sync::Arc;
 
 use ipnet::IpNet;
+
+use crate::flags::FlagSet;
 
 /// Everything a worker needs to answer requests, immutable once published.
 #[derive(Debug, Clone)]
@@ -56,6 +74,10 @@ pub struct Plan {
     pub upstream: UpstreamSettings,
     /// How many tries may be added to those that clients ask for.
     pub retry_budget: RetryBudget,
+    /// The flags in force; empty where there is no flag file.
+    pub flags: Arc<FlagSet>,
+    /// What the rules of flags may ask about requests.
+    pub flag_context: Arc<FlagContext>,
 }
 
 impl Plan {
@@ -63,6 +85,20 @@ impl Plan {
     #[must_use]
     pub fn service(&self, id: ServiceId) -> &Arc<Service> {
         &self.services[id.index()]
+    }
+
+    /// Whether flags are attached to routes and services as in `other`, and the flags are the same.
+    #[must_use]
+    pub fn has_same_flags(&self, other: &Self) -> bool {
+        let same = |(one, two): (&Arc<Service>, &Arc<Service>)| {
+            Arc::ptr_eq(one, two)
+                || one.flags == two.flags
+                    && one.versions.iter().map(|version| &version.name).eq(two.versions.iter().map(|v| &v.name))
+        };
+        Arc::ptr_eq(&self.flags, &other.flags)
+            && Arc::ptr_eq(&self.routes, &other.routes)
+            && self.services.len() == other.services.len()
+            && self.services.iter().zip(&other.services).all(same)
     }
 
     /// Finds a service by its configured name.

@@ -30,11 +30,12 @@ mod matching;
 
 pub use host::normalize_host;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method, request};
 
-use super::{Filter, Priority, Retry, Rpc, ServiceId, rpc};
+use super::{Filter, Priority, Retry, RouteFlag, Rpc, ServiceId, rpc};
 
 /// A host name a route answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +150,10 @@ pub struct Route {
     pub priority: Priority,
     /// When a request is sent to its version again. `None`: never.
     pub retry: Option<Retry>,
+    /// Its name, where it has one.
+    pub name: Option<Arc<str>>,
+    /// The flags whose values are sent to the upstream.
+    pub flags: Vec<RouteFlag>,
 }
 
 /// All routes, indexed so that finding one hardly depends on how many there are.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, Split};
+use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, ServiceFlags, Split};
 use crate::tls;
 
 /// Position of a service in its plan.
@@ -71,6 +71,12 @@ impl VersionSet {
         Self(self.0 & !(1 << version.0))
     }
 
+    /// Those that are also in `other`.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether a version is among them.
     #[must_use]
     pub fn contains(self, version: VersionId) -> bool {
@@ -101,6 +107,10 @@ pub struct Service {
     pub follow: Option<Follow>,
     /// Faults put into requests for drills; of those that strike a request, the first counts. Nearly always empty.
     pub faults: Vec<Fault>,
+    /// How a version's share is to be widened. `None`: by hand. Nothing a worker looks at.
+    pub rollout: Option<Arc<RolloutPlan>>,
+    /// What flags do to its split.
+    pub flags: ServiceFlags,
 }
 
 impl Service {

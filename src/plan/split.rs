@@ -93,6 +93,8 @@ struct Contender {
 impl Weight {
     /// Gets nothing.
     pub const ZERO: Weight = Weight(0);
+    /// Gets everything where no other version has any.
+    pub const ONE: Weight = Weight(1000);
     /// The greatest weight, a billion: sums of thousandths stay far inside 64 bits and every weight is exact as a double.
     pub const MAX: Weight = Weight(1_000_000_000_000);
 
@@ -264,6 +266,12 @@ impl Split {
             _ if !up.contains(version) => 0.0,
             sum => self.weights[version.index()].0 as f64 / sum as f64,
         }
+    }
+
+    /// Whether any of `up` gets anything at all.
+    #[must_use]
+    pub fn has_share_among(&self, up: VersionSet) -> bool {
+        self.contenders().any(|contender| up.contains(contender.version))
     }
 
     fn sum_among(&self, up: VersionSet) -> u64 {

@@ -87,7 +87,7 @@ impl<'a> StickyKey<'a> {
 }
 
 /// The value of the first cookie with this name, on any `Cookie` line: HTTP/2 may send one cookie a line.
-fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
     headers.get_all(header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).find_map(
         |pair| {
             let equals = pair.iter().position(|byte| *byte == b'=')?;

@@ -12,6 +12,7 @@ mod deadlines;
 mod exchange;
 mod gate;
 mod listener;
+mod measured;
 mod problem;
 mod retry;
 mod secured;
@@ -19,6 +20,7 @@ mod tunnel;
 mod view;
 mod worker;
 
+pub(crate) use connection::shake_apart;
 pub use listener::{Bound, ListenError, remove_stale_socket};
 pub use secured::Gate;
 pub use worker::{Running, Shared, Workers};

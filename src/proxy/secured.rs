@@ -26,7 +26,9 @@ impl Gate {
         self.server.store(server);
     }
 
-    pub(super) fn server(&self) -> Option<Arc<Server>> {
+    /// The TLS that a connection finds now; `None`: plain HTTP.
+    #[must_use]
+    pub fn server(&self) -> Option<Arc<Server>> {
         self.server.load_full()
     }
 }

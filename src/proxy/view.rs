@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::gate::{Gateway, Part};
+use super::measured::Measured;
 use super::retry::{self, Resend};
 use super::worker::Shared;
-use crate::plan::{Plan, Service, ServiceId, Version, VersionId, VersionSet};
-use crate::telemetry::{FaultCell, VersionCell};
+use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
+use crate::telemetry::{FaultCell, FlagCells, VariantCell, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -21,6 +22,11 @@ pub(super) struct View {
     faults: Vec<Vec<Arc<FaultCell>>>,
     /// By service, in the plan's order.
     resends: Vec<Rc<Resend>>,
+    /// Flags by route.
+    steering: Rc<Steering>,
+    flag_cells: Arc<FlagCells>,
+    /// By service, in the plan's order; where requests are measured by a flag.
+    measured: Vec<Option<Measured>>,
 }
 
 /// One service.
@@ -40,6 +46,26 @@ pub(super) struct Target {
 }
 
 impl View {
+    /// The flags of a route, by its position.
+    pub(super) fn attached(&self, route: usize) -> Option<&Arc<Attached>> {
+        self.steering.of_route(route)
+    }
+
+    /// Where evaluations of the plan's flags are counted.
+    pub(super) fn flag_cells(&self) -> &FlagCells {
+        &self.flag_cells
+    }
+
+    /// The figures of a version for requests for which the flag they are measured by has this variant.
+    pub(super) fn variant(
+        &self,
+        service: ServiceId,
+        version: VersionId,
+        variant: MeasuredBy,
+    ) -> Option<&Arc<VariantCell>> {
+        self.measured[service.index()].as_ref().map(|measured| measured.cell(version, variant))
+    }
+
     pub(super) fn target(&self, service: ServiceId, version: VersionId) -> &Rc<Target> {
         &self.services[service.index()].versions[version.index()]
     }
@@ -100,7 +126,14 @@ impl View {
                 .collect()
         };
         let faults = plan.services.iter().map(cells).collect();
-        let view = Self { plan, services, faults, resends };
+        let steering = match old {
+            Some(old) if old.plan.has_same_flags(&plan) => Rc::clone(&old.steering),
+            _ => Rc::new(Steering::new(&plan)),
+        };
+        let flag_cells = registry.flag_cells(worker, &plan.flags);
+        let measured = plan.services.iter().map(|service| Measured::of(service, &plan.flags, worker, registry));
+        let measured = measured.collect();
+        let view = Self { plan, services, faults, resends, steering, flag_cells, measured };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

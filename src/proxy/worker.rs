@@ -19,6 +19,7 @@ use super::deadlines::Deadlines;
 use super::listener::{Bound, Listener, StdListener};
 use super::secured::Gate;
 use super::view::View;
+use crate::jwt;
 use crate::plan::Plan;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::trace::Tracer;
@@ -180,6 +181,8 @@ pub(super) struct Worker {
     pub(super) cell: Arc<WorkerCell>,
     pub(super) rng: RefCell<fastrand::Rng>,
     pub(super) deadlines: Rc<Deadlines>,
+    /// Tokens that were looked at before.
+    pub(super) tokens: RefCell<jwt::Cache>,
     view: RefCell<Rc<View>>,
     /// When draining began.
     draining: Cell<Option<Instant>>,
@@ -206,6 +209,7 @@ impl Worker {
             shared,
             rng: RefCell::new(fastrand::Rng::new()),
             deadlines: Rc::default(),
+            tokens: RefCell::default(),
             view: RefCell::new(Rc::new(view)),
             draining: Cell::new(None),
             open: RefCell::default(),

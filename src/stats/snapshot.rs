@@ -68,6 +68,16 @@ impl Snapshot {
         }
     }
 
+    /// The same counted so many times over. Saturates at 2⁶⁴ − 1.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.zero = self.zero.saturating_mul(times);
+        self.sum_nanos = self.sum_nanos.saturating_mul(times);
+        self.counts.iter_mut().for_each(|count| *count = count.saturating_mul(times));
+        self.trim();
+        self
+    }
+
     /// What was counted after `earlier`, a previous snapshot of the same cells. Where `earlier` has more, nothing.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

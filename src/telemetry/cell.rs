@@ -2,17 +2,26 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use crate::stats::Histogram;
 
-use super::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, VersionSnapshot, Why, WorkerSnapshot};
+use super::in_flight::InFlight;
+use super::{
+    Began, Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, TokenResult, VersionSnapshot, Why,
+    WorkerSnapshot,
+};
 
 /// One worker's figures for one version of a service. **Written by that worker only**: its counters are loaded and
 /// stored, not added to atomically, which is what makes them nearly free.
 #[derive(Debug)]
 #[repr(align(64))] // no cache line is shared with another worker's cell
 pub struct VersionCell {
+    /// What times are counted from.
+    epoch: Instant,
     in_flight: Gauge,
+    /// There from the first request on.
+    in_flight_since: OnceLock<Box<InFlight>>,
     picks: [Counter; Why::ALL.len()],
     /// Requests are counted by their durations; a histogram exists from its outcome's first use.
     outcomes: [OnceLock<Box<Histogram>>; Outcome::COUNT],
@@ -29,9 +38,11 @@ pub struct VersionCell {
 }
 
 impl VersionCell {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(epoch: Instant) -> Self {
         Self {
+            epoch,
             in_flight: Gauge::zero(),
+            in_flight_since: OnceLock::new(),
             picks: [const { Counter::zero() }; _],
             outcomes: [const { OnceLock::new() }; _],
             first_byte: Histogram::new(),
@@ -58,6 +69,23 @@ impl VersionCell {
     /// A request goes to this version once more.
     pub fn begin_again(&self) {
         self.in_flight.change(1);
+    }
+
+    /// A request that began at `started` is in flight here. Given back to [`Self::left`] exactly once, before the request's
+    /// [`Self::end`] or [`Self::shed`].
+    #[inline]
+    pub fn entered(&self, started: Instant) -> Began {
+        // 2⁶⁴ ns are 584 years.
+        let nanos = started.saturating_duration_since(self.epoch).as_nanos() as u64;
+        self.in_flight_since.get_or_init(Box::default).enter(nanos)
+    }
+
+    /// A request is no longer in flight here, or is about to enter again.
+    #[inline]
+    pub fn left(&self, began: Began) {
+        if let Some(in_flight) = self.in_flight_since.get() {
+            in_flight.leave(began);
+        }
     }
 
     /// The head of the response is on its way to the client, `nanos` after the request's head came in.
@@ -152,6 +180,10 @@ impl VersionCell {
         let idle = self.connections_idle.value();
         total.connections.idle += idle;
         total.connections.active += self.connections_open.value().saturating_sub(idle);
+        // After the outcomes, so that no request is both: ended, and still in flight.
+        if let Some(in_flight) = self.in_flight_since.get() {
+            in_flight.read(&mut total.in_flight_since);
+        }
     }
 }
 
@@ -164,6 +196,7 @@ pub struct WorkerCell {
     refusals: [Counter; Refusal::ALL.len()],
     access_log_dropped: Counter,
     spans_dropped: Counter,
+    tokens: [Counter; TokenResult::ALL.len()],
 }
 
 impl WorkerCell {
@@ -174,6 +207,7 @@ impl WorkerCell {
             refusals: [const { Counter::zero() }; _],
             access_log_dropped: Counter::zero(),
             spans_dropped: Counter::zero(),
+            tokens: [const { Counter::zero() }; _],
         }
     }
 
@@ -203,6 +237,11 @@ impl WorkerCell {
         self.spans_dropped.increase();
     }
 
+    /// A request's token was looked at.
+    pub fn token(&self, result: TokenResult) {
+        self.tokens[result as usize].increase();
+    }
+
     pub(super) fn snapshot(&self) -> WorkerSnapshot {
         WorkerSnapshot {
             connections: self.connections.value(),
@@ -210,6 +249,7 @@ impl WorkerCell {
             refusals: Refusal::ALL.map(|kind| self.refusals[kind as usize].value()),
             access_log_dropped: self.access_log_dropped.value(),
             spans_dropped: self.spans_dropped.value(),
+            tokens: TokenResult::ALL.map(|result| self.tokens[result as usize].value()),
         }
     }
 }
@@ -235,15 +275,15 @@ impl Counter {
 
 /// A level with one writer.
 #[derive(Debug)]
-struct Gauge(AtomicI64);
+pub(super) struct Gauge(AtomicI64);
 
 impl Gauge {
-    const fn zero() -> Self {
+    pub(super) const fn zero() -> Self {
         Self(AtomicI64::new(0))
     }
 
     #[inline]
-    fn change(&self, delta: i64) {
+    pub(super) fn change(&self, delta: i64) {
         self.0.store(self.0.load(Relaxed) + delta, Relaxed);
     }
 
@@ -253,7 +293,7 @@ impl Gauge {
     }
 
     /// The level; whoever writes keeps it from falling below 0.
-    fn value(&self) -> u64 {
+    pub(super) fn value(&self) -> u64 {
         u64::try_from(self.0.load(Relaxed)).unwrap_or(0)
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::CertificateInUse;
 use super::labels::labelled;
+use super::ledger::LedgerState;
 use super::trace::SpanFigures;
 
 labelled! {
@@ -45,6 +46,17 @@ pub struct FaultEnd {
     pub until: SystemTime,
 }
 
+/// Where a service's rollout stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// What is going on, in the word of the admin API.
+    pub state: &'static str,
+    /// The step it is at, from 1. `None`: at none.
+    pub step: Option<usize>,
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -58,8 +70,12 @@ pub(super) struct ControlState {
     pub(super) effective: Option<SystemTime>,
     pub(super) certificates: Vec<CertificateInUse>,
     pub(super) fault_ends: Vec<FaultEnd>,
+    pub(super) rollouts: Vec<RolloutFigure>,
+    /// By service and decision.
+    pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
     spans: Option<Arc<SpanFigures>>,
     pub(super) connections_limit: Option<usize>,
+    pub(super) ledger: LedgerState,
     access_log_lost: Option<Arc<AtomicU64>>,
 }
 
@@ -74,6 +90,16 @@ impl ControlFigures {
     /// The faults now in force; those not among them no longer are.
     pub fn set_fault_ends(&self, ends: Vec<FaultEnd>) {
         self.state().fault_ends = ends;
+    }
+
+    /// Where the rollouts stand; services not among them have none.
+    pub fn set_rollouts(&self, rollouts: Vec<RolloutFigure>) {
+        self.state().rollouts = rollouts;
+    }
+
+    /// A rollout made a decision.
+    pub fn rollout_decided(&self, service: &str, decision: &'static str) {
+        *self.state().rollout_decisions.entry((service.to_owned(), decision)).or_default() += 1;
     }
 
     /// A file (by its role or path, as operators know it) was read again.
@@ -120,7 +146,7 @@ impl ControlFigures {
     }
 
     /// Every change is whole before the lock is given back, so a panic elsewhere leaves nothing half done.
-    fn state(&self) -> MutexGuard<'_, ControlState> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ControlState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

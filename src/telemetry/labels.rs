@@ -56,6 +56,8 @@ labelled! {
         Draw => "draw",
         /// The client chose by hand, where the service allows it.
         Override => "override",
+        /// A flag named it, or took away the one it belonged to.
+        Flag => "flag",
         /// A trusted peer's baggage says that the user's request met it before.
         Follow => "follow",
         /// The version it belonged to could not take it.
@@ -203,6 +205,13 @@ impl Outcome {
             }
             Self::Failed(failure) => !matches!(failure, Failure::ClientGone | Failure::BodyTooLarge),
         }
+    }
+
+    /// Whether it is evidence against the version: what [`Self::is_failure`] says, without UNIMPLEMENTED, which is the
+    /// right answer to a call the service does not know.
+    #[must_use]
+    pub fn counts_against_version(self) -> bool {
+        self.is_failure() && self.label() != "UNIMPLEMENTED"
     }
 
     /// Its place in an array of [`Self::COUNT`].

@@ -5,26 +5,41 @@
 //! formats, [`access_log`] writes a line per request from a thread of its own, and `otlp` exports spans ([`trace`]) from another. Nothing here can block a worker, and
 //! nothing decides anything.
 
+mod access;
 pub mod access_log;
 mod cell;
 mod control;
 pub mod exposition;
 mod faults;
+mod flags;
 mod health;
+mod in_flight;
 mod labels;
+mod ledger;
+mod ofrep;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod registry;
 mod snapshot;
 mod tls;
+mod tokens;
 pub mod trace;
+mod variants;
+mod window;
 
+pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, ReloadResult, WeightShare};
+pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
+pub use flags::{Because, FlagCells, FlagCount};
 pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
+pub use in_flight::{Began, BeganTogether};
 pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
+pub use ofrep::{OfrepCell, OfrepKind};
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};
+pub use tokens::TokenResult;
+pub use variants::{NO_VARIANT, OTHER_VARIANT, VariantCell, VariantSnapshot};
+pub use window::Window;

@@ -1,12 +1,16 @@
 //! Where cells are kept and added up.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
 
+use crate::flags::FlagSet;
+
+use super::flags::FlagFigures;
+use super::variants::VariantFigures;
 use super::{
-    ControlFigures, FaultCell, Handshake, HandshakeCell, HealthFigures, RegistrySnapshot, VersionCell, VersionSnapshot,
-    WorkerCell,
+    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
+    RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -17,11 +21,17 @@ use super::{
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
+    variants: VariantFigures,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
+    flags: FlagFigures,
+    ofrep: OnceLock<Arc<OfrepCell>>,
     control: ControlFigures,
     health: HealthFigures,
+    admin: AdminFigures,
     started: SystemTime,
+    /// What the cells count times from.
+    made: Instant,
 }
 
 /// Service and version.
@@ -40,11 +50,17 @@ impl Registry {
         Self {
             versions: Mutex::default(),
             faults: Mutex::default(),
+            variants: VariantFigures::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
+            // One more for the flag API.
+            flags: FlagFigures::new(workers + 1),
+            ofrep: OnceLock::new(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
+            admin: AdminFigures::default(),
             started: SystemTime::now(),
+            made: Instant::now(),
         }
     }
 
@@ -59,7 +75,7 @@ impl Registry {
         let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let cells = versions
             .entry((service.into(), version.into()))
-            .or_insert_with(|| self.workers.iter().map(|_| Arc::new(VersionCell::new())).collect());
+            .or_insert_with(|| self.workers.iter().map(|_| Arc::new(VersionCell::new(self.made))).collect());
         Arc::clone(&cells[worker])
     }
 
@@ -69,6 +85,57 @@ impl Registry {
     pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// The counters of one worker for the evaluations of a set's flags: the same ones for the same set. Takes a lock: ask
+    /// when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn flag_cells(&self, worker: usize, set: &Arc<FlagSet>) -> Arc<FlagCells> {
+        assert!(worker < self.workers.len(), "there is no worker {worker}");
+        self.flags.cells(worker, set)
+    }
+
+    /// The same of the flag API's thread.
+    #[must_use]
+    pub fn ofrep_flag_cells(&self, set: &Arc<FlagSet>) -> Arc<FlagCells> {
+        self.flags.cells(self.workers.len(), set)
+    }
+
+    /// Evaluations of flags so far.
+    #[must_use]
+    pub fn flag_counts(&self) -> Vec<FlagCount> {
+        self.flags.counts()
+    }
+
+    /// The cell of the flag API; its figures are exported from the first call on.
+    #[must_use]
+    pub fn ofrep(&self) -> Arc<OfrepCell> {
+        Arc::clone(self.ofrep.get_or_init(Arc::default))
+    }
+
+    /// The same, where there is a flag API.
+    pub(super) fn ofrep_cell(&self) -> Option<&OfrepCell> {
+        self.ofrep.get().map(|cell| &**cell)
+    }
+
+    /// The cell of one worker for the requests of one version for which `flag` has this variant: the same one for the same
+    /// names. Takes a lock: ask when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn variant(
+        &self,
+        worker: usize,
+        service: &Arc<str>,
+        version: &Arc<str>,
+        flag: &Arc<str>,
+        variant: &str,
+    ) -> Arc<VariantCell> {
+        self.variants.cell((worker, self.workers.len()), (service, version), flag, variant)
     }
 
     /// How many workers there are.
@@ -111,15 +178,33 @@ impl Registry {
         &self.health
     }
 
+    /// Figures of the admin API.
+    #[must_use]
+    pub fn admin(&self) -> &AdminFigures {
+        &self.admin
+    }
+
     /// When the process started.
     #[must_use]
     pub fn started(&self) -> SystemTime {
         self.started
     }
 
+    /// What times in flight are counted from.
+    #[cfg(test)]
+    pub(super) fn made(&self) -> Instant {
+        self.made
+    }
+
     /// Reads all cells and adds them up over the workers.
     #[must_use]
     pub fn snapshot(&self) -> RegistrySnapshot {
+        // Before anything is read: ages counted up to then are short rather than long.
+        self.snapshot_at(Instant::now())
+    }
+
+    /// The snapshot that is taken at `now`.
+    pub(super) fn snapshot_at(&self, now: Instant) -> RegistrySnapshot {
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         let merged = versions.iter().map(|((service, version), cells)| {
             let mut total = VersionSnapshot::empty(Arc::clone(service), Arc::clone(version));
@@ -129,8 +214,10 @@ impl Registry {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let of_faults = faults.iter().map(|((service, version, fault), cell)| cell.snapshot(service, version, fault));
         RegistrySnapshot {
+            at: now.saturating_duration_since(self.made),
             versions: merged.collect(),
             faults: of_faults.collect(),
+            variants: self.variants.snapshot(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

@@ -2,18 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::stats::Snapshot;
 
-use super::{Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, Why};
+use super::{
+    BeganTogether, Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, TokenResult,
+    VariantSnapshot, Why,
+};
 
 /// All figures of the data plane at one time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RegistrySnapshot {
+    /// When it was taken, since the registry was made.
+    pub at: Duration,
     /// By service, then version, in the order of their names.
     pub versions: Vec<VersionSnapshot>,
     /// Faults put in for drills, by service, version and name.
     pub faults: Vec<FaultSnapshot>,
+    /// Requests by the variant of a flag, by service, version, flag and variant.
+    pub variants: Vec<VariantSnapshot>,
     /// By worker.
     pub workers: Vec<WorkerSnapshot>,
 }
@@ -32,6 +40,8 @@ pub struct VersionSnapshot {
     pub first_byte: Snapshot,
     /// Requests begun and not ended.
     pub in_flight: u64,
+    /// When those began, as far as it is known.
+    pub in_flight_since: Vec<BeganTogether>,
     /// Requests begun, by [`Why::ALL`].
     pub picks: [u64; Why::ALL.len()],
     /// Exchanges with upstreams that failed, by [`Failure::ALL`].
@@ -74,6 +84,8 @@ pub struct WorkerSnapshot {
     pub access_log_dropped: u64,
     /// Spans that found the queue full.
     pub spans_dropped: u64,
+    /// Tokens that were looked at, by [`TokenResult::ALL`].
+    pub tokens: [u64; TokenResult::ALL.len()],
 }
 
 impl RegistrySnapshot {
@@ -104,6 +116,7 @@ impl VersionSnapshot {
             outcomes: BTreeMap::new(),
             first_byte: Snapshot::default(),
             in_flight: 0,
+            in_flight_since: Vec::new(),
             picks: [0; _],
             upstream_failures: [0; _],
             retries: [0; _],

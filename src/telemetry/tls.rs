@@ -45,7 +45,7 @@ impl HandshakeCell {
 pub struct CertificateInUse {
     /// Its file, as the configuration names it.
     pub file: String,
-    /// What shows it: `listener` or `upstream`.
+    /// What shows it, and at what: `listener`, `admin` or `upstream`.
     pub shown_by: &'static str,
     /// Whom it is for.
     pub subject: String,

@@ -136,7 +136,11 @@ impl Material {
         hash.finalize().into()
     }
 
-    pub(super) fn bytes(&self, path: &Path) -> Result<&[u8], Fault> {
+    /// What is in a file.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub fn bytes(&self, path: &Path) -> Result<&[u8], Fault> {
         match self.0.get(path) {
             Some(Ok(bytes)) => Ok(bytes),
             Some(Err(why)) => Err(Fault::new(path, why.clone())),

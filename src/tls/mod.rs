@@ -23,4 +23,5 @@ pub use files::{
     CertificateFiles, ClientAuth, ClientFiles, Fault, Material, MinVersion, ServerCertificate, ServerFiles,
 };
 pub use identity::{Identity, Part};
+pub use provider::fill_random;
 pub use server::{Chosen, Server};

@@ -16,6 +16,14 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
+/// Fills `bytes` with what nobody can guess.
+///
+/// # Errors
+/// Where the system has no random numbers.
+pub fn fill_random(bytes: &mut [u8]) -> Result<(), rustls::Error> {
+    provider().secure_random.fill(bytes).map_err(|_| rustls::Error::FailedToGetRandomBytes)
+}
+
 /// The beginning of a listener's configuration.
 pub(super) fn server(min: MinVersion) -> ConfigBuilder<ServerConfig, WantsVerifier> {
     let builder = ServerConfig::builder_with_provider(provider());

@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::replay::{Reader, Replay};
+use crate::plan::FLAG_HEADER_PREFIX;
 use crate::wire::{Broken, Incoming};
 
 /// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
@@ -257,6 +258,11 @@ impl Gate {
 pub fn clean_trailers(mut trailers: HeaderMap) -> HeaderMap {
     use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
     for name in [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+        trailers.remove(name);
+    }
+    // Some servers make headers of trailers, and only serin speaks of flags.
+    let said: Vec<_> = trailers.keys().filter(|name| name.as_str().starts_with(FLAG_HEADER_PREFIX)).cloned().collect();
+    for name in said {
         trailers.remove(name);
     }
     trailers

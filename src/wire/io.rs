@@ -23,6 +23,12 @@ impl PlainIo {
     pub fn new(socket: Socket, rewind: Vec<u8>) -> Self {
         Self { socket, rewind }
     }
+
+    /// The socket alone; of what was read before only what is not given out yet is lost.
+    #[must_use]
+    pub fn into_socket(self) -> Socket {
+        self.socket
+    }
 }
 
 impl hyper::rt::Read for PlainIo {

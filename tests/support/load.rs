@@ -23,7 +23,7 @@ pub fn shop(versions: &[(&str, &Upstream)], service: &str, top: &str) -> String 
 /// The same with upstreams as they are written: one, or a list in brackets.
 pub fn shop_at(versions: &[(&str, String)], service: &str, top: &str) -> String {
     let mut text = String::from(
-        "listeners: [ { name: web, address: 127.0.0.1:0 } ]\nadmin: { address: 127.0.0.1:0 }\nworkers: 2\n",
+        "listeners: [ { name: web, address: 127.0.0.1:0 } ]\nadmin: { address: 127.0.0.1:0, open: true }\nworkers: 2\n",
     );
     text.push_str(top);
     text.push_str("services:\n  shop:\n    versions:\n");

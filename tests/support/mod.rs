@@ -16,6 +16,7 @@ pub mod sidecar;
 pub mod slots;
 pub mod strict;
 pub mod tls;
+pub mod tokens;
 pub mod upstream;
 
 use std::time::{Duration, Instant};

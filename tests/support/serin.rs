@@ -124,7 +124,8 @@ impl Serin {
         client::request(
             self.admin(),
             &format!(
-                "{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n{body}",
                 body.len()
             ),
         )

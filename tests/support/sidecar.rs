@@ -8,7 +8,7 @@ use super::serin::Serin;
 /// the route, each indented by four.
 pub fn config(version: &str, top: &str, route: &str) -> String {
     format!(
-        "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0 }}\nworkers: 1\n{top}\n\
+        "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nworkers: 1\n{top}\n\
          services:\n  shop:\n    versions:\n      only: {{ {version} }}\nroutes:\n  - service: shop\n{route}\n"
     )
 }

@@ -1,17 +1,23 @@
 //! From values that are right by themselves to a whole that is right: names that exist, no clashes, rules among keys.
 
+mod admin;
+mod attached;
 mod faults;
 mod filters;
 mod health;
+mod ledger;
 mod matches;
+mod ofrep;
 mod overload;
 mod retry;
+mod rollout;
 mod routes;
 mod services;
 mod settings;
 mod tls;
 mod weights;
 
+pub(super) use admin::tokens;
 pub(super) use weights::{Known, weights};
 
 use std::sync::Arc;
@@ -33,6 +39,7 @@ pub(super) fn serin(
     let drafts = services.and_then(|services| services::drafts(services, problems));
     let own_weights = services.and_then(|services| services::own_weights(services, problems));
     let routes = routes::routes(written, problems);
+    let flag_context = attached::flag_context(written.flag_context.as_ref(), problems);
     let endings = services.map(|services| services::endings(services, problems)).unwrap_or_default();
     let own_weights = own_weights?;
     let plan = Plan {
@@ -43,8 +50,11 @@ pub(super) fn serin(
         trusted: settings::trusted(written.forwarded.as_ref()),
         upstream: settings::upstream(written.upstreams.as_ref()),
         retry_budget: retry::budget(written.retry_budget.as_ref()),
+        flags: Arc::default(),
+        flag_context: Arc::new(flag_context?),
     };
+    let state_dir = ledger::state_dir(written, problems);
     let warnings = std::mem::take(&mut problems.warnings);
     let places = std::mem::take(&mut problems.places);
-    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places })
+    Some(Loaded { settings: settings?, plan, own_weights, file_weights, warnings, endings, places, state_dir })
 }

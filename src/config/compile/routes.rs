@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::plan::{Route, ServiceId, Timeouts};
 
+use super::attached::route_flags;
 use super::filters::{filters, is_redirect};
 use super::matches::{all_prefixes, route_match};
 use super::overload::priority;
@@ -70,6 +71,7 @@ fn route(
     let redirects = written.filters.iter().flat_map(|filters| filters.iter()).any(is_redirect);
     let filters = filters(listed, prefixes, problems);
     let timeouts = compile_timeouts(written.timeouts.as_ref(), silence, problems);
+    let flags = route_flags(written, redirects, problems);
     let service = match &written.service {
         Some(name) if redirects => {
             problems
@@ -96,6 +98,8 @@ fn route(
         timeouts,
         priority: priority(written.priority.as_ref()),
         retry: written.retry.as_ref().map(retry),
+        name: written.name.as_ref().map(|name| name.0.clone()),
+        flags: flags?,
     })
 }
 

@@ -9,10 +9,12 @@ use crate::plan::{
 };
 use crate::tls::Part;
 
+use super::attached::service_flags;
 use super::faults::faults;
 use super::health::{health_check, outliers};
 use super::overload::overload;
 use super::retry::fallback;
+use super::rollout::rollout;
 use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -35,6 +37,8 @@ pub(super) struct Draft {
     fallback: Option<plan::Fallback>,
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
+    rollout: Option<Arc<plan::RolloutPlan>>,
+    flags: plan::ServiceFlags,
 }
 
 /// All services, in the order of the file. `None` after noting why one of them is none.
@@ -76,8 +80,20 @@ pub(super) fn with_splits(
                 return None;
             }
         };
-        let Draft { name, versions, sticky, version_override, overload, fallback, outliers, follow, faults, .. } =
-            draft;
+        let Draft {
+            name,
+            versions,
+            sticky,
+            version_override,
+            overload,
+            fallback,
+            outliers,
+            follow,
+            faults,
+            rollout,
+            flags,
+            ..
+        } = draft;
         Some(Arc::new(plan::Service {
             name,
             versions,
@@ -89,6 +105,8 @@ pub(super) fn with_splits(
             outliers,
             follow,
             faults,
+            rollout,
+            flags,
         }))
     }))
 }
@@ -116,6 +134,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
     // Outside the one `Option` for "none" and "wrong", so that either is told from the other.
     let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     let faults = faults(service, version_names(service).as_deref(), problems);
+    let rollout = optional(service.rollout.as_ref(), |written| rollout(written, service, problems));
     health?;
     Some(Draft {
         name: name.0.clone(),
@@ -131,6 +150,8 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         outliers: outliers?.unwrap_or_default(),
         follow: follow(service, problems)?,
         faults: faults?,
+        rollout: rollout?.map(Arc::new),
+        flags: service_flags(service),
     })
 }
 

@@ -7,14 +7,14 @@ use ipnet::IpNet;
 
 use crate::plan;
 
-use super::tls;
+use super::{admin, ofrep, tls};
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
 use crate::config::settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, Listener, Settings, TracingSettings,
 };
 use crate::config::values::{Bind, Collector, FilePath, LogFormat, Period};
-use crate::config::written::{AccessLog, Endpoint, Forwarded, Limits, Serin, Tracing, Upstreams};
+use crate::config::written::{AccessLog, Forwarded, Limits, Serin, Tracing, Upstreams};
 
 /// How long requests in flight may take at the end, where nothing else is said.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,28 +22,22 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// `None` after noting why.
 pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<Settings> {
     let listeners = listeners(written, problems);
+    let admin = written.admin.as_ref().and_then(|written| admin::admin(written, problems));
     let files = written.files.as_ref();
     let flags = files.and_then(|files| files.flags.as_ref());
-    let without_effect = [
-        written.ofrep.as_ref().map(|ofrep| &ofrep.spot),
-        written.state_dir.as_ref().map(|path| &path.spot),
-        flags.map(|path| &path.spot),
-    ];
-    for spot in without_effect.into_iter().flatten() {
-        problems.warning(spot, "accepted, but without effect in this version");
-    }
     let path = |path: &At<FilePath>| path.0.clone();
-    let address = |endpoint: &Endpoint| endpoint.address.as_ref().map(|address| address.value.clone());
     Some(Settings {
         listeners: listeners?,
-        admin: written.admin.as_ref().and_then(address),
-        ofrep: written.ofrep.as_ref().and_then(address),
+        admin,
+        ofrep: written.ofrep.as_ref().and_then(|written| ofrep::ofrep(written, flags.is_some(), problems)),
         workers: written.workers.as_ref().map(|count| count.0 as usize),
         state_dir: written.state_dir.as_ref().map(path),
+        ledger: super::ledger::ledger(written, problems),
         drain_timeout: period(written.drain_timeout.as_ref(), DRAIN_TIMEOUT),
         access_log: written.access_log.as_ref().and_then(access_log),
         tracing: written.tracing.as_ref().and_then(|written| tracing(written, problems)),
         weights_file: files.and_then(|files| files.weights.as_ref()).map(path),
+        flag_uses: super::attached::uses(written, problems),
         flags_file: flags.map(path),
     })
 }
@@ -75,10 +69,10 @@ fn listeners(written: &Serin, problems: &mut Problems<'_>) -> Option<Vec<Listene
         };
         listeners.push(Listener { name, address: address.value.clone(), tls });
     }
-    for endpoint in [&written.admin, &written.ofrep].into_iter().flatten() {
-        if let Some(address) = &endpoint.address {
-            unique_address(address, &mut addresses, problems);
-        }
+    let admin = written.admin.as_ref().and_then(|admin| admin.address.as_ref());
+    let ofrep = written.ofrep.as_ref().and_then(|ofrep| ofrep.address.as_ref());
+    for address in [admin, ofrep].into_iter().flatten() {
+        unique_address(address, &mut addresses, problems);
     }
     Some(listeners)
 }

@@ -35,6 +35,17 @@ pub(in crate::config) struct Cidr(pub(in crate::config) IpNet);
 /// What `sun_path` holds on Linux, less its final zero.
 const MAX_SOCKET_PATH: usize = 107;
 
+impl Bind {
+    /// Whether only this machine can reach it: a loopback address or a unix socket.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for Bind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -44,6 +44,8 @@ choice! {
     Protocol { "auto" => Auto, "http1" => Http1, "h2" => H2, }
     /// How an address is asked whether it is well.
     ProbeType { "http" => Http, "grpc" => Grpc, "tcp" => Tcp, }
+    /// Whether something can be had without credentials.
+    Guarded { "open" => Open, "protected" => Protected, }
     /// How a path is matched.
     PathMatchType { "Exact" => Exact, "PathPrefix" => PathPrefix, "RegularExpression" => RegularExpression, }
     /// How the value of a header or query parameter is matched.
@@ -73,6 +75,10 @@ choice! {
     CertificatePart { "subject" => Subject, "uri" => Uri, "dns" => Dns, "hash" => Hash, }
     /// Where the version that is followed is named.
     FollowSource { "baggage" => Baggage, }
+    /// What is needed of the evidence before exposure is widened.
+    EvidenceNeeded { "absenceOfHarm" => AbsenceOfHarm, "required" => Required, }
+    /// What happens where a gate of a rollout fails.
+    OnRegression { "rollback" => Rollback, "pause" => Pause, }
     /// How much a request matters.
     Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.

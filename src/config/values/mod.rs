@@ -1,30 +1,38 @@
 //! Single values: each type says what it expects, parses it, and describes itself in JSON Schema.
 
+mod access;
 mod address;
 mod choice;
 mod collector;
 mod duration;
 mod field;
+mod flag;
 mod moment;
 mod name;
 mod number;
+mod origin;
 mod percent;
+mod rollout;
 mod tls;
 mod tolerance;
 
+pub(super) use access::{RoleName, Sha256Hex, Switch};
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, FallbackCause, FilterType, FollowSource, LogFormat, MatchType, PathMatchType,
-    PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
+    CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded, LogFormat,
+    MatchType, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
 };
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
+pub(super) use flag::{AttributeName, FlagKey};
 pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
+pub(super) use origin::{ANY, Origin};
 pub(super) use percent::Percent;
+pub(super) use rollout::{Alpha, Order, StepWeight};
 pub(super) use tls::{ServerName, TlsVersion};
 pub(super) use tolerance::Tolerance;
 

@@ -1,17 +1,27 @@
 //! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
 
+mod admin;
 mod fault;
 mod filter;
+mod flags;
+mod ledger;
 mod listener;
 mod observe;
+mod ofrep;
+mod rollout;
 mod route;
 mod service;
 mod upstream;
 
+pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
+pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
+pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
+pub(in crate::config) use self::ofrep::{Cors, Ofrep};
+pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
 pub(in crate::config) use self::upstream::{
@@ -44,13 +54,15 @@ written! {
         /// Where clients connect.
         required "listeners" listeners: List<Listener, 1, 64>,
         /// The admin API: health, metrics, weights. Without it there is none.
-        optional "admin" admin: Endpoint,
-        /// The flag evaluation API. No effect yet in this version.
-        optional "ofrep" ofrep: Endpoint,
+        optional "admin" admin: Admin,
+        /// The flag evaluation API (OFREP). Without it there is none.
+        optional "ofrep" ofrep: Ofrep,
         /// Number of workers, each on its own thread. Default: the cores that the cgroup grants.
         optional "workers" workers: At<Count<1, 1024>>,
-        /// Folder of the ledger and the journal. No effect yet in this version.
+        /// Folder of the ledger, relative to the folder of this file and made where it is missing; one serin has it at a time. Without it the ledger is kept in memory.
         optional "stateDir" state_dir: At<FilePath>,
+        /// How large the ledger grows. What is left out has its default.
+        optional "ledger" ledger: Ledger,
         /// How long requests in flight may take to finish once serin is told to stop. Default: 30s.
         optional "drainTimeout" drain_timeout: At<Period>,
         /// Other files in use; all of them are watched.
@@ -67,6 +79,8 @@ written! {
         optional "accessLog" access_log: AccessLog,
         /// Spans of requests, exported by OTLP. Without it there are none, and `traceparent` passes as it came.
         optional "tracing" tracing: Tracing,
+        /// What the rules of flags may ask about requests, beside what they always may.
+        optional "flagContext" flag_context: FlagContext,
         /// Services by name, each with its versions.
         required "services" services: Named<Service, 1, MAX_SERVICES>,
         /// Which requests go to which service; the most specific match wins, as in Gateway API's `HTTPRoute`.
@@ -77,7 +91,7 @@ written! {
     Files {
         /// The weight file, the one that operators edit.
         optional "weights" weights: At<FilePath>,
-        /// The flag definitions. No effect yet in this version.
+        /// The flag definitions, in flagd's format: YAML or JSON.
         optional "flags" flags: At<FilePath>,
     }
 }

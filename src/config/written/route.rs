@@ -3,7 +3,7 @@
 use crate::config::method::MethodMatch;
 use crate::config::read::{At, List, written};
 use crate::config::values::{
-    Count, FieldName, Hostname, MatchType, Name, PathMatchType, Period, Priority, Size, Text, Timeout,
+    Count, FieldName, FlagKey, Hostname, MatchType, Name, PathMatchType, Period, Priority, Size, Text, Timeout,
 };
 
 use super::filter::Filter;
@@ -27,6 +27,8 @@ written! {
         optional "priority" priority: At<Priority>,
         /// When a request is sent to its version again: one with an idempotent method or an `Idempotency-Key`, or of which nothing was sent. Without it never.
         optional "retry" retry: Retry,
+        /// Flags whose values are sent to the upstream, each in a header `x-serin-flag-<key>`; what clients send under such names is removed. Default: none.
+        optional "flags" flags: List<At<FlagKey>, 0, 16>,
     }
 
     /// When a request is sent to its version again. Failures to connect, resets and timeouts of a try are always reasons.

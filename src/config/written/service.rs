@@ -2,11 +2,13 @@
 
 use crate::config::read::{At, List, Named, written};
 use crate::config::values::{
-    CertificatePart, Cidr, Count, FallbackCause, FieldName, FollowSource, Name, Percent, Period, Size, Text, Tolerance,
-    Yes,
+    CertificatePart, Cidr, Count, FallbackCause, FieldName, FlagKey, FollowSource, Name, Percent, Period, Size, Text,
+    Tolerance, Yes,
 };
 
 use super::fault::Fault;
+use super::flags::ByFlag;
+use super::rollout::Rollout;
 use super::upstream::{Health, Outliers, Version};
 use super::{MAX_CONCURRENCY, MAX_VERSIONS, Weights};
 
@@ -35,6 +37,12 @@ written! {
         optional "followFrom" follow_from: List<At<Cidr>, 0, 256>,
         /// Faults put into requests of a version, for drills; of those that strike a request, the first counts. Default: none.
         optional "faults" faults: List<Fault, 0, 16>,
+        /// A plan to widen one version's share step by step. Without it shares change by hand.
+        optional "rollout" rollout: Rollout,
+        /// The flag whose variant is the version of a request; where it names none, the weights decide.
+        optional "versionFrom" version_from: ByFlag,
+        /// The flag by whose variants latency and failures are kept apart, within each version.
+        optional "measureBy" measure_by: At<FlagKey>,
     }
 
     /// One place where a sticky key may stand: exactly one of these keys.

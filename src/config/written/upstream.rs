@@ -5,6 +5,8 @@ use crate::config::values::{
     Count, Factor, FilePath, Period, ProbeType, Protocol, ServerName, Text, Timeout, Upstream,
 };
 
+use super::flags::ByFlag;
+
 written! {
     /// How connections to upstreams are opened and kept.
     Upstreams {
@@ -44,6 +46,8 @@ written! {
         optional "tls" tls: UpstreamTls,
         /// How its addresses are asked whether they are well, in place of what the service says.
         optional "health" health: Health,
+        /// The flag that takes its share away from a request for as long as it is true for that.
+        optional "killSwitch" kill_switch: ByFlag,
     } also { "oneOf": [{ "required": ["upstream"] }, { "required": ["upstreams"] }] }
 
     /// TLS towards a version.

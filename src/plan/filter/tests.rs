@@ -108,6 +108,8 @@ fn location(redirect: &Redirect, scheme: &uri::Scheme, port: Option<u16>, target
         timeouts: Timeouts::default(),
         priority: Priority::default(),
         retry: None,
+        name: None,
+        flags: Vec::new(),
     };
     let table = RouteTable::new(vec![route]);
     let request = Request::builder().uri(target).body(()).unwrap().into_parts().0;
@@ -169,6 +171,8 @@ fn a_request_without_a_host_is_redirected_only_to_a_given_one() {
         timeouts: Timeouts::default(),
         priority: Priority::default(),
         retry: None,
+        name: None,
+        flags: Vec::new(),
     }]);
     let request = Request::builder().uri("/").body(()).unwrap().into_parts().0;
     let matched = table.find(Host(""), &request).unwrap();

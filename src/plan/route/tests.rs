@@ -13,7 +13,17 @@ pub(super) fn route(hosts: &[&str], matches: Vec<RouteMatch>) -> Route {
         })
         .collect();
     let (timeouts, priority) = (Timeouts::default(), Priority::default());
-    Route { hostnames, matches, filters: Vec::new(), service: None, timeouts, priority, retry: None }
+    Route {
+        hostnames,
+        matches,
+        filters: Vec::new(),
+        service: None,
+        timeouts,
+        priority,
+        retry: None,
+        name: None,
+        flags: Vec::new(),
+    }
 }
 
 pub(super) fn whole(pattern: &str) -> regex::Regex {

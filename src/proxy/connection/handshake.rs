@@ -5,7 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::server::Acceptor;
 use rustls::{AlertDescription, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
@@ -51,6 +51,25 @@ pub(super) async fn shake(
         })
         .await
     };
+    end(gate, ended).await
+}
+
+/// The same for a client of an address that no worker serves, within `patience`; gives who the client is by its
+/// certificate, where it has shown one.
+pub(crate) async fn shake_apart(
+    gate: &Gate,
+    server: Arc<Server>,
+    socket: Socket,
+    patience: Duration,
+) -> Option<(Socket, Option<Identity>)> {
+    let ended = tokio::time::timeout(patience, begin(server, socket)).await;
+    end(gate, ended.unwrap_or(Err(Failed(Handshake::Timeout, None))))
+        .await
+        .map(|(socket, secured)| (socket, secured.identity))
+}
+
+/// Counts how a handshake ended.
+async fn end(gate: &Gate, ended: Result<(TlsStream<Socket>, Secured), Failed>) -> Option<(Socket, Secured)> {
     match ended {
         Ok((stream, secured)) => {
             let resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);

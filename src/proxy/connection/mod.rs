@@ -5,6 +5,8 @@ mod handshake;
 mod http1;
 mod http2;
 
+pub(crate) use handshake::shake_apart;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;

@@ -11,9 +11,9 @@ use super::ask::Asked;
 use super::fault::Blow;
 use super::send::{self, Outgoing, Sent};
 use super::{
-    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, headers, pick, upgrade,
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, pick, upgrade,
 };
-use crate::plan::{Filter, Matched, Priority, Route, ServiceId, Version, VersionId};
+use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
@@ -40,6 +40,8 @@ pub(super) struct Forward {
     busy: Busy,
     /// What it takes to send it again, where that may be.
     again: Option<Box<Again>>,
+    /// What it is measured by, if it is.
+    measured: Option<MeasuredBy>,
 }
 
 /// What came of one try.
@@ -67,7 +69,24 @@ impl Forward {
         let client = &*busy.0;
         let route = matched.route;
         let (rng, up) = (&worker.rng, view.up(service));
-        let mut picked = pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut());
+        let (mut picked, told) = match view.attached(matched.position) {
+            None => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
+            Some(attached) => {
+                let request = flags::Request {
+                    worker,
+                    plan,
+                    service: plan.service(service),
+                    route,
+                    parts: &parts,
+                    asked,
+                    client,
+                };
+                let (picked, told) = flags::pick(attached, view.flag_cells(), request, up);
+                (picked, Some(told))
+            }
+        };
+        // A version that a flag takes away answers for nobody either.
+        let up = told.as_ref().map_or(up, |told| up.and(told.alive));
         let deadline = caller.timeout(&parts.headers);
         let timeouts = route.timeouts.within(deadline);
         // Who cannot take requests can answer for nobody.
@@ -87,6 +106,10 @@ impl Forward {
             }
         }
         let mut record = Record::begin(view.target(service, picked.version), started, picked.why, log);
+        let measured = told.as_ref().and_then(flags::Told::measured);
+        if let Some(variant) = measured {
+            record.measured(view.variant(service, picked.version, variant));
+        }
         if let Some(mut span) = trace.and_then(|trace| trace.pass_on(&mut parts.headers)) {
             span.picked(plan.service(service), version, picked.why);
             record.traced(Some(span));
@@ -99,6 +122,9 @@ impl Forward {
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
         headers::to_upstream(&mut parts, client, plan, asked, version, upgrade.as_ref());
         affinity::tell(&mut parts.headers, plan.service(service), version, client, plan);
+        if let Some(told) = &told {
+            told.tell(&mut parts.headers);
+        }
         if let Some(again) = &mut again {
             again.keep_head(&parts, upgrade.is_some());
         }
@@ -130,6 +156,7 @@ impl Forward {
             record,
             busy,
             again,
+            measured,
         })
     }
 
@@ -219,6 +246,9 @@ impl Forward {
         let target = self.view.target(self.service, self.version);
         self.record = Record::begin_again(target, now, why, log);
         self.record.traced(span);
+        if let Some(variant) = self.measured {
+            self.record.measured(self.view.variant(self.service, self.version, variant));
+        }
     }
 
     /// Makes everything ready for the next try.

@@ -3,6 +3,8 @@
 use http::header::{CONNECTION, EXPECT, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName};
 
+use crate::plan::FLAG_HEADER_PREFIX;
+
 /// Envoy's header for a verified client certificate.
 pub(super) const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
 
@@ -17,6 +19,8 @@ pub(super) struct Glance {
     pub(super) forwarded: bool,
     /// What somebody says of a client's certificate.
     pub(super) client_certificate: bool,
+    /// What somebody says of flags.
+    pub(super) flags: bool,
     /// Anything but `Connection` that speaks of one hop only, or shadows a name that is vouched for.
     pub(super) doomed: bool,
 }
@@ -49,6 +53,11 @@ impl Glance {
             }
             _ if name.as_str() == CLIENT_CERTIFICATE => {
                 self.client_certificate = true;
+                return;
+            }
+            _ if name.as_str().starts_with(FLAG_HEADER_PREFIX) => {
+                self.flags = true;
+                // Underscores further on do no harm: the whole name goes.
                 return;
             }
             _ if !is_doomed(name) => return,

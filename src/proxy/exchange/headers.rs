@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Versio
 
 use super::ask::Asked;
 use super::glance::{CLIENT_CERTIFICATE, Glance, is_doomed};
-use crate::plan::{Filter, Plan, Version};
+use crate::plan::{FLAG_HEADER_PREFIX, Filter, Plan, Version};
 use crate::proxy::client::Client;
 
 pub(super) const X_SERIN_VERSION: HeaderName = HeaderName::from_static("x-serin-version");
@@ -43,6 +43,14 @@ pub(super) fn to_upstream(
         headers.insert(UPGRADE, protocol.clone());
     }
     forwarded(headers, client, plan, asked);
+    if glance.flags {
+        // Only flags that are asked here speak to the upstream.
+        let said: Vec<HeaderName> =
+            headers.keys().filter(|name| name.as_str().starts_with(FLAG_HEADER_PREFIX)).cloned().collect();
+        for name in said {
+            headers.remove(name);
+        }
+    }
     headers.insert(X_SERIN_VERSION, version.header.clone());
     if asked.host_header.is_none() {
         name_host(headers, version);

@@ -9,6 +9,7 @@ mod again;
 mod answer;
 mod ask;
 mod fault;
+mod flags;
 mod forward;
 mod glance;
 mod headers;

@@ -42,7 +42,7 @@ pub(super) fn pick(
     Picked { version, why }
 }
 
-fn chosen_by_hand(service: &Service, parts: &request::Parts, client: &Client) -> Option<VersionId> {
+pub(super) fn chosen_by_hand(service: &Service, parts: &request::Parts, client: &Client) -> Option<VersionId> {
     let allowed = service.version_override.as_ref()?;
     let name = parts.headers.get(&allowed.header)?.to_str().ok()?;
     let ip = client.peer.ip()?;
@@ -51,7 +51,7 @@ fn chosen_by_hand(service: &Service, parts: &request::Parts, client: &Client) ->
 
 /// The client's address: the peer's own, or where the peer is a trusted proxy the last address in `X-Forwarded-For` that
 /// is not one of ours.
-fn client_address(parts: &request::Parts, client: &Client, plan: &Plan) -> Option<std::net::IpAddr> {
+pub(super) fn client_address(parts: &request::Parts, client: &Client, plan: &Plan) -> Option<std::net::IpAddr> {
     if !client.is_trusted(plan) {
         return client.peer.ip();
     }

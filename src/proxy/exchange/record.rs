@@ -1,6 +1,7 @@
 //! What became of a request, in the figures and the access log.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::proxy::client::Client;
 use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Failure, Outcome, Shed, Why};
+use crate::telemetry::{Began, Failure, Outcome, Shed, VariantCell, Why};
 use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
@@ -26,6 +27,8 @@ pub(in crate::proxy) struct Record {
     target: Rc<Target>,
     /// When this try began; the access log counts from when the request came.
     started: Instant,
+    /// The same, as the version's figures know it.
+    began: Began,
     /// What it is once the response was delivered whole.
     outcome: Outcome,
     status_in: StatusIn,
@@ -37,6 +40,8 @@ pub(in crate::proxy) struct Record {
     fault: Option<Box<Struck>>,
     /// There where its trace is recorded.
     span: Option<Box<SpanLine>>,
+    /// There where requests are measured by the variant of a flag.
+    variant: Option<Arc<VariantCell>>,
 }
 
 /// Where else than in a response's head its gRPC status may be.
@@ -71,6 +76,7 @@ impl Record {
         Self {
             target: Rc::clone(target),
             started,
+            began: target.cell.entered(started),
             outcome,
             status_in: StatusIn::Head,
             written: false,
@@ -78,6 +84,15 @@ impl Record {
             ticket: None,
             fault: None,
             span: None,
+            variant: None,
+        }
+    }
+
+    /// The request also counts in this cell, if there is one.
+    pub(super) fn measured(&mut self, cell: Option<&Arc<VariantCell>>) {
+        if let Some(cell) = cell {
+            cell.begin();
+            self.variant = Some(Arc::clone(cell));
         }
     }
 
@@ -110,7 +125,11 @@ impl Record {
     /// The version's gate has turned the request away: it counts among what never reached a version.
     pub(super) fn turned_away(mut self, shed: Shed, problem: &Problem, caller: &Caller) {
         self.written = true;
+        self.target.cell.left(self.began);
         self.target.cell.shed(shed);
+        if let Some(cell) = &self.variant {
+            cell.turned_away();
+        }
         let status = caller.status(problem);
         if let Some(log) = self.log.take() {
             log.unrouted(status, problem.kind);
@@ -133,6 +152,8 @@ impl Record {
     /// The next try begins now, after a wait perhaps.
     pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
         self.started = now;
+        self.target.cell.left(self.began);
+        self.began = self.target.cell.entered(now);
         if let Some(log) = &mut self.log {
             log.sent_again(service, version);
         }
@@ -252,7 +273,11 @@ impl Record {
     fn write(&mut self, outcome: Outcome, now: Instant) {
         self.written = true;
         let nanos = nanos_between(self.started, now);
+        self.target.cell.left(self.began);
         self.target.cell.end(outcome, nanos);
+        if let Some(cell) = &self.variant {
+            cell.end(outcome, nanos);
+        }
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), now);
         }

@@ -45,11 +45,16 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
+    families.extend(super::variants::families(&snapshot.variants, &snapshot.workers));
     families.extend(of_overload(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
+    families.extend(super::ledger::families(&control.ledger));
+    families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions));
+    families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
+    families.push(super::access::family(registry.admin()));
     families.extend(health::families(registry.health().read()));
     families.extend(of_process(registry.started()));
     families.retain(|family| !family.series.is_empty());
@@ -92,8 +97,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, baggage it follows, or as \
-                   fallback, which is a second pick unless another version's requests go there at once.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, a flag, baggage it follows, or \
+                   as fallback, which is a second pick unless another version's requests go there at once.",
             kind: Kind::Counter,
             series: versions
                 .iter()
@@ -362,7 +367,7 @@ impl Labels {
         self.number(value as f64)
     }
 
-    fn durations(self, value: Snapshot) -> Series {
+    pub(super) fn durations(self, value: Snapshot) -> Series {
         Series { labels: self.0, value: Value::Histogram(value) }
     }
 }

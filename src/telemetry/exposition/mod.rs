@@ -2,14 +2,19 @@
 //!
 //! Both are written from the same families, so they never disagree.
 
+mod access;
 mod family;
 mod faults;
+mod flags;
 mod health;
+mod ledger;
 mod negotiate;
 mod process;
 mod protobuf;
+mod rollouts;
 mod spans;
 mod text;
+mod variants;
 
 pub use negotiate::{Format, negotiate};
 

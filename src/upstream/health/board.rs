@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::checks::Checks;
 use super::roster::Change;
 use super::version::{News, VersionHealth};
-use crate::plan::{Plan, Service, Version, VersionId, VersionSet};
+use crate::plan::{Plan, Service, Standing, Version, VersionId, VersionSet};
 use crate::telemetry::{AddressUp, Registry, WeightShare};
 use crate::upstream::resolve::Resolver;
 
@@ -157,9 +157,14 @@ impl Health {
         let (mut effective, mut addresses) = (Vec::new(), Vec::new());
         for service in &plan.services {
             let up = self.up(service);
+            let standing = Standing::of(service, &plan.flags);
             for (position, version) in service.versions.iter().enumerate() {
                 let names = || (Arc::clone(&service.name), Arc::clone(&version.name));
-                let share = service.split.share_among(VersionId::from_index(position), up);
+                let id = VersionId::from_index(position);
+                let share = match &standing {
+                    Some(standing) => standing.share(&service.split, id, up),
+                    None => service.split.share_among(id, up),
+                };
                 let ((name, of), health) = (names(), self.known(&service.name, &version.name));
                 effective.push(WeightShare { service: name, version: of, share });
                 for state in health.iter().flat_map(|health| health.addresses()) {

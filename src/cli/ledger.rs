@@ -1,0 +1,304 @@
+//! `serin ledger`: the record of changes, asked of a running serin or read from its folder.
+
+mod print;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::print::{broken, details, row, verified};
+use super::client::{Client, ClientError, encode};
+use super::{BAD_USAGE, Global};
+use crate::config::{self, Source};
+use crate::control::beside;
+use crate::ledger::{Break, Dot, Entry, MAX_PAGE, Mermaid, Page, Query, ReadError, Reader, Verified};
+
+/// After this long, a look at all entries says how far it is.
+const LONG: Duration = Duration::from_secs(1);
+
+/// What `serin ledger` takes.
+#[derive(Debug, Args)]
+pub(super) struct LedgerArgs {
+    /// Read the ledger in this folder instead of asking a running serin.
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "config")]
+    state_dir: Option<PathBuf>,
+    /// Read the ledger in the `stateDir` of this configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<LedgerCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Print entries, one a line: the last there are, or those after a number.
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Print the entries as they are written, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print one entry.
+    Show {
+        /// Its number.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        number: u64,
+        /// Print it as it is written.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that every entry is what was written.
+    Verify {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draw changes and what depends on them.
+    Graph {
+        #[command(flatten)]
+        which: Which,
+        /// How.
+        #[arg(long, value_name = "FORMAT", default_value = "mermaid")]
+        format: GraphFormat,
+    },
+}
+
+/// Which entries.
+#[derive(Debug, Args)]
+struct Which {
+    /// Only those that concern this service.
+    #[arg(long)]
+    service: Option<String>,
+    /// Only those with a greater number.
+    #[arg(long, value_name = "NUMBER")]
+    after: Option<u64>,
+    /// Most of them.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    limit: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    /// A flow chart for Markdown.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+}
+
+/// Carries out what is asked; gives the exit code.
+pub(super) fn run(global: &Global, args: &LedgerArgs) -> ExitCode {
+    let list = LedgerCommand::List { which: Which { service: None, after: None, limit: 100 }, json: false };
+    let command = args.command.as_ref().unwrap_or(&list);
+    match Asked::of(global, args).and_then(|asked| asked.answer(command)) {
+        Ok(Answer::Text(text)) => printed(&text, ExitCode::SUCCESS),
+        Ok(Answer::Broken(text)) => printed(&text, ExitCode::FAILURE),
+        Err(error @ (LedgerError::Usage(_) | LedgerError::Read(ReadError::NoLedger(_)))) => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_USAGE)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn printed(text: &str, code: ExitCode) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads this may have enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("the answer cannot be written: {error}");
+            ExitCode::FAILURE
+        }
+        _ => code,
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum LedgerError {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    #[error("{0}")]
+    Client(#[from] ClientError),
+    #[error("there is no entry {0} in the ledger")]
+    NoEntry(u64),
+    #[error("an entry is not what this version of serin writes: {0}")]
+    Entry(#[from] serde_json::Error),
+}
+
+enum Answer {
+    Text(String),
+    Broken(String),
+}
+
+/// Who is asked.
+enum Asked {
+    Folder(Reader),
+    Serin(Box<Client>),
+}
+
+/// A page as the admin API gives it, the entries untouched.
+#[derive(Deserialize)]
+struct PageView<'a> {
+    #[serde(borrow)]
+    entries: Vec<&'a RawValue>,
+    next: Option<u64>,
+}
+
+/// What the admin API says of all entries.
+#[derive(Deserialize)]
+struct VerifyView {
+    verified: Option<Verified>,
+    broken: Option<Break>,
+}
+
+impl Asked {
+    fn of(global: &Global, args: &LedgerArgs) -> Result<Self, LedgerError> {
+        let folder = match (&args.state_dir, &args.config) {
+            (Some(folder), _) => Some(folder.clone()),
+            (None, Some(config)) => Some(state_dir_of(config)?),
+            (None, None) => None,
+        };
+        match folder {
+            Some(folder) => Ok(Self::Folder(Reader::of_folder(folder))),
+            None => match Client::new(global) {
+                Ok(client) => Ok(Self::Serin(Box::new(client))),
+                Err(error) => Err(LedgerError::Usage(error.to_string())),
+            },
+        }
+    }
+
+    fn answer(&self, command: &LedgerCommand) -> Result<Answer, LedgerError> {
+        match command {
+            LedgerCommand::List { which, json } => {
+                let lines = self.lines(which)?;
+                if *json {
+                    return Ok(Answer::Text(lines.iter().flat_map(|line| [line, "\n"]).collect()));
+                }
+                let entries = parsed(&lines)?;
+                Ok(Answer::Text(entries.iter().map(row).collect()))
+            }
+            LedgerCommand::Show { number, json } => {
+                let line = self.entry(*number)?;
+                Ok(Answer::Text(if *json { format!("{line}\n") } else { details(&line)? }))
+            }
+            LedgerCommand::Verify { json } => self.verify(*json),
+            LedgerCommand::Graph { which, format } => {
+                let entries = parsed(&self.lines(which)?)?;
+                Ok(Answer::Text(match format {
+                    GraphFormat::Mermaid => Mermaid(&entries).to_string(),
+                    GraphFormat::Dot => Dot(&entries).to_string(),
+                }))
+            }
+        }
+    }
+
+    /// The entries asked for, page by page.
+    fn lines(&self, which: &Which) -> Result<Vec<String>, LedgerError> {
+        let mut left = which.limit as usize;
+        let mut after = which.after;
+        if after.is_none() && left > MAX_PAGE {
+            let message =
+                format!("--limit {left}: the last {MAX_PAGE} at most; for more name a beginning with --after");
+            return Err(LedgerError::Usage(message));
+        }
+        let mut lines = Vec::new();
+        while left > 0 {
+            let limit = left.min(MAX_PAGE);
+            let page = self.page(&Query { service: which.service.clone(), after, limit })?;
+            left -= page.lines.len();
+            lines.extend(page.lines);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        Ok(lines)
+    }
+
+    fn page(&self, query: &Query) -> Result<Page, LedgerError> {
+        match self {
+            Self::Folder(reader) => Ok(reader.page(query)?),
+            Self::Serin(client) => {
+                let service = query.service.iter().map(|service| format!("&service={}", encode(service)));
+                let after = query.after.iter().map(|after| format!("&after={after}"));
+                let more: String = service.chain(after).collect();
+                let body = client.get(&format!("/api/v1/ledger?limit={}{more}", query.limit))?;
+                let view: PageView<'_> = serde_json::from_slice(&body).map_err(ClientError::from)?;
+                let lines = view.entries.iter().map(|entry| entry.get().to_owned()).collect();
+                Ok(Page { lines, next: view.next })
+            }
+        }
+    }
+
+    fn entry(&self, number: u64) -> Result<String, LedgerError> {
+        match self {
+            Self::Folder(reader) => reader.entry(number)?.ok_or(LedgerError::NoEntry(number)),
+            Self::Serin(client) => {
+                let body = client.get(&format!("/api/v1/ledger/{number}"))?;
+                Ok(String::from_utf8_lossy(&body).into_owned())
+            }
+        }
+    }
+
+    fn verify(&self, json: bool) -> Result<Answer, LedgerError> {
+        let (found, body) = match self {
+            Self::Folder(reader) => {
+                let found = reader.verify(progress())?;
+                let body = match &found {
+                    Ok(verified) => serde_json::json!({ "verified": verified }),
+                    Err(broken) => serde_json::json!({ "broken": broken }),
+                };
+                (found, body.to_string())
+            }
+            Self::Serin(client) => {
+                let body = client.get("/api/v1/ledger/verify")?;
+                let view: VerifyView = serde_json::from_slice(&body).map_err(ClientError::from)?;
+                let body = String::from_utf8_lossy(&body).into_owned();
+                match (view.verified, view.broken) {
+                    (Some(verified), None) => (Ok(verified), body),
+                    (_, Some(broken)) => (Err(broken), body),
+                    (None, None) => return Err(LedgerError::Usage("the answer says neither yes nor no".to_owned())),
+                }
+            }
+        };
+        let text = if json { format!("{body}\n") } else { found.as_ref().map_or_else(broken, verified) };
+        Ok(if found.is_ok() { Answer::Text(text) } else { Answer::Broken(text) })
+    }
+}
+
+/// The `stateDir` of a configuration file.
+fn state_dir_of(config: &Path) -> Result<PathBuf, LedgerError> {
+    let name = config.display().to_string();
+    let bytes =
+        std::fs::read(config).map_err(|error| LedgerError::Usage(format!("{name}: cannot be read: {error}")))?;
+    let text = config::text(&name, &bytes).map_err(|errors| LedgerError::Usage(errors.to_string()))?;
+    let none =
+        || LedgerError::Usage(format!("{name} names no stateDir: its ledger is in memory; ask the running serin"));
+    config::state_dir(Source { name: &name, text }).map(|folder| beside(config, &folder)).ok_or_else(none)
+}
+
+/// Says on a terminal which file is being read, once it takes long.
+fn progress() -> impl FnMut(&str) {
+    let began = Instant::now();
+    let shown = io::stderr().is_terminal();
+    move |file| {
+        if shown && began.elapsed() > LONG {
+            eprintln!("reading {file}");
+        }
+    }
+}
+
+fn parsed(lines: &[String]) -> Result<Vec<Entry>, LedgerError> {
+    lines.iter().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}

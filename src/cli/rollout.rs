@@ -1,0 +1,168 @@
+//! `serin rollout`: orders for the rollout of a running serin, and what there is to know before one starts.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::client::{Client, ClientError, encode};
+use super::{BAD_USAGE, Global};
+use crate::rollout::{Grade, Preflight, RolloutView};
+
+/// What is asked of a rollout.
+#[derive(Debug, Args)]
+pub(super) struct RolloutArgs {
+    /// What to do.
+    action: Action,
+    /// The service.
+    service: String,
+    /// Why, for whoever looks later.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Who asks.
+    #[arg(long = "as", value_name = "NAME", env = "USER")]
+    actor: Option<String>,
+    /// With approve: the hash of the plan that is agreed to, or its beginning. Default: the one in force.
+    #[arg(long, value_name = "HASH")]
+    plan: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// Begin, if nothing stands in the way.
+    Start,
+    /// Stop where it is; gates still hold.
+    Pause,
+    /// Go on where it stopped.
+    Resume,
+    /// On to the next step without waiting for bake time or evidence.
+    Promote,
+    /// Take everything from the new version.
+    Abort,
+    /// Agree to the plan.
+    Approve,
+    /// Say what stands in the way of a start, and how long steps need to see anything; change nothing.
+    Preflight,
+}
+
+/// Does it and prints how things stand; gives the exit code.
+pub(super) fn run(global: &Global, args: &RolloutArgs) -> ExitCode {
+    let client = match Client::new(global) {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let done = match args.action {
+        Action::Preflight => preflight(&client, args),
+        _ => order(&client, args).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn order(client: &Client, args: &RolloutArgs) -> Result<(), ClientError> {
+    let path = format!("/api/v1/services/{}/rollout", encode(&args.service));
+    let action = args.action.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let mut body = serde_json::json!({ "action": action, "reason": args.reason });
+    if let Some(actor) = args.actor.as_ref().filter(|actor| !actor.is_empty()) {
+        body["actor"] = actor.as_str().into();
+    }
+    if args.action == Action::Approve {
+        let view: RolloutView = serde_json::from_slice(&client.get(&path)?)?;
+        if let Some(wanted) = args.plan.as_ref().filter(|wanted| !view.plan_hash.starts_with(wanted.as_str())) {
+            let detail = format!("the plan in force is {}, not {wanted}: look at it again", view.plan_hash);
+            return Err(ClientError::Usage(detail));
+        }
+        body["planHash"] = view.plan_hash.into();
+    }
+    let answer = client.post(&path, &body)?;
+    let view: RolloutView = serde_json::from_slice(&answer)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&view)?);
+        return Ok(());
+    }
+    let verdict = view.verdict.as_ref().filter(|_| view.step.is_some());
+    let judged = verdict.map(|v| format!("    {}: {}\n", v.verdict.label(), v.reason)).unwrap_or_default();
+    print!("{}{judged}", lines(&view));
+    Ok(())
+}
+
+/// Whether nothing stands in the way.
+fn preflight(client: &Client, args: &RolloutArgs) -> Result<bool, ClientError> {
+    let path = format!("/api/v1/services/{}/rollout/preflight", encode(&args.service));
+    let preflight: Preflight = serde_json::from_slice(&client.get(&path)?)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&preflight)?);
+        return Ok(preflight.ready);
+    }
+    for check in &preflight.checks {
+        let grade = match check.grade {
+            Grade::Ok => "ok",
+            Grade::Warn => "warn",
+            Grade::Refuse => "REFUSE",
+        };
+        println!("{grade:<7} {:<9} {}", check.name, check.detail);
+    }
+    println!("{:>5} {:>8} {:>10} {:>12} {:>14} {:>14}", "step", "weight", "bake", "req/s", "requests", "to see harm");
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    for step in &preflight.steps {
+        println!(
+            "{:>5} {:>7}% {:>10} {:>12.2} {:>14} {:>14}",
+            step.step,
+            step.weight,
+            seconds(step.bake_seconds),
+            step.requests_per_second,
+            or_dash(step.requests.map(|requests| requests.to_string())),
+            or_dash(step.seconds.map(seconds)),
+        );
+    }
+    println!("{}", if preflight.ready { "ready to start" } else { "not ready to start" });
+    Ok(preflight.ready)
+}
+
+fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0}s"),
+        s if s < 7200.0 => format!("{:.0}m", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1}h", s / 3600.0),
+        s => format!("{:.1}d", s / 86_400.0),
+    }
+}
+
+/// Where a rollout stands, in lines below its service.
+pub(super) fn lines(view: &RolloutView) -> String {
+    let RolloutView { from, to, state, steps, .. } = view;
+    let mut text = format!("  rollout {} {from} → {to}: {state}", view.run);
+    if let Some(step) = view.step {
+        let of_step = steps.get(step - 1).map(|step| format!(" ({}%)", step.weight)).unwrap_or_default();
+        let _ = write!(text, ", step {step} of {}{of_step}", steps.len());
+    }
+    text.push('\n');
+    let mut line = |what: &str| {
+        let _ = writeln!(text, "    {what}");
+    };
+    if let Some(reason) = &view.reason {
+        line(reason);
+    }
+    if !view.waiting_for.is_empty() {
+        line(&format!("waits for {}", view.waiting_for.join(", ")));
+    }
+    if view.state == "awaitingApproval" {
+        line(&format!("plan {}", view.plan_hash));
+    }
+    if let Some(blocked) = &view.blocked {
+        line(&format!("BLOCKED: {blocked}"));
+    }
+    text
+}

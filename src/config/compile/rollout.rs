@@ -1,0 +1,140 @@
+//! Rollout plans: versions that exist and differ, gates that do not contradict each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::services::all;
+use super::weights::{listed, version_names};
+use crate::config::node::quote;
+use crate::config::problem::Problems;
+use crate::config::read::At;
+use crate::config::values::{self, Name};
+use crate::config::written::{self, Rollout, Service};
+use crate::plan::{
+    ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
+    Share, fraction,
+};
+
+/// Requests in a step where nothing is said.
+const MIN_REQUESTS: u32 = 500;
+/// Probability of a false alarm where nothing is said.
+const ALPHA: f64 = 0.05;
+/// The window and the burn rate at which the SRE workbook has people woken, where nothing is said.
+const WINDOW: Duration = Duration::from_hours(1);
+const BURN_RATE: f64 = 14.4;
+/// Longest that a quantile may be longer by.
+const LONGEST_SLACK: Duration = Duration::from_hours(1);
+
+/// The plan of a service. `None` after noting why it is none.
+pub(super) fn rollout(written: &Rollout, service: &Service, problems: &mut Problems<'_>) -> Option<RolloutPlan> {
+    let names = version_names(service);
+    let from = written.from.as_ref().and_then(|name| version(name, names.as_deref(), problems));
+    let to = written.to.as_ref().and_then(|name| version(name, names.as_deref(), problems));
+    let gates = written.gates.as_ref().map_or_else(|| Some(RolloutGates::default()), |gates| compile(gates, problems));
+    if let Some(never) = &written.control {
+        match *never {}
+    }
+    let (from, to) = (from?, to?);
+    if let (true, Some(name)) = (from == to, &written.to) {
+        problems
+            .error(&name.spot, "`from` and `to` are the same version")
+            .found(quote(&to))
+            .expected("another version than `from`");
+        return None;
+    }
+    let steps = written
+        .steps
+        .as_ref()?
+        .iter()
+        .map(|step| Some(RolloutStep { weight: step.weight.as_ref()?.value.0, bake: step.bake.as_ref()?.value.0 }));
+    let approval = match &written.approval {
+        Some(approval) => Some(ApprovalNeeded {
+            above: approval.above.as_ref()?.value.0,
+            required: approval.required.as_ref().map_or(1, |count| count.0),
+        }),
+        None => None,
+    };
+    Some(RolloutPlan {
+        from,
+        to,
+        steps: all(steps)?,
+        gates: gates?,
+        min_requests: written.min_requests.as_ref().map_or(MIN_REQUESTS, |count| count.0),
+        evidence: match written.evidence.as_ref().map(|evidence| evidence.value) {
+            None | Some(values::EvidenceNeeded::AbsenceOfHarm) => EvidenceNeeded::AbsenceOfHarm,
+            Some(values::EvidenceNeeded::Required) => EvidenceNeeded::Required,
+        },
+        alpha: written.alpha.as_ref().map_or(ALPHA, |alpha| alpha.0),
+        on_regression: match written.on_regression.as_ref().map(|on| on.value) {
+            None | Some(values::OnRegression::Rollback) => OnRegression::Rollback,
+            Some(values::OnRegression::Pause) => OnRegression::Pause,
+        },
+        approval,
+    })
+}
+
+fn version(name: &At<Name>, names: Option<&[&str]>, problems: &mut Problems<'_>) -> Option<Arc<str>> {
+    let names = names?;
+    if names.contains(&&*name.0) {
+        return Some(Arc::clone(&name.0));
+    }
+    problems
+        .error(&name.spot, "there is no such version of this service")
+        .found(quote(&name.0))
+        .expected(format!("one of: {}", listed(names.iter().copied())))
+        .suggest(&name.0, names.iter().copied());
+    None
+}
+
+fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Option<RolloutGates> {
+    let default = RolloutGates::default();
+    let failures = written.failures.as_ref().map(|gate| Some(fraction(gate.max_increase.as_ref()?.value.0)));
+    let latency = match &written.latency {
+        Some(gates) => all(gates.iter().enumerate().map(|(index, gate)| {
+            let quantile = gate.quantile.as_ref()?;
+            let mut before = gates[..index].iter().filter_map(|gate| gate.quantile.as_ref());
+            if before.any(|other| other.0.to_bits() == quantile.0.to_bits()) {
+                problems.error(&quantile.spot, "this quantile has a gate already").expected("each quantile once");
+                return None;
+            }
+            let slack = gate.slack.as_ref();
+            if let Some(slack) = slack.filter(|slack| slack.0 > LONGEST_SLACK) {
+                problems.error(&slack.spot, "too long").expected("a slack of at most 1h");
+                return None;
+            }
+            Some(LatencyGate {
+                quantile: quantile.0,
+                max_ratio: gate.max_ratio.as_ref()?.0,
+                slack: slack.map_or(Duration::ZERO, |slack| slack.0),
+            })
+        })),
+        None => Some(default.latency),
+    };
+    let error_budget = match &written.error_budget {
+        Some(budget) => Some(error_budget(budget, problems)?),
+        None => None,
+    };
+    Some(RolloutGates {
+        max_failure_increase: match failures {
+            Some(failures) => failures?,
+            None => default.max_failure_increase,
+        },
+        latency: latency?,
+        error_budget,
+    })
+}
+
+fn error_budget(written: &written::ErrorBudget, problems: &mut Problems<'_>) -> Option<ErrorBudget> {
+    let objective = written.objective.as_ref()?;
+    if objective.value.0 == Share::ALL {
+        problems
+            .error(&objective.spot, "an objective of 100% leaves no budget")
+            .expected("a percentage below 100%, such as `99.9%`");
+        return None;
+    }
+    Some(ErrorBudget {
+        objective: fraction(objective.value.0),
+        window: written.window.as_ref().map_or(WINDOW, |window| window.0),
+        max_burn_rate: written.max_burn_rate.as_ref().map_or(BURN_RATE, |rate| rate.0),
+    })
+}

@@ -1,0 +1,68 @@
+//! What is in force by the entries so far.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Digest, Entry, Source, Weights, What};
+
+/// What is in force at the end of a ledger: a fold over its entries.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct State {
+    /// By service: the weights in force.
+    pub weights: BTreeMap<String, Weights>,
+    /// By service: what the files said of its weights when they were last heard. Where they still say so, they have
+    /// nothing new to say, and the weights in force stay whoever gave them.
+    pub said: BTreeMap<String, Weights>,
+    /// By name: hashes of the files in force.
+    pub files: BTreeMap<String, Digest>,
+    /// By service: where its rollout stands.
+    pub rollouts: BTreeMap<String, Value>,
+    /// The greatest number of a rollout so far.
+    pub last_rollout: u64,
+}
+
+impl State {
+    /// Takes up the next entry.
+    pub fn take(&mut self, entry: &Entry) {
+        let draft = &entry.draft;
+        if let What::Rotated { state, .. } = &draft.what {
+            // What it says is what was so far; from here on nobody needs the entries before.
+            self.clone_from(state);
+        }
+        if !draft.files.is_empty() && !matches!(draft.what, What::Files { result: super::FileResult::Refused, .. }) {
+            self.files.clone_from(&draft.files);
+        }
+        if let Some(rollout) = draft.about.rollout {
+            self.last_rollout = self.last_rollout.max(rollout);
+        }
+        let Some(service) = &draft.service else { return };
+        match &draft.about.state {
+            None => {}
+            Some(Value::Null) => {
+                self.rollouts.remove(service);
+            }
+            Some(state) => {
+                self.rollouts.insert(service.clone(), state.clone());
+            }
+        }
+        let What::Weights { source, to, .. } = &draft.what else { return };
+        set(&mut self.weights, service, to.as_ref());
+        if *source == Source::File {
+            set(&mut self.said, service, to.as_ref());
+        }
+    }
+}
+
+fn set(map: &mut BTreeMap<String, Weights>, service: &str, weights: Option<&Weights>) {
+    match weights {
+        Some(weights) => {
+            map.insert(service.to_owned(), weights.clone());
+        }
+        None => {
+            map.remove(service);
+        }
+    }
+}
