@@ -2,10 +2,10 @@
 //!
 //! Rooms lie on floors; a room uses only rooms on lower floors. From the ground up: [`stats`] (pure numbers), [`tls`]
 //! (certificates and keys), [`jwt`] (tokens that clients show), [`plan`] (what to do with a request, as data), [`flags`]
-//! (feature flags and their evaluation), [`access`] (who may do what), [`wire`] (sockets, and the framing of messages),
-//! [`telemetry`] (what happened, counted), [`judge`] (which of two versions is worse), [`ledger`] (the record of every
-//! change), [`config`] (files to plans), [`upstream`] (connections to versions), [`admit`] (how many requests at a time),
-//! [`rollout`] (how a version is widened and withdrawn),
+//! (feature flags and their evaluation), [`access`] (who may do what), [`diff`] (where two answers differ, and whether that
+//! is noise), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of
+//! two versions is worse), [`ledger`] (the record of every change), [`config`] (files to plans), [`upstream`] (connections
+//! to versions), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn),
 //! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod access;
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod diff;
 pub mod flags;
 pub mod judge;
 pub mod jwt;

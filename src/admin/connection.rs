@@ -12,11 +12,11 @@ use hyper::service::service_fn;
 use tokio::io::AsyncReadExt;
 use tower_service::Service;
 
-use super::timer::TokioTimer;
 use crate::access::Source;
 use crate::proxy::{Gate, shake_apart};
 use crate::tls::Identity;
 use crate::wire::{PeerAddr, PlainIo, Socket};
+use hyper_util::rt::TokioTimer;
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -98,11 +98,11 @@ pub(super) async fn serve(router: Router, gate: Arc<Gate>, socket: Socket, mut p
     });
     let ended = if is_h2 {
         let mut builder = http2::Builder::new(Spawns);
-        builder.timer(TokioTimer).keep_alive_interval(PING).max_concurrent_streams(STREAMS);
+        builder.timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(STREAMS);
         builder.serve_connection(io, service).await
     } else {
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer).header_read_timeout(SILENCE).half_close(true);
+        builder.timer(TokioTimer::new()).header_read_timeout(SILENCE).half_close(true);
         builder.serve_connection(io, service).await
     };
     if let Err(error) = ended {

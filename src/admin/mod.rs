@@ -19,7 +19,6 @@ mod rights;
 mod rollout;
 mod serve;
 mod steering;
-mod timer;
 mod verdict;
 mod view;
 

@@ -171,7 +171,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         listening.add(&listener, bound);
     }
     let start = Start { config: config.to_owned(), files, flags, begun, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, spans, admin, ofrep, reader })
+    Ok(Prepared { start, shared, running, access_log, spans, admin, reader, ofrep })
 }
 
 /// The ledger in `stateDir`; without one, a ledger that ends with the process.
@@ -224,6 +224,27 @@ pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) 
     result
 }
 
+/// Looks up names and checks addresses for as long as the runtime lives.
+fn look_after_upstreams(shared: &Arc<Shared>) {
+    let resolving = Arc::clone(shared);
+    tokio::spawn(async move {
+        resolving.resolver.run(|| resolving.plan.load().upstream.resolve_interval).await;
+    });
+    let watching = Arc::clone(shared);
+    tokio::spawn(async move {
+        let Shared { health, registry, resolver, .. } = &*watching;
+        health.run(|| watching.plan.load_full(), registry, resolver).await;
+    });
+}
+
+/// Compares the newest versions with the oldest ones from now on.
+fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
+    let (judge, shared) = (Arc::clone(&verdicts), Arc::clone(shared));
+    tokio::spawn(async move { judge.run(|| shared.plan.load_full()).await });
+    verdicts
+}
+
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
     let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
@@ -246,20 +267,10 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             tracing::error!("the control plane died: what is in force stays in force, and no change is taken any more");
         }
     });
-    let resolving = Arc::clone(&shared);
-    tokio::spawn(async move {
-        resolving.resolver.run(|| resolving.plan.load().upstream.resolve_interval).await;
-    });
-    let watching = Arc::clone(&shared);
-    tokio::spawn(async move {
-        let Shared { health, registry, resolver, .. } = &*watching;
-        health.run(|| watching.plan.load_full(), registry, resolver).await;
-    });
+    look_after_upstreams(&shared);
     let observing = Arc::clone(&observer);
     tokio::spawn(async move { observing.run().await });
-    let verdicts = Arc::new(Verdicts::new(Arc::clone(&registry)));
-    let (judging, judged) = (Arc::clone(&verdicts), Arc::clone(&shared));
-    tokio::spawn(async move { judging.run(|| judged.plan.load_full()).await });
+    let verdicts = judging(&shared);
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {

@@ -81,13 +81,13 @@ pub(super) fn flags_applied(file: &str, old: &FlagSet, new: &FlagSet) -> Draft {
         diff.truncate(MAX_DIFF - 1);
         diff.push(format!("and {more} more lines"));
     }
-    Draft::new(&clip(file, MAX_NAME), "edited", What::Flags { result: FileResult::Applied, diff, problem: None })
+    Draft::new(clip(file, MAX_NAME), "edited", What::Flags { result: FileResult::Applied, diff, problem: None })
 }
 
 /// The entry of flags that are refused.
 pub(super) fn flags_refused(file: &str, problem: &str) -> Draft {
     let problem = Some(clip(problem, MAX_PROBLEM));
-    Draft::new(&clip(file, MAX_NAME), "", What::Flags { result: FileResult::Refused, diff: Vec::new(), problem })
+    Draft::new(clip(file, MAX_NAME), "", What::Flags { result: FileResult::Refused, diff: Vec::new(), problem })
 }
 
 /// The entries of a process that begins to work.

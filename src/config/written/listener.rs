@@ -42,12 +42,6 @@ written! {
         optional "clientAuth" client_auth: At<ClientAuth>,
     }
 
-    /// An address that serin itself answers on.
-    Endpoint {
-        /// `host:port`, `[::]:port` or `unix:/path`.
-        required "address" address: At<Bind>,
-    }
-
     /// Bounds on what clients may send, and how slowly.
     Limits {
         /// Most bytes of a request head; more is answered 431. Default: 32KiB.

@@ -18,7 +18,7 @@ pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
 pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
 pub(in crate::config) use self::ledger::Ledger;
-pub(in crate::config) use self::listener::{Endpoint, Forwarded, Limits, Listener, ListenerTls};
+pub(in crate::config) use self::listener::{Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
 pub(in crate::config) use self::ofrep::{Cors, Ofrep};
 pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};

@@ -1,0 +1,334 @@
+//! Where two answers differ.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::{Map, Number, Value};
+
+use super::pattern::{Child, Places};
+use super::render::Render;
+use super::{Answer, Rules};
+
+/// Most differences told of one pair; there may be more.
+const MAX_DIFFERENCES: usize = 100;
+/// Most bytes of the name of a place.
+const MAX_PLACE: usize = 256;
+/// Most lines of a text that are told apart.
+const MAX_LINES: usize = 2_000;
+/// Most elements of an unordered array that are held against each other one by one, once equal ones are taken out.
+const MAX_MATCHED: usize = 64;
+/// Headers whose values nobody is shown.
+const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
+
+/// What the comparison of two answers found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comparison {
+    /// Where they differ: each place once, at most 100.
+    pub differences: Vec<Difference>,
+    /// A body was too long to be kept, so that bodies were not compared.
+    pub body_left_out: bool,
+}
+
+/// One place where two answers differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// `status`, `header NAME`, `body`, `lines`, `line N`, or a path such as `$.items[*].price`, in which all elements of
+    /// an array are one.
+    pub place: String,
+    /// In what way.
+    pub change: Change,
+    /// The first one's, redacted and cut.
+    pub old: String,
+    /// The second one's, redacted and cut.
+    pub new: String,
+}
+
+/// In what way two answers differ at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Change {
+    /// Only the first one has something there.
+    Removed,
+    /// Only the second one has something there.
+    Added,
+    /// They have things of different types.
+    Type,
+    /// They have different things of one type.
+    Value,
+}
+
+impl Change {
+    /// As it is told.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Added => "added",
+            Self::Type => "type",
+            Self::Value => "value",
+        }
+    }
+}
+
+impl Rules {
+    /// Where `new` differs from `old`.
+    #[must_use]
+    pub fn compare(&self, old: &Answer, new: &Answer) -> Comparison {
+        let mut found = Found::default();
+        if old.status != new.status {
+            found.add("status", Change::Value, || [old.status.to_string(), new.status.to_string()]);
+        }
+        for name in &self.headers {
+            compare_header(name, old, new, &mut found);
+        }
+        let (Some(old_body), Some(new_body)) = (&old.body, &new.body) else {
+            return Comparison { differences: found.differences, body_left_out: true };
+        };
+        // Equal bytes are the most common case by far.
+        if old_body != new_body {
+            match (json(old, old_body), json(new, new_body)) {
+                (Some(old), Some(new)) => Walk { rules: self, found: &mut found }.root(&old, &new),
+                (None, None) => match (text(old_body), text(new_body)) {
+                    (Some(old), Some(new)) => compare_lines(old, new, &mut found),
+                    _ => found.add("body", Change::Value, || [opaque(old_body), opaque(new_body)]),
+                },
+                // An error page in place of a document, say.
+                _ => found.add("body", Change::Type, || [opaque(old_body), opaque(new_body)]),
+            }
+        }
+        Comparison { differences: found.differences, body_left_out: false }
+    }
+}
+
+fn compare_header(name: &str, old: &Answer, new: &Answer, found: &mut Found) {
+    let (old, new) = (old.header(name), new.header(name));
+    if old == new {
+        return;
+    }
+    let change = match (&old, &new) {
+        (Some(_), None) => Change::Removed,
+        (None, Some(_)) => Change::Added,
+        _ => Change::Value,
+    };
+    let shown = |value: &Option<String>| match value {
+        Some(_) if SECRET.contains(&name) => Render::REDACTED.to_owned(),
+        Some(value) => Render::cut(value),
+        None => String::new(),
+    };
+    found.add(&format!("header {name}"), change, || [shown(&old), shown(&new)]);
+}
+
+/// The body as JSON, where its headers say so or do not say what it is. What cannot be read is compared as text.
+fn json(answer: &Answer, body: &[u8]) -> Option<Value> {
+    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let may_be = essence.is_empty() || essence.ends_with("/json") || essence.ends_with("+json");
+    // serde_json goes 128 levels deep and no further, which bounds every recursion below.
+    may_be.then(|| serde_json::from_slice(body).ok()).flatten()
+}
+
+fn text(body: &[u8]) -> Option<&str> {
+    std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'))
+}
+
+fn opaque(body: &[u8]) -> String {
+    format!("{} bytes, xxh3 {:016x}", body.len(), xxhash_rust::xxh3::xxh3_64(body))
+}
+
+fn compare_lines(old: &str, new: &str, found: &mut Found) {
+    let [old_count, new_count] = [old, new].map(|text| text.lines().count());
+    if old_count != new_count || old_count > MAX_LINES {
+        let first = old.lines().zip(new.lines()).position(|(old, new)| old != new).unwrap_or(old_count.min(new_count));
+        let shown = |text: &str, count: usize| {
+            Render::cut(&format!("{count} lines; line {}: {}", first + 1, text.lines().nth(first).unwrap_or_default()))
+        };
+        return found.add("lines", Change::Value, || [shown(old, old_count), shown(new, new_count)]);
+    }
+    let mut differ = false;
+    for (number, (old, new)) in old.lines().zip(new.lines()).enumerate().filter(|(_, (old, new))| old != new) {
+        differ = true;
+        found.add(&format!("line {}", number + 1), Change::Value, || [Render::cut(old), Render::cut(new)]);
+    }
+    if !differ {
+        found.add("lines", Change::Value, || ["other line ends".to_owned(), "other line ends".to_owned()]);
+    }
+}
+
+/// Differences found so far.
+#[derive(Default)]
+struct Found {
+    differences: Vec<Difference>,
+    places: HashSet<String>,
+}
+
+impl Found {
+    fn add(&mut self, place: &str, change: Change, shown: impl FnOnce() -> [String; 2]) {
+        if self.differences.len() >= MAX_DIFFERENCES || self.places.contains(place) {
+            return;
+        }
+        self.places.insert(place.to_owned());
+        let [old, new] = shown();
+        self.differences.push(Difference { place: place.to_owned(), change, old, new });
+    }
+}
+
+/// Two JSON documents walked together.
+struct Walk<'a> {
+    rules: &'a Rules,
+    found: &'a mut Found,
+}
+
+/// Where a walk is.
+#[derive(Clone)]
+struct Here {
+    path: String,
+    ignore: Places,
+    unordered: Places,
+    redact: Places,
+}
+
+impl Walk<'_> {
+    fn root(mut self, old: &Value, new: &Value) {
+        let here = Here {
+            path: "$".to_owned(),
+            ignore: self.rules.ignore.root(),
+            unordered: self.rules.unordered.root(),
+            redact: self.rules.redact.root(),
+        };
+        self.values(&here, old, new);
+    }
+
+    fn child(&self, here: &Here, child: Child<'_>) -> Here {
+        Here {
+            path: path_of(&here.path, child),
+            ignore: self.rules.ignore.child(&here.ignore, child),
+            unordered: self.rules.unordered.child(&here.unordered, child),
+            redact: self.rules.redact.child_or_below(&here.redact, child),
+        }
+    }
+
+    fn values(&mut self, here: &Here, old: &Value, new: &Value) {
+        if self.rules.ignore.end_at(&here.ignore) {
+            return;
+        }
+        match (old, new) {
+            (Value::Object(old), Value::Object(new)) => self.objects(here, old, new),
+            (Value::Array(old), Value::Array(new)) if self.rules.unordered.end_at(&here.unordered) => {
+                self.sets(here, old, new);
+            }
+            (Value::Array(old), Value::Array(new)) => {
+                let old: Vec<_> = old.iter().enumerate().collect();
+                let new: Vec<_> = new.iter().enumerate().collect();
+                self.lists(here, &old, &new);
+            }
+            (Value::Number(a), Value::Number(b)) if alike(a, b, self.rules.tolerance) => {}
+            _ if old == new => {}
+            _ => {
+                let same_type = std::mem::discriminant(old) == std::mem::discriminant(new);
+                self.differ(here, if same_type { Change::Value } else { Change::Type }, Some(old), Some(new));
+            }
+        }
+    }
+
+    fn objects(&mut self, here: &Here, old: &Map<String, Value>, new: &Map<String, Value>) {
+        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for key in keys {
+            self.pair(&self.child(here, Child::Key(key)), old.get(key), new.get(key));
+        }
+    }
+
+    /// Elements with the index each has in its own array.
+    fn lists(&mut self, here: &Here, old: &[(usize, &Value)], new: &[(usize, &Value)]) {
+        for at in 0..old.len().max(new.len()) {
+            let (old, new) = (old.get(at), new.get(at));
+            let index = old.or(new).map_or(at, |(index, _)| *index);
+            let element = self.child(here, Child::Index(index));
+            self.pair(&element, old.map(|(_, value)| *value), new.map(|(_, value)| *value));
+        }
+    }
+
+    /// Arrays whose order means nothing: equal elements are taken out, then those alike under the rules, and what is left is
+    /// compared in order.
+    fn sets(&mut self, here: &Here, old: &[Value], new: &[Value]) {
+        let mut by_text: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, value) in new.iter().enumerate() {
+            by_text.entry(value.to_string()).or_default().push(index);
+        }
+        let mut taken = vec![false; new.len()];
+        let mut left: Vec<(usize, &Value)> = Vec::new();
+        for (index, value) in old.iter().enumerate() {
+            match by_text.get_mut(&value.to_string()).and_then(Vec::pop) {
+                Some(partner) => taken[partner] = true,
+                None => left.push((index, value)),
+            }
+        }
+        let mut others: Vec<(usize, &Value)> = new.iter().enumerate().filter(|(index, _)| !taken[*index]).collect();
+        if left.len().max(others.len()) <= MAX_MATCHED {
+            left.retain(|(index, value)| {
+                let element = self.child(here, Child::Index(*index));
+                let partner = others.iter().position(|(_, other)| self.are_alike(&element, value, other));
+                partner.map(|partner| others.remove(partner)).is_none()
+            });
+        }
+        self.lists(here, &left, &others);
+    }
+
+    fn are_alike(&self, here: &Here, old: &Value, new: &Value) -> bool {
+        let mut found = Found::default();
+        Walk { rules: self.rules, found: &mut found }.values(here, old, new);
+        found.differences.is_empty()
+    }
+
+    fn pair(&mut self, here: &Here, old: Option<&Value>, new: Option<&Value>) {
+        match (old, new) {
+            (Some(old), Some(new)) => self.values(here, old, new),
+            _ if self.rules.ignore.end_at(&here.ignore) => {}
+            (Some(old), None) => self.differ(here, Change::Removed, Some(old), None),
+            (None, new) => self.differ(here, Change::Added, None, new),
+        }
+    }
+
+    fn differ(&mut self, here: &Here, change: Change, old: Option<&Value>, new: Option<&Value>) {
+        let redact = &self.rules.redact;
+        let shown =
+            |value: Option<&Value>| value.map_or_else(String::new, |value| Render::json(value, redact, &here.redact));
+        self.found.add(&here.path, change, || [shown(old), shown(new)]);
+    }
+}
+
+/// `path` and one step more. A name that is no plain one is written in brackets.
+fn path_of(path: &str, child: Child<'_>) -> String {
+    let mut longer = match child {
+        Child::Index(_) => format!("{path}[*]"),
+        Child::Key(key) if is_plain(key) => format!("{path}.{key}"),
+        Child::Key(key) => format!("{path}[{}]", Value::from(key)),
+    };
+    if longer.len() > MAX_PLACE {
+        longer.truncate(longer.floor_char_boundary(MAX_PLACE));
+    }
+    longer
+}
+
+fn is_plain(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// Whether two numbers are the same: whole ones exactly, whatever is written with a point or an exponent as a double; and
+/// within the tolerance.
+fn alike(old: &Number, new: &Number, tolerance: f64) -> bool {
+    let whole = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    if let (Some(old), Some(new)) = (whole(old), whole(new))
+        && old == new
+    {
+        return true;
+    }
+    let both_whole = whole(old).is_some() && whole(new).is_some();
+    match (old.as_f64(), new.as_f64()) {
+        // Two whole numbers that differ may be the same double.
+        (Some(old), Some(new)) if !both_whole || tolerance > 0.0 => {
+            (old - new).abs() <= tolerance * old.abs().max(new.abs()).max(1.0)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

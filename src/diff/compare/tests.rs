@@ -1,0 +1,133 @@
+use super::*;
+
+fn rules(ignore: &[&str], unordered: &[&str], redact: &[&str]) -> Rules {
+    let mut rules = Rules { headers: vec!["content-type".to_owned(), "set-cookie".to_owned()], ..Rules::default() };
+    for (patterns, paths) in
+        [(&mut rules.ignore, ignore), (&mut rules.unordered, unordered), (&mut rules.redact, redact)]
+    {
+        for path in paths {
+            patterns.add(path).expect("a path");
+        }
+    }
+    rules
+}
+
+fn answer(body: &str) -> Answer {
+    Answer { status: 200, headers: Vec::new(), body: Some(body.as_bytes().to_vec()) }
+}
+
+fn places(rules: &Rules, old: &str, new: &str) -> Vec<(String, Change)> {
+    let found = rules.compare(&answer(old), &answer(new));
+    found.differences.into_iter().map(|difference| (difference.place, difference.change)).collect()
+}
+
+fn one(place: &str, change: Change) -> Vec<(String, Change)> {
+    vec![(place.to_owned(), change)]
+}
+
+#[test]
+fn documents_are_compared_by_path() {
+    let plain = rules(&[], &[], &[]);
+    assert_eq!(places(&plain, r#"{"a":1,"b":[1,2]}"#, r#"{ "b": [1, 2], "a": 1.0 }"#), []);
+    assert_eq!(places(&plain, r#"{"a":1}"#, r#"{"a":2}"#), one("$.a", Change::Value));
+    assert_eq!(places(&plain, r#"{"a":1}"#, r#"{"a":"1"}"#), one("$.a", Change::Type));
+    assert_eq!(places(&plain, r#"{"a":null}"#, "{}"), one("$.a", Change::Removed));
+    assert_eq!(places(&plain, "{}", r#"{"a b":1}"#), one("$[\"a b\"]", Change::Added));
+    assert_eq!(places(&plain, r#"[{"p":1},{"p":2}]"#, r#"[{"p":3},{"p":4}]"#), one("$[*].p", Change::Value));
+    assert_eq!(places(&plain, "[1]", "[1,2]"), one("$[*]", Change::Added));
+    assert_eq!(places(&plain, "[1]", "{}"), one("$", Change::Type));
+}
+
+#[test]
+fn what_is_ignored_or_in_no_order_makes_no_difference() {
+    let rules = rules(&["$.id", "$.items[*].at"], &["$.tags", "$.items"], &[]);
+    assert_eq!(places(&rules, r#"{"id":1,"tags":["a","b","b"]}"#, r#"{"tags":["b","a","b"]}"#), []);
+    let old = r#"{"items":[{"n":1,"at":1},{"n":2,"at":2}]}"#;
+    assert_eq!(places(&rules, old, r#"{"items":[{"n":2,"at":3},{"n":1,"at":4}]}"#), []);
+    assert_eq!(places(&rules, old, r#"{"items":[{"n":3,"at":3},{"n":1,"at":4}]}"#), one("$.items[*].n", Change::Value));
+    assert_eq!(places(&rules, r#"{"tags":["a"]}"#, r#"{"tags":["a","a"]}"#), one("$.tags[*]", Change::Added));
+}
+
+#[test]
+fn numbers_differ_by_more_than_the_tolerance_and_whole_ones_by_any_digit() {
+    let exact = rules(&[], &[], &[]);
+    assert_eq!(places(&exact, "9007199254740992", "9007199254740993"), one("$", Change::Value));
+    assert_eq!(places(&exact, "0.1", "0.10000000000000002"), one("$", Change::Value));
+    let near = Rules { tolerance: 1e-9, ..exact };
+    assert_eq!(places(&near, "[0.3, 1e300, 0, 3]", "[0.30000000000000004, 1.0000000001e300, 1e-10, 3.0]"), []);
+    assert_eq!(places(&near, "[1.0]", "[1.00000001]"), one("$[*]", Change::Value));
+}
+
+#[test]
+fn texts_are_compared_by_line_and_all_else_as_a_whole() {
+    let rules = rules(&[], &[], &[]);
+    assert_eq!(places(&rules, "a\nb\nc", "a\nx\nc"), one("line 2", Change::Value));
+    assert_eq!(places(&rules, "a\nb", "a\nb\nc"), one("lines", Change::Value));
+    assert_eq!(places(&rules, "a\nb", "a\r\nb"), one("lines", Change::Value));
+    assert_eq!(places(&rules, "a\0b", "a\0c"), one("body", Change::Value));
+    assert_eq!(places(&rules, "{}", "<h1>Oops</h1>"), one("body", Change::Type));
+    let long = "x\n".repeat(MAX_LINES + 1);
+    assert_eq!(places(&rules, &long, &long.replacen('x', "y", 1)), one("lines", Change::Value));
+    // A document that says it is none is a text.
+    let html = |body: &str| Answer { headers: vec![("content-type".into(), b"text/html".into())], ..answer(body) };
+    assert_eq!(rules.compare(&html("{\"a\":1}"), &html("{\"a\":2}")).differences[0].place, "line 1");
+}
+
+#[test]
+fn status_and_headers_are_compared_and_secrets_never_shown() {
+    let rules = rules(&[], &[], &["$.user", "$..email"]);
+    let with = |status: u16, kind: &str, cookie: &str, body: &str| Answer {
+        status,
+        headers: vec![
+            ("content-type".into(), kind.into()),
+            ("set-cookie".into(), cookie.into()),
+            ("date".into(), cookie.into()),
+        ],
+        ..answer(body)
+    };
+    let body =
+        |name: &str| format!(r#"{{"user":{{"name":"{name}","x":1}},"list":[{{"email":"{name}","n":"{name}!"}}]}}"#);
+    let old = with(200, "application/json", "id=ada", &body("ada"));
+    let new = with(201, "application/problem+json", "id=bob", &body("bob"));
+    let found = rules.compare(&old, &new).differences;
+    let told: Vec<_> = found.iter().map(|d| (d.place.as_str(), d.old.as_str(), d.new.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("status", "200", "201"),
+            ("header content-type", "application/json", "application/problem+json"),
+            ("header set-cookie", "(redacted)", "(redacted)"),
+            ("$.list[*].email", "\"(redacted)\"", "\"(redacted)\""),
+            ("$.list[*].n", "\"ada!\"", "\"bob!\""),
+            ("$.user.name", "\"(redacted)\"", "\"(redacted)\""),
+        ]
+    );
+    let removed = rules.compare(&answer(&body("ada")), &answer("{}")).differences;
+    let told: Vec<_> = removed.iter().map(|d| (d.place.as_str(), d.old.as_str())).collect();
+    assert_eq!(told, [("$.list", r#"[{"email":"(redacted)","n":"ada!"}]"#), ("$.user", "\"(redacted)\"")]);
+}
+
+#[test]
+fn a_body_that_was_too_long_is_left_out_and_said_to_be() {
+    let rules = rules(&[], &[], &[]);
+    let cut = Answer { body: None, ..answer("") };
+    let found = rules.compare(&cut, &Answer { status: 500, ..answer("") });
+    assert!(found.body_left_out);
+    assert_eq!(found.differences.len(), 1);
+}
+
+#[test]
+fn hostile_documents_are_bounded() {
+    let rules = rules(&["$..x..y..z"], &["$..a"], &["$..b..c"]);
+    let deep = |end: &str| format!("{}{end}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(places(&rules, &deep("1"), &deep("2")), one("line 1", Change::Value));
+    let wide = |from: usize| {
+        let members: Vec<_> = (from..from + 5_000).map(|n| format!("\"k{n}\":{n}")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    assert_eq!(places(&rules, &wide(0), &wide(5_000)).len(), MAX_DIFFERENCES);
+    let array = |from: usize| format!("{{\"a\":{:?}}}", (from..from + 20_000).collect::<Vec<_>>());
+    assert_eq!(places(&rules, &array(0), &array(1)), one("$.a[*]", Change::Value));
+    let long_key = format!("{{\"{}\":1}}", "k".repeat(10_000));
+    assert!(places(&rules, &long_key, "{}")[0].0.len() <= MAX_PLACE);
+}
