@@ -189,7 +189,7 @@ fn a_client_that_never_opens_its_window_is_given_up() {
     let upstream = Upstream::scripted(|connection| {
         connection.request();
         connection.send("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n");
-        connection.send([b'x'; 1_000_000]);
+        connection.send(vec![b'x'; 1_000_000]);
         connection.await_close();
     });
     let serin = sidecar::before_with(&upstream.url(), "limits: { idleTimeout: 300ms }", "");

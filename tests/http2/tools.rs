@@ -12,14 +12,12 @@ use crate::support::upstream::Upstream;
 /// # Panics
 /// If it is not and `CI=true`.
 fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
-    match Command::new(program).args(arguments).stdin(Stdio::null()).output() {
-        Ok(output) => Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()),
-        Err(_) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs `{program}`: apt-get install it");
-            eprintln!("SKIPPED: `{program}` is not installed");
-            None
-        }
-    }
+    let Ok(output) = Command::new(program).args(arguments).stdin(Stdio::null()).output() else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs `{program}`: apt-get install it");
+        eprintln!("SKIPPED: `{program}` is not installed");
+        return None;
+    };
+    Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
 fn serin() -> (Upstream, Serin) {

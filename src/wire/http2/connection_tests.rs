@@ -111,7 +111,7 @@ fn no_more_is_sent_than_the_windows_allow_and_all_of_it_in_the_end() {
     let mut pair = Pair::new(Bounds { stream_window: 1000, connection_window: 0, ..BOUNDS }, BOUNDS);
     let keys: Vec<_> = (0..8).map(|_| pair.ask(Method::GET, true)).collect();
     let mut rests: Vec<_> = keys.iter().map(|_| Bytes::from(vec![7; LENGTH / 8])).collect();
-    let mut came = vec![0; 8];
+    let mut came = [0; 8];
     for (_, arrival) in &keys {
         pair.answer(arrival.key, false);
     }
@@ -281,9 +281,9 @@ fn frames_that_move_nothing_end_a_connection_when_there_are_too_many() {
         (77, 0, 0, b""),
     ] {
         let mut frames = vec![(HEADERS, END_HEADERS, 1, &b"\x83\x86\x84\x01\x01a"[..])];
-        frames.extend([frame; 1_000]);
+        frames.extend(std::iter::repeat_n(frame, 1_000));
         assert_eq!(told(&frames).1, Ok(()), "{frame:?}");
-        frames.extend([frame; 10_000]);
+        frames.extend(std::iter::repeat_n(frame, 10_000));
         assert_eq!(told(&frames).1.map_err(|fault| fault.reason), Err(Reason::ENHANCE_YOUR_CALM), "{frame:?}");
     }
 }
