@@ -1,8 +1,8 @@
 //! Floor 4. The one writer: every change of what is in force comes in here, and every plan goes out from here.
 //!
 //! A file that was edited and a call of the admin API are the same kind of thing, a [`Change`] with an actor and a
-//! reason. It is checked against what is in force, written to the ledger, and only then published; nothing else publishes. The last change
-//! wins, wherever it came from. This room never touches a request.
+//! reason. It is checked against what is in force, written to the ledger, and only then published; nothing else publishes.
+//! The last change wins, wherever it came from. This room never touches a request.
 
 mod begin;
 mod certificates;

@@ -154,7 +154,7 @@ impl VersionCell {
     pub(super) fn add_to(&self, total: &mut VersionSnapshot) {
         for (outcome, cell) in Outcome::all().zip(&self.outcomes) {
             if let Some(histogram) = cell.get() {
-                total.outcomes.entry(outcome).or_default().merge(&histogram.snapshot());
+                total.outcomes.add(outcome, &histogram.snapshot());
             }
         }
         total.first_byte.merge(&self.first_byte.snapshot());

@@ -19,6 +19,7 @@ mod ledger;
 mod ofrep;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+mod outcomes;
 mod registry;
 mod snapshot;
 mod tls;
@@ -37,6 +38,7 @@ pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
 pub use in_flight::{Began, BeganTogether};
 pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
 pub use ofrep::{OfrepCell, OfrepKind};
+pub use outcomes::Outcomes;
 pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};

@@ -1,13 +1,12 @@
 //! Figures as they were read: plain data, added up over the workers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::stats::Snapshot;
 
 use super::{
-    BeganTogether, Failure, FallbackResult, FaultSnapshot, Outcome, Refusal, RetryResult, Shed, TokenResult,
+    BeganTogether, Failure, FallbackResult, FaultSnapshot, Outcomes, Refusal, RetryResult, Shed, TokenResult,
     VariantSnapshot, Why,
 };
 
@@ -33,9 +32,8 @@ pub struct VersionSnapshot {
     pub service: Arc<str>,
     /// The version's name.
     pub version: Arc<str>,
-    /// How long finished requests took, from their head to the response's last byte, by how they ended. Only outcomes
-    /// that occurred; the number of requests is the durations' count.
-    pub outcomes: BTreeMap<Outcome, Snapshot>,
+    /// How long finished requests took, from their head to the response's last byte, by how they ended.
+    pub outcomes: Outcomes,
     /// How long clients waited for the head of the response.
     pub first_byte: Snapshot,
     /// Requests begun and not ended.
@@ -113,7 +111,7 @@ impl VersionSnapshot {
         Self {
             service,
             version,
-            outcomes: BTreeMap::new(),
+            outcomes: Outcomes::default(),
             first_byte: Snapshot::default(),
             in_flight: 0,
             in_flight_since: Vec::new(),
@@ -132,22 +130,19 @@ impl VersionSnapshot {
     /// Requests that ended, in whatever way.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.outcomes.values().map(Snapshot::count).sum()
+        self.outcomes.requests()
     }
 
     /// Requests that ended in an outcome which [is a failure](Outcome::is_failure).
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.outcomes.iter().filter(|(outcome, _)| outcome.is_failure()).map(|(_, durations)| durations.count()).sum()
+        self.outcomes.failures()
     }
 
     /// How long requests took, however they ended.
     #[must_use]
     pub fn durations(&self) -> Snapshot {
-        self.outcomes.values().fold(Snapshot::default(), |mut sum, durations| {
-            sum.merge(durations);
-            sum
-        })
+        self.outcomes.durations()
     }
 
     /// The window between `earlier`, a previous snapshot of the same version, and this one: differences of what only
@@ -155,12 +150,7 @@ impl VersionSnapshot {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut window = self.clone();
-        for (outcome, durations) in &mut window.outcomes {
-            if let Some(before) = earlier.outcomes.get(outcome) {
-                *durations = durations.since(before);
-            }
-        }
-        window.outcomes.retain(|_, durations| !durations.is_empty());
+        window.outcomes = self.outcomes.since(&earlier.outcomes);
         window.first_byte = self.first_byte.since(&earlier.first_byte);
         subtract(&mut window.picks, &earlier.picks);
         subtract(&mut window.upstream_failures, &earlier.upstream_failures);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::cell::Gauge;
-use super::{Outcome, RegistrySnapshot};
+use super::{Outcome, Outcomes, RegistrySnapshot};
 use crate::stats::{Histogram, Snapshot};
 
 /// Most variants, over all flags that were measured by since the start, that a version keeps apart; what comes later
@@ -51,7 +51,7 @@ impl VariantCell {
         total.in_flight += self.in_flight.value();
         for (outcome, cell) in Outcome::all().zip(&self.outcomes) {
             if let Some(histogram) = cell.get() {
-                total.outcomes.entry(outcome).or_default().merge(&histogram.snapshot());
+                total.outcomes.add(outcome, &histogram.snapshot());
             }
         }
     }
@@ -70,8 +70,8 @@ pub struct VariantSnapshot {
     pub flag: Arc<str>,
     /// The variant's name, [`NO_VARIANT`] or [`OTHER_VARIANT`].
     pub variant: Arc<str>,
-    /// How long finished requests took, by how they ended. Only outcomes that occurred.
-    pub outcomes: BTreeMap<Outcome, Snapshot>,
+    /// How long finished requests took, by how they ended.
+    pub outcomes: Outcomes,
     /// Requests begun and not ended.
     pub in_flight: u64,
 }
@@ -80,42 +80,30 @@ impl VariantSnapshot {
     /// Requests that ended, in whatever way.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.outcomes.values().map(Snapshot::count).sum()
+        self.outcomes.requests()
     }
 
     /// Requests that ended in an outcome which [is a failure](Outcome::is_failure).
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.outcomes.iter().filter(|(outcome, _)| outcome.is_failure()).map(|(_, durations)| durations.count()).sum()
+        self.outcomes.failures()
     }
 
     /// How long requests took, however they ended.
     #[must_use]
     pub fn durations(&self) -> Snapshot {
-        self.outcomes.values().fold(Snapshot::default(), |mut sum, durations| {
-            sum.merge(durations);
-            sum
-        })
+        self.outcomes.durations()
     }
 
     /// The window between `earlier`, a previous snapshot of the same variant, and this one.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let mut window = self.clone();
-        for (outcome, durations) in &mut window.outcomes {
-            if let Some(before) = earlier.outcomes.get(outcome) {
-                *durations = durations.since(before);
-            }
-        }
-        window.outcomes.retain(|_, durations| !durations.is_empty());
-        window
+        Self { outcomes: self.outcomes.since(&earlier.outcomes), ..self.clone() }
     }
 
     /// Adds the figures of the same variant of another version: an experiment that goes through several.
     pub fn merge(&mut self, other: &Self) {
-        for (outcome, durations) in &other.outcomes {
-            self.outcomes.entry(*outcome).or_default().merge(durations);
-        }
+        self.outcomes.merge(&other.outcomes);
         self.in_flight += other.in_flight;
     }
 }
@@ -165,7 +153,7 @@ impl VariantFigures {
         names
             .map(|((service, version), ((flag, variant), cells))| {
                 let [service, version, flag, variant] = [service, version, flag, variant].map(Arc::clone);
-                let (outcomes, in_flight) = (BTreeMap::new(), 0);
+                let (outcomes, in_flight) = (Outcomes::default(), 0);
                 let mut total = VariantSnapshot { service, version, flag, variant, outcomes, in_flight };
                 cells.iter().for_each(|cell| cell.add_to(&mut total));
                 total

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::{Scalar, Wrong};
+use crate::stats::calendar;
 
 /// A point in time from 1970 to 9999, to the second; fractions of it are read and cut off.
 #[derive(Debug, Clone, Copy)]
@@ -48,26 +49,10 @@ fn digits(text: &str, count: usize) -> Option<u64> {
 }
 
 /// Days from 1970-01-01 to `YYYY-MM-DD`.
-///
-/// Howard Hinnant's `days_from_civil` (<https://howardhinnant.github.io/date_algorithms.html>), for years from 1970 on.
 fn day(date: &str) -> Option<u64> {
     let mut parts = date.split('-');
     let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + u64::from(is_leap),
-        1..=12 => 31,
-        _ => return None,
-    };
-    if parts.next().is_some() || year < 1970 || !(1..=length).contains(&day) {
-        return None;
-    }
-    let year = year - u64::from(month <= 2);
-    let (era, year_of_era) = (year / 400, year % 400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    if parts.next().is_some() { None } else { calendar::days(year, month, day) }
 }
 
 /// Seconds from midnight to `HH:MM:SS` with or without a fraction.
