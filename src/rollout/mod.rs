@@ -1,6 +1,6 @@
 //! Floor 3. Rollout plans: a version's share widened in steps while evidence is gathered, and withdrawn where it is worse.
 //!
-//! [`step`] is the whole of it: from a [`State`], a time and an [`Input`] to the next state and at most one [`Action`], a
+//! [`step()`] is the whole of it: from a [`State`], a time and an [`Input`] to the next state and at most one [`Action`], a
 //! pure function, so that ten thousand rollouts run in a test. What it is told comes from `control`, which gathers it
 //! by [`Watch`] and carries out what it says. Nothing here reads a clock or a socket, or changes a weight by itself.
 

@@ -133,7 +133,7 @@ impl VersionSnapshot {
         self.outcomes.requests()
     }
 
-    /// Requests that ended in an outcome which [is a failure](Outcome::is_failure).
+    /// Requests that ended in an outcome which [is a failure](super::Outcome::is_failure).
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.outcomes.failures()
