@@ -21,7 +21,9 @@ pub(super) fn failures(old: &Arm, new: &Arm, allowed: f64, alpha: Alpha) -> Metr
     // What both intervals say is true of the difference as well.
     let low = difference.low.max(of_new.low - old_high);
     let difference = Interval { low, high: difference.high.min(new_high - of_old.low).max(low) };
-    let verdict = decide(difference.low > allowed, difference.high <= allowed && !all_fail);
+    // Rare failures alone would be within what is allowed of any rate; but without both there is no comparison.
+    let both = old.requests > 0 && new.requests > 0;
+    let verdict = decide(difference.low > allowed, difference.high <= allowed && both && !all_fail);
     let needed = match (of_old.estimate, of_new.estimate) {
         _ if verdict != Outcome::Inconclusive || all_fail => None,
         (Some(o), Some(n)) => {

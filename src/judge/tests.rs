@@ -65,6 +65,13 @@ fn arm() -> impl Strategy<Value = Arm> {
     )
 }
 
+#[test]
+fn few_failures_are_not_healthy_beside_a_version_that_nobody_asked() {
+    let new = Arm { requests: 7168, failures: 2, ..Arm::default() };
+    let verdict = judge(&Arm::default(), &new, &Gates::default());
+    assert_eq!(metric(&verdict, "failures").verdict, Outcome::Inconclusive);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
