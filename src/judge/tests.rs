@@ -70,6 +70,7 @@ fn few_failures_are_not_healthy_beside_a_version_that_nobody_asked() {
     let new = Arm { requests: 7168, failures: 2, ..Arm::default() };
     let verdict = judge(&Arm::default(), &new, &Gates::default());
     assert_eq!(metric(&verdict, "failures").verdict, Outcome::Inconclusive);
+    assert_eq!(verdict.reason.matches("old has no latencies yet").count(), 1, "{}", verdict.reason);
 }
 
 proptest! {

@@ -109,7 +109,10 @@ impl Verdict {
             Outcome::Healthy
         };
         let saying = metrics.iter().filter(|metric| metric.verdict == verdict);
-        let reason = saying.map(|metric| metric.sentence.as_str()).collect::<Vec<_>>().join("; ");
+        let mut sentences: Vec<_> = saying.map(|metric| metric.sentence.as_str()).collect();
+        // That there are no latencies yet is the same for each of their quantiles.
+        sentences.dedup();
+        let reason = sentences.join("; ");
         Self { verdict, reason, metrics }
     }
 
