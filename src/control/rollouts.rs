@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::force::Refused;
 use crate::plan::{Plan, Service, VersionId, VersionSet};
 use crate::rollout::{
-    self, Evidence, Exposure, Facts, Figures, Input, Planned, Preflight, RolloutView, State, Stepped, Watch,
+    self, Evidence, Exposure, Facts, Figures, Input, Phase, Planned, Preflight, RolloutView, State, Stepped, Watch,
 };
 use crate::telemetry::{RegistrySnapshot, Rfc3339, RolloutFigure};
 
@@ -197,6 +197,7 @@ impl Rollouts {
         let figure = |(service, course): (&Arc<str>, &Course)| RolloutFigure {
             service: Arc::clone(service),
             state: course.state.phase.word(),
+            states: &Phase::WORDS,
             step: course.state.phase.step().map(|step| step + 1),
         };
         self.courses.iter().map(figure).collect()

@@ -53,6 +53,8 @@ pub struct RolloutFigure {
     pub service: Arc<str>,
     /// What is going on, in the word of the admin API.
     pub state: &'static str,
+    /// Every word that may stand there.
+    pub states: &'static [&'static str],
     /// The step it is at, from 1. `None`: at none.
     pub step: Option<usize>,
 }

@@ -6,19 +6,6 @@ use std::sync::Arc;
 use super::family::{Family, Kind, Labels};
 use crate::telemetry::RolloutFigure;
 
-/// Every state, so that a series does not vanish when a rollout leaves it.
-const STATES: [&str; 9] = [
-    "pending",
-    "replacing",
-    "baking",
-    "awaitingApproval",
-    "paused",
-    "validating",
-    "rolledBack",
-    "aborted",
-    "completed",
-];
-
 pub(super) fn families(rollouts: &[RolloutFigure], decisions: &BTreeMap<(String, &'static str), u64>) -> [Family; 3] {
     let service = |name: &Arc<str>| Labels::one("service", Arc::clone(name));
     [
@@ -31,7 +18,8 @@ pub(super) fn families(rollouts: &[RolloutFigure], decisions: &BTreeMap<(String,
                 .flat_map(|rollout| {
                     let one =
                         |state| service(&rollout.service).with("state", state).count(u64::from(rollout.state == state));
-                    STATES.map(one)
+                    // Every state, so that a series does not vanish when a rollout leaves it.
+                    rollout.states.iter().copied().map(one)
                 })
                 .collect(),
         },
