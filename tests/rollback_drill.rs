@@ -133,7 +133,7 @@ fn requests_that_wait_are_noticed_too_and_without_a_rollout_nothing_stays() {
 fn a_drill_is_shown_loudly_and_whoever_changes_the_weights_ends_it() {
     let upstreams = two();
     // A gate that takes long to see it.
-    let plan = PLAN.replace("rollout: {", "rollout: { alpha: 0.0001, gates: { failures: { maxIncrease: 19% } },");
+    let plan = PLAN.replace("rollout: {", "rollout: { alpha: 0.0001, gates: { failures: { maxIncrease: 17% } },");
     let serin = Serin::new(&config(&upstreams, &plan, ""));
     let load = Load::start(serin.web(), 2);
     begun(&serin, r#"{"share":"20%","within":"5m"}"#);
@@ -186,7 +186,7 @@ fn a_client_that_leaves_and_a_process_that_is_killed_leave_no_fault_behind() {
     let state_dir = format!("stateDir: {}\n", folder.path().display());
     let upstreams = two();
     // So that it is not over too soon.
-    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 19% } },");
+    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 17% } },");
     let text = config(&upstreams, &plan, &state_dir);
     let mut serin = Serin::new(&text);
     let load = Load::start(serin.web(), 1);
@@ -223,7 +223,7 @@ fn a_client_that_leaves_and_a_process_that_is_killed_leave_no_fault_behind() {
 #[test]
 fn an_edit_of_another_service_does_not_end_a_drill() {
     let upstreams = two();
-    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 19% } },");
+    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 17% } },");
     let text = config(&upstreams, &plan, "");
     let serin = Serin::new(&text);
     let load = Load::start(serin.web(), 2);

@@ -45,9 +45,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST_LEAD: Duration = Duration::from_secs(6);
 const LONGEST_FIRST: Duration = Duration::from_secs(20);
 
-const OLD: Profile = Profile { median: 0.012, spread: 0.35, tail_share: 0.004, tail_factor: 5.0, failure_share: 0.001 };
-const GOOD: Profile = Profile { median: 0.0105, spread: 0.33, ..OLD };
-const REGRESSED: Profile = Profile { tail_share: 0.05, ..GOOD };
+const OLD: Profile = Profile { median: 0.03, spread: 0.35, tail_share: 0.002, tail_factor: 3.9, failure_share: 0.001 };
+const GOOD: Profile = Profile { median: 0.026, spread: 0.33, ..OLD };
+const REGRESSED: Profile = Profile { tail_share: 0.15, ..GOOD };
 const FAILING: Profile = Profile { failure_share: 0.2, ..GOOD };
 
 impl Scenario {
