@@ -171,7 +171,7 @@ fn a_drill_is_refused_with_a_sentence_where_it_could_not_be_seen_or_something_el
     assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(command(&["drill", "rollback", "shop", "--share", "lots"]).status.code(), Some(2));
     let by_hand = "    faults: [ { name: by-hand, version: new, share: 1%, reset: true, until: UNTIL } ]\n";
-    let until = serin::telemetry::Rfc3339(std::time::SystemTime::now() + Duration::from_secs(3600)).to_string();
+    let until = serin::telemetry::Rfc3339(std::time::SystemTime::now() + Duration::from_hours(1)).to_string();
     let serin = Serin::new(&config(&upstreams, &(PLAN.to_owned() + &by_hand.replace("UNTIL", &until)), ""));
     let (status, answer) = post(&serin, "drill", "{}");
     assert_eq!(status, 409);

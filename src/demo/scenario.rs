@@ -77,7 +77,7 @@ impl Scenario {
     pub(super) fn script(self, total: Duration) -> Script {
         let lead = (total / 10).min(LONGEST_LEAD);
         let first = match self {
-            Self::Good => ((total - lead) / 4).saturating_sub(LATE).max(SHORTEST),
+            Self::Good => (total.saturating_sub(lead) / 4).saturating_sub(LATE).max(SHORTEST),
             Self::Regression | Self::Errors => (total / 4).min(LONGEST_FIRST).max(SHORTEST),
         };
         let later = if self == Self::Good { first } else { total };

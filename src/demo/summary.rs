@@ -158,17 +158,16 @@ impl Summary<'_> {
             return vec![end, self.kept_up()];
         };
         let mut sentences = Vec::new();
-        match withdrawn {
-            Some(withdrawn) => sentences.push(self.withdrawal(turned_bad, *withdrawn)),
-            None => {
-                let so_far = self.tally.harm().map_or(0, |harm| harm.answered);
-                let what = format!(
-                    "new turned bad at {}, and {} requests of it were not enough for the judge to withdraw it",
-                    clock(turned_bad),
-                    grouped(so_far)
-                );
-                sentences.push(self.too_short(&what));
-            }
+        if let Some(withdrawn) = withdrawn {
+            sentences.push(self.withdrawal(turned_bad, *withdrawn));
+        } else {
+            let so_far = self.tally.harm().map_or(0, |harm| harm.answered);
+            let what = format!(
+                "new turned bad at {}, and {} requests of it were not enough for the judge to withdraw it",
+                clock(turned_bad),
+                grouped(so_far)
+            );
+            sentences.push(self.too_short(&what));
         }
         sentences.extend(self.hurt(turned_bad));
         sentences
