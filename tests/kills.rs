@@ -23,6 +23,8 @@ use support::upstream::Upstream;
 
 /// Kills of one run, where nothing is said.
 const KILLS: u64 = 20;
+/// Kills after which another ledger is begun: each of them reads all of it.
+const LEDGER: u64 = 25;
 /// Steps above this share need somebody's approval.
 const APPROVED_ABOVE: f64 = 25.0;
 const PLAN: &str = "    rollout:\n      from: old\n      to: new\n      steps: [ { weight: 5, bake: 30ms }, { weight: 20, bake: 30ms \
@@ -39,8 +41,12 @@ fn after_a_kill_at_any_moment_the_ledger_verifies_and_nobody_is_exposed_to_more_
     let top = "stateDir: state\nledger: { maxFileSize: 64KiB }\n";
     let config = folder.path().join("serin.yaml");
     std::fs::write(&config, shop(&[("old", &old), ("new", &new)], PLAN, top)).unwrap();
-    let mut seen = Seen::default();
+    let (mut seen, mut before) = (Seen::default(), Seen::default());
     for round in 0..kills {
+        if round > 0 && round.is_multiple_of(LEDGER) {
+            std::fs::remove_dir_all(folder.path().join("state")).unwrap();
+            before = before.and(&std::mem::take(&mut seen));
+        }
         let mut process = Process::start(&config);
         if random.u8(..10) == 0 {
             // While it starts: before, within or after its first entry.
@@ -63,6 +69,7 @@ fn after_a_kill_at_any_moment_the_ledger_verifies_and_nobody_is_exposed_to_more_
         check(&folder.path().join("state"), round, &mut seen);
         next_process_goes_on(&config, &folder.path().join("state"), round);
     }
+    let seen = before.and(&seen);
     eprintln!("{kills} kills: {seen:?}");
     let tried = seen.entries as u64 > kills && seen.widened > 0;
     assert!(kills < 20 || tried, "nothing was at stake: {seen:?}");
@@ -79,6 +86,18 @@ struct Seen {
     by_machine: usize,
     approvals: usize,
     drills: usize,
+}
+
+impl Seen {
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            entries: self.entries + other.entries,
+            widened: self.widened + other.widened,
+            by_machine: self.by_machine + other.by_machine,
+            approvals: self.approvals + other.approvals,
+            drills: self.drills + other.drills,
+        }
+    }
 }
 
 /// A running `serin run`; killed when dropped.

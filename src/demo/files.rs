@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::scenario::{Script, Step};
 use super::{NEW, OLD, SERVICE, VERSIONS};
 use crate::config::Bind;
-use crate::plan::Plan;
+use crate::plan::{Plan, Split, VersionId};
 
 /// The folder with the demo's files. It stays when the demo is over, for whoever wants to look.
 #[derive(Debug)]
@@ -101,21 +101,16 @@ impl Shares {
     /// How `plan` shares `users` among the versions; where somebody took the service or a version out of `serin.yaml`,
     /// nobody has any.
     pub(super) fn of(plan: &Plan, users: &[String]) -> Self {
-        let found = plan.service_named(SERVICE).and_then(|(_, service)| {
-            Some((&service.split, service.version_named(VERSIONS[OLD])?, service.version_named(VERSIONS[NEW])?))
-        });
-        match found {
-            Some((split, old, new)) => Self {
-                on_new: users.iter().map(|user| split.pick_key(user.as_bytes()) == new).collect(),
-                shares: [split.share(old), split.share(new)],
-            },
-            None => Self { on_new: vec![false; users.len()], shares: [0.0; 2] },
-        }
+        let on_new = match found(plan) {
+            Some((split, [_, new])) => users.iter().map(|user| split.pick_key(user.as_bytes()) == new).collect(),
+            None => vec![false; users.len()],
+        };
+        Self { on_new, shares: traffic(plan) }
     }
 
-    /// Whether both share the traffic alike.
-    pub(super) fn are(&self, other: &Self) -> bool {
-        self.shares.map(f64::to_bits) == other.shares.map(f64::to_bits)
+    /// Whether `plan` shares the traffic like this.
+    pub(super) fn are_those_of(&self, plan: &Plan) -> bool {
+        self.shares.map(f64::to_bits) == traffic(plan).map(f64::to_bits)
     }
 
     /// How many users new serves.
@@ -131,6 +126,17 @@ impl Shares {
             back: pairs().filter(|(before, after)| **before && !**after).count(),
         }
     }
+}
+
+/// The demo's service and its versions, where they are still there.
+fn found(plan: &Plan) -> Option<(&Split, [VersionId; 2])> {
+    let (_, service) = plan.service_named(SERVICE)?;
+    Some((&service.split, [service.version_named(VERSIONS[OLD])?, service.version_named(VERSIONS[NEW])?]))
+}
+
+/// The shares of the traffic, by version, 0 to 1.
+fn traffic(plan: &Plan) -> [f64; 2] {
+    found(plan).map_or([0.0; 2], |(split, versions)| versions.map(|version| split.share(version)))
 }
 
 /// Users who change their version.

@@ -204,11 +204,11 @@ impl Play {
 
     /// Says what has changed since the last look, and has the new version turn bad where that is its part.
     async fn notice(&mut self) -> io::Result<()> {
-        let now = Shares::of(&(self.proxy.plan)(), &self.users);
-        if now.are(&self.shares) {
+        let plan = (self.proxy.plan)();
+        if self.shares.are_those_of(&plan) {
             return self.notice_words();
         }
-        let at = Instant::now();
+        let (at, now) = (Instant::now(), Shares::of(&plan, &self.users));
         let weight = whole_percent(now.shares[NEW]);
         let falls = now.shares[NEW] < self.shares.shares[NEW];
         if falls {
