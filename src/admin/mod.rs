@@ -16,6 +16,7 @@ mod origin;
 mod problem;
 mod refusal;
 mod rights;
+mod rollback_drill;
 mod rollout;
 mod serve;
 mod steering;
