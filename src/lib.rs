@@ -6,6 +6,7 @@
 //! is noise), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of
 //! two versions is worse), [`ledger`] (the record of every change), [`config`] (files to plans), [`upstream`] (connections
 //! to versions), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn),
+//! [`events`] (what happens, for whoever listens),
 //! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod access;
@@ -16,6 +17,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod diff;
+pub mod events;
 pub mod flags;
 pub mod judge;
 pub mod jwt;

@@ -15,12 +15,13 @@ use super::BAD_USAGE;
 use super::tracing_export::Spans;
 use crate::access::Access;
 use crate::admin::ofrep::FlagApi;
-use crate::admin::{self, Admin, AdminListener, Ledgers, Memory, Observer, Phase, Readiness, Verdicts};
+use crate::admin::{self, Admin, AdminListener, EventStreams, Ledgers, Memory, Observer, Phase, Readiness, Verdicts};
 use crate::config::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
     OfrepSettings,
 };
 use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
+use crate::events::{Event, Feed};
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
@@ -91,6 +92,7 @@ pub(super) struct Prepared {
     spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
     reader: ledger::Reader,
+    events: Feed,
     ofrep: Option<(AdminListener, String, OfrepSettings)>,
 }
 
@@ -120,7 +122,10 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let ledger = open_ledger(config, &loaded)?;
+    let mut ledger = open_ledger(config, &loaded)?;
+    let events = Feed::new(ledger.written());
+    let told = events.clone();
+    ledger.listen(move |line| Event::of_entry(line).into_iter().for_each(|event| told.tell(event)));
     let in_force = InForce::resumed(loaded, ledger.state());
     let settings = in_force.settings();
     let workers = settings.workers.unwrap_or_else(granted_cores);
@@ -171,7 +176,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         listening.add(&listener, bound);
     }
     let start = Start { config: config.to_owned(), files, flags, begun, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, spans, admin, reader, ofrep })
+    Ok(Prepared { start, shared, running, access_log, spans, admin, reader, events, ofrep })
 }
 
 /// The ledger in `stateDir`; without one, a ledger that ends with the process.
@@ -246,7 +251,7 @@ fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader, events } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -290,6 +295,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             registry,
             observer,
             ledger: Ledgers::new(reader),
+            events: EventStreams::new(events),
             verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
