@@ -1,4 +1,4 @@
-//! What happens, as those who follow it are told: server-sent events of the admin API.
+//! What happens, as those who follow it are told: server-sent events of the admin API, and webhooks.
 
 #![allow(clippy::float_cmp, reason = "counts are whole numbers")]
 
@@ -6,6 +6,8 @@ mod support;
 
 #[path = "events/stream.rs"]
 mod stream;
+#[path = "events/webhooks.rs"]
+mod webhooks;
 
 use serde_json::Value;
 use support::client::Raw;

@@ -5,7 +5,7 @@ use crate::support::client::get;
 use crate::support::eventually;
 use crate::support::serin::Serin;
 
-const CONFIG: &str = "\
+pub(super) const CONFIG: &str = "\
 listeners: [{ name: web, address: 127.0.0.1:0 }]
 admin: { address: 127.0.0.1:0, open: true }
 files: { weights: weights.yaml }
@@ -14,13 +14,13 @@ services:
   cart: { versions: { old: { upstream: http://127.0.0.1:9 }, new: { upstream: http://127.0.0.1:9 } } }
 routes: [{ service: shop, matches: [{ path: { type: PathPrefix, value: /shop } }] }, { service: cart }]
 ";
-const WEIGHTS: &str = "shop: { old: 1, new: 1 }\ncart: { old: 1, new: 1 }\n";
+pub(super) const WEIGHTS: &str = "shop: { old: 1, new: 1 }\ncart: { old: 1, new: 1 }\n";
 
 fn start(config: &str) -> Serin {
     Serin::with_files(config, &[("weights.yaml", WEIGHTS)])
 }
 
-fn set(serin: &Serin, service: &str, new: u32) {
+pub(super) fn set(serin: &Serin, service: &str, new: u32) {
     let body = format!("{{\"weights\":{{\"old\":1,\"new\":{new}}},\"reason\":\"try {new}\"}}");
     let answer = serin.ask("PUT", &format!("/api/v1/services/{service}/weights"), &body);
     assert_eq!(answer.status, 200, "{}", answer.text());

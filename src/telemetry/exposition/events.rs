@@ -3,7 +3,7 @@
 use super::family::{Family, Kind, Labels};
 use crate::telemetry::EventFigures;
 
-pub(super) fn families(events: &EventFigures) -> [Family; 2] {
+pub(super) fn families(events: &EventFigures) -> [Family; 3] {
     let one = |value: u64| vec![Labels(Vec::new()).count(value)];
     [
         Family {
@@ -17,6 +17,12 @@ pub(super) fn families(events: &EventFigures) -> [Family; 2] {
             help: "Event streams that were ended because their client was too slow.",
             kind: Kind::Counter,
             series: one(events.dropped()),
+        },
+        Family {
+            name: "serin_webhook_deliveries_total",
+            help: "Events for the receivers of webhooks, by what became of them.",
+            kind: Kind::Counter,
+            series: events.deliveries().map(|(result, n)| Labels::one("result", result.label()).count(n)).collect(),
         },
     ]
 }
