@@ -389,7 +389,7 @@ fn after_a_kill_at_any_moment_nobody_is_exposed_to_more_than_was_agreed_to() {
 fn entries(reader: &Reader) -> Vec<Value> {
     let (mut all, mut after) = (Vec::new(), Some(0));
     while after.is_some() {
-        let page = reader.page(&Query { after, limit: 1000, service: None }).expect("a ledger to be read");
+        let page = reader.page(&Query { after, limit: 1000, ..Query::default() }).expect("a ledger to be read");
         all.extend(page.lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("an entry")));
         after = page.next;
     }

@@ -12,6 +12,7 @@ mod need;
 mod preflight;
 mod state;
 mod step;
+mod tally;
 mod view;
 mod watch;
 

@@ -143,6 +143,13 @@ fn tokens_change_with_their_file_and_a_bad_edit_changes_nothing() {
     let log = said(&serin, "tokens.yaml:2:");
     assert!(log.contains("tokens[0].role: unknown value") && log.contains("did you mean `operator`?"), "{log}");
     assert!(log.contains("refused; the tokens in force stay"), "{log}");
+    let refusal = eventually("the ledger to say so", || {
+        let page = serin.ask("GET", "/api/v1/ledger", "").text();
+        let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+        page["entries"].as_array()?.iter().find(|entry| entry["result"] == "refused").cloned()
+    });
+    assert_eq!((&refusal["kind"], &refusal["actor"]), (&"files".into(), &"tokens.yaml".into()));
+    assert!(refusal["problem"].as_str().is_some_and(|problem| problem.contains("tokens[0].role")), "{refusal}");
     assert_eq!(serin.metric("serin_config_reload_total", &["file=\"tokens.yaml\"", "result=\"refused\""]), 1.0);
     assert_eq!((status("first"), status("second")), (200, 200), "the last good ones");
     std::fs::write(&file, tokens(&[("alice", "viewer", "second")])).expect("a file");

@@ -55,7 +55,8 @@ impl Timeline {
         let mut text = format!("{to} was widened beside {from} from {}.", time(self.began));
         if let Some(Withdrawal { said, seconds_since_first_failure_of_step: seconds, .. }) = &self.withdrawal {
             let who = if said.actor == "rollout" { "serin".to_owned() } else { plain(&said.actor) };
-            let after = seconds.map_or(String::new(), |seconds| format!(", {} after its first failure in the step", spoken(seconds)));
+            let after = seconds
+                .map_or(String::new(), |seconds| format!(", {} after its first failure in the step", spoken(seconds)));
             text += &format!(" {who} withdrew it at {}{after}.", time(said.time));
         }
         if let Some(Counted { to: counted, .. }) = &self.counted {
@@ -105,7 +106,11 @@ impl Timeline {
             writeln!(f, "| {} | {} | {what} | {actor} | {reason} |", time(said.time), said.entry)?;
         }
         let hash = self.plan_hash.as_deref().unwrap_or("unknown");
-        writeln!(f, "\nFrom serin's ledger; `serin ledger verify` says whether it is what was written. Plan: `{}`.", plain(hash))
+        writeln!(
+            f,
+            "\nFrom serin's ledger; `serin ledger verify` says whether it is what was written. Plan: `{}`.",
+            plain(hash)
+        )
     }
 }
 
@@ -124,7 +129,8 @@ fn failures(withdrawal: &Withdrawal) -> String {
 }
 
 fn validated(validation: &Validation) -> String {
-    let within = validation.seconds_since_withdrawal.map_or(String::new(), |s| format!(" {} after the withdrawal", spoken(s)));
+    let within =
+        validation.seconds_since_withdrawal.map_or(String::new(), |s| format!(" {} after the withdrawal", spoken(s)));
     let well = if validation.well { "as before" } else { "not seen to be as before" };
     format!("{well}{within}: {}", plain(&validation.said.reason))
 }
