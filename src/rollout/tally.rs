@@ -55,8 +55,7 @@ impl Tally {
             from: figures.count(begin, &state.from),
             to: figures.count(begin, &state.to),
         };
-        let began = now.checked_sub(ago(self.begin.at())).unwrap_or(now);
-        let since = *self.since.get_or_insert(began);
+        let since = *self.since.get_or_insert_with(|| now.checked_sub(ago(self.begin.at())).unwrap_or(now));
         let of_window = self.first_of_window.filter(|(window, _)| *window == state.window);
         ledger::Figures {
             since: since.into(),

@@ -136,9 +136,13 @@ fn validated(validation: &Validation) -> String {
 }
 
 fn steps(plan: &Value) -> String {
-    let steps = plan["steps"].as_array().map_or(0, Vec::len);
+    let step = |step: &Value| {
+        let weight = step["weight"].as_f64().unwrap_or_default();
+        format!("{weight}% for {}", spoken(step["bakeMs"].as_f64().unwrap_or_default() / 1e3))
+    };
+    let steps: Vec<String> = plan["steps"].as_array().into_iter().flatten().map(step).collect();
     let (from, to) = (plan["from"].as_str().unwrap_or("?"), plan["to"].as_str().unwrap_or("?"));
-    format!("{steps} step{} from {} to {}", plural(steps), plain(from), plain(to))
+    format!("from {} to {}: {}", plain(from), plain(to), steps.join(", "))
 }
 
 /// What a metric is counted in.
@@ -209,7 +213,7 @@ fn time(time: Time) -> String {
 fn spoken(seconds: f64) -> String {
     let whole = seconds as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, _) | (0, 1, _) => format!("{seconds:.1} s"),
+        (0, 0 | 1, _) => format!("{seconds:.1} s"),
         (0, minutes, seconds) => format!("{minutes} m {seconds} s"),
         (hours, minutes, _) => format!("{hours} h {minutes} m"),
     }

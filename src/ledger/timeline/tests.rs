@@ -87,7 +87,7 @@ fn run() -> Vec<Entry> {
         event: "plan".to_owned(),
         fields: serde_json::Map::from_iter([(
             "plan".to_owned(),
-            json!({ "from": "old", "to": "new", "steps": [{}, {}] }),
+            json!({ "from": "old", "to": "new", "steps": [{ "weight": 5.0, "bakeMs": 60_000 }, { "weight": 12.5, "bakeMs": 3_600_000 }] }),
         )]),
     };
     let about = About { rollout: Some(RUN), ..About::default() };
@@ -168,7 +168,7 @@ fn the_markdown_holds_all_of_it_and_what_people_said_is_text() {
     for part in [
         "# Rollout 3 of shop: rolled back\n",
         "serin withdrew it at 1970-01-01 00:02:22.000, 2.0 s after its first failure in the step.",
-        "| Plan | 2 steps from old to new |",
+        "| Plan | from old to new: 5% for 60.0 s, 12.5% for 1 h 0 m |",
         "| Requests new answered | 1,503, of which 43 failed (2.86%); counted anew after 1 restart, what was between is missing |",
         "| First failure of new | in the step 1970-01-01 00:02:20.000, 2.0 s before the withdrawal; in the run 1970-01-01 00:01:41.000, 41.0 s before the withdrawal |",
         "| Validation | as before 5.0 s after the withdrawal: back as before within 5.0s: 0 picks since |",
