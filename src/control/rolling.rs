@@ -29,7 +29,9 @@ impl<D: DataPlane> Control<D> {
                 continue;
             }
             let Some(evidence) = self.rollouts.evidence(&service) else { continue };
-            self.rollouts.new_verdict(&name).into_iter().for_each(|verdict| self.feed.tell(verdict));
+            if let Some(verdict) = self.rollouts.new_verdict(&name) {
+                self.feed.tell(verdict);
+            }
             let obstacle = match phase {
                 Phase::Replacing { .. } => self.preflight_of(&service).and_then(|preflight| preflight.obstacle()),
                 _ => None,
@@ -206,8 +208,9 @@ impl<D: DataPlane> Control<D> {
             let draft = Draft::new(&action.actor, &reason, What::Approval { of: state.plan.clone() });
             let about = About { rollout: about.rollout, ..About::default() };
             let entry = self.record(Draft { about, ..draft.of_service(name) }, false).await?;
-            let approval = entry.map(|entry| Approval { actor: action.actor.clone(), entry });
-            approval.into_iter().for_each(|approval| self.rollouts.agreed(name, state.run, approval));
+            if let Some(entry) = entry {
+                self.rollouts.agreed(name, state.run, Approval { actor: action.actor.clone(), entry });
+            }
         }
         let publish = action.publish.as_ref().filter(|publish| {
             // A version that is no longer there needs nothing taken from it.

@@ -106,6 +106,9 @@ fn what_is_not_taken_comes_again_under_the_same_id() {
     assert_eq!(serin.metric("serin_webhook_deliveries_total", &["result=\"failed\""]), 0.0);
 }
 
+/// More than a queue holds.
+const CHANGES: usize = 270;
+
 #[test]
 fn a_dead_receiver_costs_its_own_queue_and_delays_nobody() {
     // It takes connections and never answers.
@@ -117,7 +120,6 @@ fn a_dead_receiver_costs_its_own_queue_and_delays_nobody() {
     let serin =
         start(&[hook(&dead.url(), "weights", ", timeout: 60s"), hook(&alive.url(), "weights, rollback, step", "")]);
     let mut stream = Stream::open(&serin, "", "");
-    const CHANGES: usize = 270;
     for change in 0..CHANGES {
         set(&serin, "shop", change as u32 + 2);
         // The receiver that is alive keeps up; how far ahead of it this test may be is not what it is about.
@@ -148,7 +150,7 @@ fn nonsense_for_an_answer_is_bounded() {
                     connection.send("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
                     while connection.stream.write_all(&[b'x'; 4096]).is_ok() {}
                 }
-            };
+            }
         }
     });
     let serin = start(&[hook(&receiver.url(), "weights", ", timeout: 5s")]);

@@ -52,21 +52,25 @@ impl fmt::Display for Timeline {
 impl Timeline {
     fn summary(&self) -> String {
         let (from, to) = (plain(&self.from), plain(&self.to));
-        let mut text = format!("{to} was widened beside {from} from {}.", time(self.began));
-        if let Some(Withdrawal { said, seconds_since_first_failure_of_step: seconds, .. }) = &self.withdrawal {
+        let mut sentences = vec![format!("{to} was widened beside {from} from {}.", time(self.began))];
+        sentences.extend(self.withdrawal.as_ref().map(|withdrawal| {
+            let said = &withdrawal.said;
             let who = if said.actor == "rollout" { "serin".to_owned() } else { plain(&said.actor) };
-            let after = seconds
-                .map_or(String::new(), |seconds| format!(", {} after its first failure in the step", spoken(seconds)));
-            text += &format!(" {who} withdrew it at {}{after}.", time(said.time));
-        }
-        if let Some(Counted { to: counted, .. }) = &self.counted {
-            text += &format!(" {} of the requests that it answered failed.", number(counted.failures));
-        }
-        if let Some(validation) = &self.validation {
+            let since = withdrawal.seconds_since_first_failure_of_step;
+            let after = since.map(|seconds| format!(", {} after its first failure in the step", spoken(seconds)));
+            format!("{who} withdrew it at {}{}.", time(said.time), after.unwrap_or_default())
+        }));
+        let failed = |counted: &Counted| number(counted.to.failures);
+        sentences.extend(
+            self.counted
+                .as_ref()
+                .map(|counted| format!("{} of the requests that it answered failed.", failed(counted))),
+        );
+        sentences.extend(self.validation.as_ref().map(|validation| {
             let not = if validation.well { "" } else { "not " };
-            text += &format!(" The service was {not}seen to be as before after that.");
-        }
-        text
+            format!("The service was {not}seen to be as before after that.")
+        }));
+        sentences.join(" ")
     }
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
