@@ -49,6 +49,19 @@ impl Drills {
     }
 }
 
+impl News {
+    /// The same for those who follow what happens.
+    pub(super) fn told(&self, now: SystemTime) -> Event {
+        let (began, end) = match self {
+            Self::Began(end) => (true, end),
+            Self::Ended(end) => (false, end),
+        };
+        let until = Time::from(end.until);
+        let data = json!({ "version": &*end.version, "fault": &*end.fault, "began": began, "until": until });
+        Event::without_entry(Kind::Drill, &end.service, now, data)
+    }
+}
+
 fn end(([service, version, fault], until): (&[Arc<str>; 3], &SystemTime)) -> FaultEnd {
     let [service, version, fault] = [service, version, fault].map(Arc::clone);
     FaultEnd { service, version, fault, until: *until }
