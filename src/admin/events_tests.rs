@@ -22,7 +22,9 @@ async fn a_client_that_takes_nothing_or_is_far_behind_is_given_up() {
     feed.tell(event("shop", Some(2)));
     assert_eq!(stuck.go_on(0).await, Err(Cut::TooSlow), "its only place is taken");
     let (mut behind, mut body) = telling(&feed, None);
-    (3..1000).for_each(|number| feed.tell(event("shop", Some(number))));
+    for number in 3..1000 {
+        feed.tell(event("shop", Some(number)));
+    }
     assert_eq!(behind.go_on(2).await, Err(Cut::TooSlow));
     assert!(body.try_recv().is_err(), "no event is left out silently");
 }
@@ -31,9 +33,15 @@ async fn a_client_that_takes_nothing_or_is_far_behind_is_given_up() {
 async fn what_was_told_already_or_concerns_others_is_left_out() {
     let feed = Feed::new(0);
     let (mut telling, mut body) = telling(&feed, Some("shop"));
-    [event("shop", Some(1)), event("cart", Some(2)), event("cart", None), event("shop", None), event("shop", Some(3))]
-        .into_iter()
-        .for_each(|event| feed.tell(event));
+    for event in [
+        event("shop", Some(1)),
+        event("cart", Some(2)),
+        event("cart", None),
+        event("shop", None),
+        event("shop", Some(3)),
+    ] {
+        feed.tell(event);
+    }
     drop(feed);
     let told = async {
         let mut ids = Vec::new();
