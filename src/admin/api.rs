@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{health, ledger, rollback_drill, rollout};
+use super::{events, health, ledger, rollback_drill, rollout};
 use crate::control::{Change, Changed, Refused};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -43,6 +43,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/openapi.json", get(openapi))
         .merge(health::router())
         .merge(ledger::router())
+        .merge(events::router())
         .merge(rollout::router())
         .merge(rollback_drill::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
@@ -63,7 +64,8 @@ async fn index() -> &'static str {
      GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
      POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
      POST /api/v1/services/{service}/drill    {\"fault\":\"errors|delay\",\"share\":\"20%\",\"within\":\"30s\",\"reason\":\"...\"}; GET: how it stands\n\
-     GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
+     GET /api/v1/ledger?service=&rollout=&after=&limit=  the record of changes\n\
+     GET /api/v1/events?service=&after=         what happens, as server-sent events\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
      gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
 }
@@ -209,7 +211,8 @@ pub(super) fn document() -> serde_json::Value {
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
-    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()).chain(rollback_drill::paths()) {
+    let rollouts = rollout::paths().into_iter().chain(rollback_drill::paths());
+    for (path, item) in ledger::paths().into_iter().chain(rollouts).chain([events::path()]) {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

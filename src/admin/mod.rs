@@ -6,6 +6,7 @@
 mod api;
 mod connection;
 mod drills;
+mod events;
 mod grpc;
 mod guard;
 mod health;
@@ -19,11 +20,13 @@ mod rights;
 mod rollback_drill;
 mod rollout;
 mod serve;
+mod sse;
 mod steering;
 mod verdict;
 mod view;
 
 pub use drills::DrillView;
+pub use events::EventStreams;
 pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use refusal::Memory;

@@ -23,7 +23,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 20] = [
+const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/", READ),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
@@ -38,6 +38,7 @@ const TABLE: [(&str, &str, Need); 20] = [
     ("GET", "/api/v1/services/{service}/rollout/preflight", READ),
     ("GET", "/api/v1/services/{service}/drill", READ),
     ("POST", "/api/v1/services/{service}/drill", OPERATE),
+    ("GET", "/api/v1/events", READ),
     ("GET", "/api/v1/ledger", READ),
     ("GET", "/api/v1/ledger/verify", READ),
     ("GET", "/api/v1/ledger/{number}", READ),
