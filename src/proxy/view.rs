@@ -9,7 +9,7 @@ use super::measured::Measured;
 use super::retry::{self, Resend};
 use super::worker::Shared;
 use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
-use crate::telemetry::{FaultCell, FlagCells, VariantCell, VersionCell};
+use crate::telemetry::{ArmCell, FaultCell, FlagCells, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -57,12 +57,7 @@ impl View {
     }
 
     /// The figures of a version for requests for which the flag they are measured by has this variant.
-    pub(super) fn variant(
-        &self,
-        service: ServiceId,
-        version: VersionId,
-        variant: MeasuredBy,
-    ) -> Option<&Arc<VariantCell>> {
+    pub(super) fn variant(&self, service: ServiceId, version: VersionId, variant: MeasuredBy) -> Option<&Arc<ArmCell>> {
         self.measured[service.index()].as_ref().map(|measured| measured.cell(version, variant))
     }
 

@@ -59,6 +59,21 @@ pub struct RolloutFigure {
     pub step: Option<usize>,
 }
 
+/// What is said of a version, or of a flag's variant, beside the one it is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerdictFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The flag's key where it is of a variant. `None`: it is of a version.
+    pub flag: Option<Arc<str>>,
+    /// The version's or the variant's name.
+    pub of: Arc<str>,
+    /// What is said, in the word of the admin API.
+    pub verdict: &'static str,
+    /// Every word that may stand there.
+    pub words: &'static [&'static str],
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -75,6 +90,7 @@ pub(super) struct ControlState {
     pub(super) rollouts: Vec<RolloutFigure>,
     /// By service and decision.
     pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
+    pub(super) verdicts: Vec<VerdictFigure>,
     spans: Option<Arc<SpanFigures>>,
     pub(super) connections_limit: Option<usize>,
     pub(super) ledger: LedgerState,
@@ -97,6 +113,11 @@ impl ControlFigures {
     /// Where the rollouts stand; services not among them have none.
     pub fn set_rollouts(&self, rollouts: Vec<RolloutFigure>) {
         self.state().rollouts = rollouts;
+    }
+
+    /// What is said of versions and variants; of those not among them nothing is.
+    pub fn set_verdicts(&self, verdicts: Vec<VerdictFigure>) {
+        self.state().verdicts = verdicts;
     }
 
     /// A rollout made a decision.

@@ -9,8 +9,8 @@ use crate::flags::FlagSet;
 use super::flags::FlagFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
-    RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ArmCell, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures,
+    OfrepCell, RegistrySnapshot, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -134,7 +134,7 @@ impl Registry {
         version: &Arc<str>,
         flag: &Arc<str>,
         variant: &str,
-    ) -> Arc<VariantCell> {
+    ) -> Arc<ArmCell> {
         self.variants.cell((worker, self.workers.len()), (service, version), flag, variant)
     }
 

@@ -17,7 +17,7 @@ use crate::proxy::client::Client;
 use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Began, Failure, Outcome, Shed, VariantCell, Why};
+use crate::telemetry::{ArmCell, Began, Failure, Outcome, Shed, Why};
 use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
@@ -41,7 +41,7 @@ pub(in crate::proxy) struct Record {
     /// There where its trace is recorded.
     span: Option<Box<SpanLine>>,
     /// There where requests are measured by the variant of a flag.
-    variant: Option<Arc<VariantCell>>,
+    variant: Option<Arc<ArmCell>>,
 }
 
 /// Where else than in a response's head its gRPC status may be.
@@ -89,9 +89,9 @@ impl Record {
     }
 
     /// The request also counts in this cell, if there is one.
-    pub(super) fn measured(&mut self, cell: Option<&Arc<VariantCell>>) {
+    pub(super) fn measured(&mut self, cell: Option<&Arc<ArmCell>>) {
         if let Some(cell) = cell {
-            cell.begin();
+            cell.begin(self.began);
             self.variant = Some(Arc::clone(cell));
         }
     }
@@ -128,7 +128,7 @@ impl Record {
         self.target.cell.left(self.began);
         self.target.cell.shed(shed);
         if let Some(cell) = &self.variant {
-            cell.turned_away();
+            cell.turned_away(self.began);
         }
         let status = caller.status(problem);
         if let Some(log) = self.log.take() {
@@ -153,7 +153,10 @@ impl Record {
     pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
         self.started = now;
         self.target.cell.left(self.began);
-        self.began = self.target.cell.entered(now);
+        let before = std::mem::replace(&mut self.began, self.target.cell.entered(now));
+        if let Some(cell) = &self.variant {
+            cell.begin_again(before, self.began);
+        }
         if let Some(log) = &mut self.log {
             log.sent_again(service, version);
         }
@@ -276,7 +279,7 @@ impl Record {
         self.target.cell.left(self.began);
         self.target.cell.end(outcome, nanos);
         if let Some(cell) = &self.variant {
-            cell.end(outcome, nanos);
+            cell.end(self.began, outcome, nanos);
         }
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), now);

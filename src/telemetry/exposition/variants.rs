@@ -19,7 +19,7 @@ pub(super) fn families(variants: &[VariantSnapshot], workers: &[WorkerSnapshot])
             kind: Kind::Histogram,
             series: variants
                 .iter()
-                .flat_map(|v| v.outcomes.iter().map(move |(outcome, durations)| (v, outcome, durations)))
+                .flat_map(|v| v.figures.outcomes.iter().map(move |(outcome, durations)| (v, outcome, durations)))
                 .map(|(v, outcome, durations)| {
                     let labels = Labels::one("service", Arc::clone(&v.service)).with("version", Arc::clone(&v.version));
                     let labels = labels.with("flag", Arc::clone(&v.flag)).with("variant", Arc::clone(&v.variant));
