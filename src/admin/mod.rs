@@ -6,6 +6,7 @@
 mod api;
 mod connection;
 mod drills;
+mod experiment;
 mod grpc;
 mod guard;
 mod health;
@@ -23,6 +24,7 @@ mod verdict;
 mod view;
 
 pub use drills::DrillView;
+pub use experiment::ExperimentView;
 pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use refusal::Memory;

@@ -1,15 +1,17 @@
 //! How the newest version of a service compares with the oldest one, since its weights last changed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Arm, Gates, Verdict, judge};
+use super::experiment::{ExperimentView, Experiments};
+use crate::judge::{Arm, Gates, Outcome, Verdict, judge};
 use crate::plan::{Plan, Service, Weight};
-use crate::telemetry::{Registry, RegistrySnapshot, Window};
+use crate::rollout::RolloutView;
+use crate::telemetry::{Registry, RegistrySnapshot, VerdictFigure, Window};
 
 /// How often it is looked whether weights have changed, where nobody asks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -29,11 +31,18 @@ pub struct VerdictView {
     pub window_seconds: f64,
 }
 
-/// Remembers the figures as they were when each service's weights last changed.
+/// Remembers the figures as they were when each service's weights last changed, and when its flag did.
 #[derive(Debug)]
 pub struct Verdicts {
     registry: Arc<Registry>,
-    windows: Mutex<BTreeMap<Arc<str>, Since>>,
+    windows: Mutex<Windows>,
+}
+
+#[derive(Debug, Default)]
+struct Windows {
+    /// By service.
+    versions: BTreeMap<Arc<str>, Since>,
+    variants: Experiments,
 }
 
 /// A window's beginning, and what has held since.
@@ -50,7 +59,7 @@ impl Verdicts {
         Self { registry, windows: Mutex::default() }
     }
 
-    /// Looks for changed weights once a second, for as long as it is polled.
+    /// Looks for changed weights and flags once a second, for as long as it is polled.
     pub async fn run(&self, plan: impl Fn() -> Arc<Plan>) {
         let mut generation = None;
         loop {
@@ -63,25 +72,27 @@ impl Verdicts {
         }
     }
 
-    /// Begins a new window for each service whose weights are not those of its last one.
+    /// Begins a new window for each service whose weights, or whose flag, are not those of its last one.
     pub(super) fn look(&self, plan: &Plan) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.retain(|name, _| plan.service_named(name).is_some());
+        let mut windows = self.windows();
+        let Windows { versions: known, variants } = &mut *windows;
+        known.retain(|name, _| plan.service_named(name).is_some());
         let mut now = None;
+        let mut now = || Arc::clone(now.get_or_insert_with(|| Arc::new(self.registry.snapshot())));
         for service in &plan.services {
             let versions = versions(service);
-            if windows.get(&service.name).is_none_or(|since| since.versions != versions) {
-                let now = now.get_or_insert_with(|| Arc::new(self.registry.snapshot()));
-                let _ = windows.insert(Arc::clone(&service.name), Since { versions, figures: Arc::clone(now) });
+            if known.get(&service.name).is_none_or(|since| since.versions != versions) {
+                let _ = known.insert(Arc::clone(&service.name), Since { versions, figures: now() });
             }
         }
+        variants.look(plan, now);
     }
 
     /// The verdict on a service by the figures `now`; `None` where it has one version only, or no window has begun.
     pub(super) fn of(&self, service: &Service, now: &RegistrySnapshot) -> Option<VerdictView> {
         let (old, new) = (service.versions.first()?, service.versions.last()?);
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = &windows.get(&service.name)?.figures;
+        let windows = self.windows();
+        let since = &windows.versions.get(&service.name)?.figures;
         if old.name == new.name || now.at < since.at {
             return None;
         }
@@ -93,6 +104,42 @@ impl Verdicts {
             window_seconds: now.at.saturating_sub(since.at).as_secs_f64(),
         })
     }
+
+    /// What is said of the variants of the flag that a service is measured by; `None` where there is none.
+    pub(super) fn of_variants(&self, plan: &Plan, service: &Service, now: &RegistrySnapshot) -> Option<ExperimentView> {
+        self.windows().variants.of(plan, service, now)
+    }
+
+    /// All verdicts now, as metrics tell of them. `rollout`: where a service's rollout stands, whose verdict goes before.
+    pub(super) fn figures(&self, plan: &Plan, rollout: impl Fn(&str) -> Option<RolloutView>) -> Vec<VerdictFigure> {
+        let now = self.registry.snapshot();
+        let mut figures = Vec::new();
+        for service in &plan.services {
+            let mut put = |flag: Option<&str>, of: &str, outcome: Outcome| {
+                figures.push(VerdictFigure {
+                    service: Arc::clone(&service.name),
+                    flag: flag.map(Arc::from),
+                    of: of.into(),
+                    verdict: outcome.label(),
+                    words: &Outcome::WORDS,
+                });
+            };
+            let judged = rollout(&service.name).and_then(|view| Some((view.verdict?.verdict, view.to)));
+            if let Some((outcome, to)) = judged.or_else(|| self.of(service, &now).map(|v| (v.verdict.verdict, v.to))) {
+                put(None, &to, outcome);
+            }
+            let experiment = self.of_variants(plan, service, &now);
+            for (flag, variant) in experiment.iter().flat_map(|e| e.variants.iter().map(move |v| (&e.flag, v))) {
+                put(Some(flag), &variant.to, variant.verdict.verdict);
+            }
+        }
+        figures
+    }
+
+    /// The maps are whole between any two of their operations, so a panic elsewhere leaves nothing half done.
+    fn windows(&self) -> MutexGuard<'_, Windows> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn versions(service: &Service) -> Vec<(Arc<str>, Weight)> {
@@ -100,6 +147,6 @@ fn versions(service: &Service) -> Vec<(Arc<str>, Weight)> {
     names.zip(service.split.weights().iter().copied()).collect()
 }
 
-fn arm(Window { requests, failures, durations }: Window) -> Arm {
+pub(super) fn arm(Window { requests, failures, durations }: Window) -> Arm {
     Arm { requests, failures, durations }
 }

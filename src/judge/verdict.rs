@@ -16,6 +16,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every word of [`Self::label`].
+    pub const WORDS: [&'static str; 3] = ["regressed", "healthy", "inconclusive"];
+
     /// How it is written everywhere.
     #[must_use]
     pub fn label(self) -> &'static str {

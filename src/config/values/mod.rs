@@ -26,7 +26,7 @@ pub(super) use choice::{
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
-pub(super) use flag::{AttributeName, FlagKey};
+pub(super) use flag::{AttributeName, FlagKey, VariantName};
 pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
