@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::experiment::{ExperimentView, Experiments};
 use crate::judge::{Arm, Gates, Outcome, Verdict, judge};
-use crate::plan::{Plan, Service, Weight};
+use crate::plan::{Address, Plan, Service, Weight};
 use crate::rollout::RolloutView;
 use crate::telemetry::{Registry, RegistrySnapshot, VerdictFigure, Window};
 
@@ -27,7 +27,7 @@ pub struct VerdictView {
     pub from: String,
     /// The version that is compared.
     pub to: String,
-    /// Seconds since the weights last changed: what both versions did since then is compared.
+    /// Seconds since the weights, or where the versions answer, last changed: what both did since then is compared.
     pub window_seconds: f64,
 }
 
@@ -45,10 +45,13 @@ struct Windows {
     variants: Experiments,
 }
 
+/// A version as it was when a window began: its name, its weight, and where it answers.
+type Known = (Arc<str>, Weight, Vec<Address>);
+
 /// A window's beginning, and what has held since.
 #[derive(Debug)]
 struct Since {
-    versions: Vec<(Arc<str>, Weight)>,
+    versions: Vec<Known>,
     figures: Arc<RegistrySnapshot>,
 }
 
@@ -72,7 +75,8 @@ impl Verdicts {
         }
     }
 
-    /// Begins a new window for each service whose weights, or whose flag, are not those of its last one.
+    /// Begins a new window for each service whose weights, or the places where its versions answer, or whose flag are not
+    /// those of its last one.
     pub(super) fn look(&self, plan: &Plan) {
         let mut windows = self.windows();
         let Windows { versions: known, variants } = &mut *windows;
@@ -142,9 +146,9 @@ impl Verdicts {
     }
 }
 
-fn versions(service: &Service) -> Vec<(Arc<str>, Weight)> {
-    let names = service.versions.iter().map(|version| Arc::clone(&version.name));
-    names.zip(service.split.weights().iter().copied()).collect()
+fn versions(service: &Service) -> Vec<Known> {
+    let versions = service.versions.iter().zip(service.split.weights());
+    versions.map(|(version, weight)| (Arc::clone(&version.name), *weight, version.upstream.addresses.clone())).collect()
 }
 
 pub(super) fn arm(Window { requests, failures, durations }: Window) -> Arm {

@@ -169,7 +169,8 @@ fn compared(experiment: &ExperimentView) -> String {
 /// What is said of the newest version, or of a variant.
 fn judged(verdict: &VerdictView, what: &str) -> String {
     let VerdictView { verdict, from, to, .. } = verdict;
-    filled(&format!("{what}{to} beside {from}: {}: {}", verdict.verdict.label(), verdict.reason))
+    let arm = verdict.old_arm.as_ref().map(|arm| format!("'s {arm} arm")).unwrap_or_default();
+    filled(&format!("{what}{to} beside {from}{arm}: {}: {}", verdict.verdict.label(), verdict.reason))
 }
 
 /// A sentence in lines of 80 columns.

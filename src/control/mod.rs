@@ -6,12 +6,14 @@
 
 mod begin;
 mod certificates;
+mod control_arms;
 mod drills;
 mod files;
 mod flags;
 mod flags_at_work;
 mod force;
 mod handle;
+mod places;
 mod record;
 mod recorder;
 mod rolling;

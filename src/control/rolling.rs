@@ -36,7 +36,7 @@ impl<D: DataPlane> Control<D> {
             // What cannot be carried out now is decided again at the next tick.
             let _ = self.put(&name, &Input::Tick(Evidence { obstacle, ..evidence })).await;
         }
-        self.show_rollouts();
+        self.settle_rollouts();
     }
 
     /// Carries out an order, or says why not.
@@ -52,7 +52,7 @@ impl<D: DataPlane> Control<D> {
             }
         }
         let done = self.put(name, &Input::Order(order)).await;
-        self.show_rollouts();
+        self.settle_rollouts();
         done?;
         self.handle_views().get(name).cloned().ok_or_else(|| RolloutRefused::NoPlan(name.to_owned()))
     }
@@ -64,7 +64,7 @@ impl<D: DataPlane> Control<D> {
         self.preflight_of(&service).ok_or_else(|| RolloutRefused::NoPlan(name.to_owned()))
     }
 
-    /// The files are in force, and may say other weights and other plans than before.
+    /// The files are in force, and may say other weights, other plans and other places of versions than before.
     pub(super) async fn follow_rollouts(&mut self, actor: &str) {
         let plans: BTreeMap<Arc<str>, Planned> = self
             .in_force
@@ -76,7 +76,7 @@ impl<D: DataPlane> Control<D> {
         for name in self.rollouts.names() {
             let Some(course) = self.rollouts.course(&name) else { continue };
             match plans.get(&name) {
-                Some(plan) if plan.hash == course.planned.hash => {}
+                Some(plan) if plan.hash == course.planned.hash => self.heed_moves(&name, actor).await,
                 Some(plan) => {
                     course.planned = plan.clone();
                     self.replace(&name, actor).await;
@@ -92,8 +92,9 @@ impl<D: DataPlane> Control<D> {
                 self.rollouts.insert(name, Course::new(plan.clone(), State::pending(plan)));
             }
         }
+        self.note_places();
         self.heed_edits(actor).await;
-        self.show_rollouts();
+        self.settle_rollouts();
     }
 
     /// The first thing a process does: what the files say now, against what the ledger says of before.
@@ -110,6 +111,7 @@ impl<D: DataPlane> Control<D> {
                 tracing::info!(service = %name, state = course.state.phase.word(), "the rollout goes on where the ledger says it stood");
             }
         }
+        self.note_places();
         self.heed_edits("a change while serin was not running").await;
     }
 
@@ -124,7 +126,7 @@ impl<D: DataPlane> Control<D> {
                 let _ = self.put(&name, &Input::Edited { actor: actor.to_owned(), in_force }).await;
             }
         }
-        self.show_rollouts();
+        self.settle_rollouts();
     }
 
     /// A service has another plan than its rollout goes by.
@@ -152,7 +154,7 @@ impl<D: DataPlane> Control<D> {
     }
 
     /// One step of the machine, and what it asks for: written, in force, and then kept; or nothing of it.
-    async fn put(&mut self, name: &str, input: &Input) -> Result<(), RolloutRefused> {
+    pub(super) async fn put(&mut self, name: &str, input: &Input) -> Result<(), RolloutRefused> {
         let no_plan = || RolloutRefused::NoPlan(name.to_owned());
         let Stepped { state, action } = self.rollouts.step(name, input).ok_or_else(no_plan)??;
         let Some(action) = action else {

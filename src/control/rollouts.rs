@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::force::Refused;
+use super::places::Places;
 use crate::plan::{Plan, Service, VersionId, VersionSet};
 use crate::rollout::{
     self, Evidence, Exposure, Facts, Figures, Input, Phase, Planned, Preflight, RolloutView, State, Stepped, Watch,
@@ -58,6 +59,8 @@ pub(super) struct Course {
     watch: Watch,
     /// The last figures, at most [`TODAY`] of them and one older.
     recent: VecDeque<(Duration, Figures)>,
+    /// Where its versions answered when that was last looked at.
+    pub(super) places: Places,
     /// What was decided last, and when.
     said: Option<(String, SystemTime)>,
     /// Why what was decided is not carried out; said aloud once.
@@ -206,7 +209,15 @@ impl Rollouts {
 
 impl Course {
     pub(super) fn new(planned: Planned, state: State) -> Self {
-        Self { planned, state, watch: Watch::default(), recent: VecDeque::new(), said: None, blocked: None }
+        Self {
+            planned,
+            state,
+            watch: Watch::default(),
+            recent: VecDeque::new(),
+            places: Places::new(),
+            said: None,
+            blocked: None,
+        }
     }
 
     fn note(&mut self, now: Duration, figures: Figures) {
@@ -219,7 +230,11 @@ impl Course {
 
     fn view(&self) -> RolloutView {
         let requests = self.recent.back().map(|(_, figures)| self.watch.requests(&self.state, figures));
-        let view = RolloutView::new(&self.planned, &self.state, self.watch.verdict(), requests);
+        let control = self
+            .recent
+            .back()
+            .and_then(|(_, figures)| self.watch.control_requests(&self.planned.plan, &self.state, figures));
+        let view = RolloutView::new(&self.planned, &self.state, self.watch.verdict(), (requests, control));
         RolloutView {
             window_seconds: view.requests.and(self.recent.back()).map(|(_, figures)| self.watch.seconds(figures)),
             reason: self.said.as_ref().map(|(said, _)| said.clone()),

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::action::{Action, Decision, Publish};
+use super::control::Control;
 use super::input::{Command, Evidence, Finding, Input, Order};
 use super::state::{End, Exposure, PauseCause, Phase, Planned, Progress, State};
 use crate::plan::{EvidenceNeeded, OnRegression};
@@ -48,6 +49,7 @@ pub fn step(planned: &Planned, state: &State, now: Duration, input: &Input) -> R
         Input::Tick(evidence) => Ok(next.tick(evidence)),
         Input::Order(order) => next.order(order),
         Input::Edited { actor, in_force } => Ok(next.edited(actor, *in_force)),
+        Input::Moved { actor, version } => Ok(next.moved(actor, version)),
         Input::NewPlan { actor } => Ok(next.replaced(actor)),
     }
 }
@@ -110,13 +112,15 @@ impl Next<'_> {
         let Some(this) = self.planned.plan.steps.get(at.step) else { return self.withdraw_lost() };
         let is_over = at.baked_ms >= milliseconds(this.bake);
         if is_over && (self.needs_no_gate(at.step) || (gathered_here && self.gate_holds(evidence))) {
+            let arm = evidence.control_requests;
             let held = format!(
-                "step {} of {} is over: baked for {}, {} requests to {}, {}",
+                "step {} of {} is over: baked for {}, {} requests to {}{}, {}",
                 at.step + 1,
                 self.planned.plan.steps.len(),
                 spoken(at.baked_ms),
                 evidence.requests,
                 self.state.to,
+                arm.map_or_else(String::new, |requests| format!(" and {requests} to the control arm")),
                 evidence.reason
             );
             return self.advance(at.step, Action::MACHINE, &held, Decision::Advanced, Some(evidence));
@@ -144,7 +148,8 @@ impl Next<'_> {
             EvidenceNeeded::AbsenceOfHarm => evidence.finding != Finding::Regressed,
             EvidenceNeeded::Required => evidence.finding == Finding::Healthy,
         };
-        shown && evidence.burning.is_none() && evidence.requests >= u64::from(plan.min_requests)
+        let least = evidence.control_requests.map_or(evidence.requests, |control| control.min(evidence.requests));
+        shown && evidence.burning.is_none() && least >= u64::from(plan.min_requests)
     }
 
     /// On from `step`, or to the end.
@@ -199,7 +204,13 @@ impl Next<'_> {
         let exposure = Exposure::of_step(self.planned.plan.steps[step].weight);
         self.state.phase = Phase::Baking(Progress { step, baked_ms: 0 });
         let steps = self.planned.plan.steps.len();
-        let sentence = format!("{why}; step {} of {steps}: {} gets {exposure}", step + 1, self.state.to);
+        let State { from, to, .. } = &self.state;
+        let beside = match Control::beside(&self.planned.plan, exposure) {
+            Control::All => String::new(),
+            Control::Arm(share) => format!(", and {share} of all are the control arm of {from}"),
+            Control::NoRoom => format!(", which leaves no room for a control arm: compared with all of {from}"),
+        };
+        let sentence = format!("{why}; step {} of {steps}: {to} gets {exposure}{beside}", step + 1);
         self.gather_anew();
         self.publishes(exposure, decision, actor, sentence)
     }
@@ -310,6 +321,33 @@ impl Next<'_> {
                 self.nothing()
             }
         }
+    }
+
+    /// What `version` did until now was done elsewhere, by something else perhaps. Both arms are compared over the same time,
+    /// so evidence of both is gathered anew, and the step that they were in bakes anew.
+    fn moved(mut self, actor: &str, version: &str) -> Stepped {
+        let anew = |step| Progress { step, baked_ms: 0 };
+        let phase = match &self.state.phase {
+            Phase::Baking(at) => Phase::Baking(anew(at.step)),
+            // Before the first step there is nothing that could bake.
+            Phase::AwaitingApproval { step: 0 } => Phase::AwaitingApproval { step: 0 },
+            // The step before is over for what it was then.
+            Phase::AwaitingApproval { step } => Phase::Baking(anew(step - 1)),
+            Phase::Paused { at, awaiting: true, cause } if at.step > 0 => {
+                Phase::Paused { at: anew(at.step - 1), awaiting: false, cause: *cause }
+            }
+            Phase::Paused { at, awaiting, cause } => {
+                Phase::Paused { at: anew(at.step), awaiting: *awaiting, cause: *cause }
+            }
+            _ => return self.nothing(),
+        };
+        self.state.phase = phase;
+        self.gather_anew();
+        let sentence = format!(
+            "{actor} has {version} answer elsewhere: evidence is gathered anew, and {} begins anew",
+            self.state.phase.step().map_or("the step".to_owned(), |step| format!("step {}", step + 1))
+        );
+        self.says(Decision::BeganAnew, actor, sentence)
     }
 
     fn order(mut self, order: &Order) -> Result<Stepped, Refused> {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::aftermath::{Aftermath, Range};
 use super::budget::Budget;
+use super::control::Control;
 use super::input::{Evidence, Finding};
 use super::need::Traffic;
 use super::state::{Exposure, Phase, Planned, State};
-use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge};
+use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge_named};
 use crate::plan::{RolloutPlan, Service};
 use crate::stats::Alpha;
 use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
@@ -44,8 +45,13 @@ impl Figures {
     #[must_use]
     pub fn of(service: &str, all: &RegistrySnapshot) -> Self {
         let versions = all.versions.iter().filter(|version| &*version.service == service);
-        let counted =
-            RegistrySnapshot { at: all.at, versions: versions.cloned().collect(), ..RegistrySnapshot::default() };
+        let control_arms = all.control_arms.iter().filter(|arm| &*arm.service == service);
+        let counted = RegistrySnapshot {
+            at: all.at,
+            versions: versions.cloned().collect(),
+            control_arms: control_arms.cloned().collect(),
+            ..RegistrySnapshot::default()
+        };
         Self { service: service.to_owned(), counted }
     }
 
@@ -60,8 +66,12 @@ impl Figures {
     }
 
     fn arm(&self, earlier: &Self, name: &str) -> Arm {
-        let Window { requests, failures, durations } = self.counted.window(&earlier.counted, &self.service, name);
-        Arm { requests, failures, durations }
+        arm(self.counted.window(&earlier.counted, &self.service, name))
+    }
+
+    /// The control arm of `name`.
+    fn control_arm(&self, earlier: &Self, name: &str) -> Arm {
+        arm(self.counted.control_window(&earlier.counted, &self.service, name))
     }
 
     fn range(&self, earlier: &Self, names: impl Iterator<Item = String>) -> Range {
@@ -134,6 +144,7 @@ impl Watch {
         let in_force = versions.and_then(|(from, to)| Exposure::in_force(&service.split, from, to));
         let verdict = self.judge(plan, state, figures);
         let requests = figures.since(&self.begin, &state.to).map_or(0, |window| window.requests());
+        let control_requests = self.control_requests(plan, state, figures);
         let min_requests = plan.min_requests;
         let burning = plan.gates.error_budget.as_ref().and_then(|budget| self.budget.burning(budget, min_requests));
         let aftermath = matches!(state.phase, Phase::Validating { .. }).then(|| self.aftermath(plan, state, figures));
@@ -141,6 +152,7 @@ impl Watch {
             window: state.window,
             in_force,
             requests,
+            control_requests,
             finding: match verdict.verdict {
                 Outcome::Regressed => Finding::Regressed,
                 Outcome::Healthy => Finding::Healthy,
@@ -170,6 +182,13 @@ impl Watch {
         [&state.from, &state.to].map(|name| figures.since(&self.begin, name).map_or(0, |window| window.requests()))
     }
 
+    /// Requests that the control arm has answered in the window. `None`: `to` is compared with all of `from`.
+    #[must_use]
+    pub fn control_requests(&self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Option<u64> {
+        let is_on = matches!(Control::of(plan, state), Control::Arm(_));
+        is_on.then(|| figures.control_arm(&self.begin, &state.from).requests)
+    }
+
     /// Seconds since the window began.
     #[must_use]
     pub fn seconds(&self, figures: &Figures) -> f64 {
@@ -194,12 +213,19 @@ impl Watch {
     }
 
     fn judge(&self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Verdict {
-        let mut old = figures.arm(&self.begin, &state.from);
+        let State { from, to, .. } = state;
+        let new = figures.arm(&self.begin, to);
+        if matches!(Control::of(plan, state), Control::Arm(_)) {
+            let control = figures.control_arm(&self.begin, from);
+            let verdict = judge_named(["the control arm", to], [&control, &new], &gates(plan));
+            return Verdict { old_arm: Some(Control::NAME.to_owned()), ..verdict };
+        }
+        let mut old = figures.arm(&self.begin, from);
         if state.exposure == Some(Exposure::ALL) {
             // Nobody meets `from` any more: what it did since the run began is what there is to compare with.
-            old = figures.arm(&self.run_begin, &state.from);
+            old = figures.arm(&self.run_begin, from);
         }
-        judge(&old, &figures.arm(&self.begin, &state.to), &gates(plan))
+        judge_named([from, to], [&old, &new], &gates(plan))
     }
 
     fn aftermath(&mut self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Aftermath {
@@ -215,6 +241,10 @@ impl Watch {
         let since = figures.range(&self.drained, figures.names());
         Aftermath::new(plan, picks, in_flight, &self.earlier, &since)
     }
+}
+
+fn arm(Window { requests, failures, durations }: Window) -> Arm {
+    Arm { requests, failures, durations }
 }
 
 /// The judge's gates of a plan.

@@ -1,7 +1,7 @@
 //! Figures of requests that are told apart within a version: by the variant of a flag, or as a control arm. What a judge
 //! compares is known of them as it is of versions.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::cell::Gauge;
 use super::in_flight::InFlight;
@@ -79,6 +79,17 @@ pub struct ArmFigures {
     pub in_flight: u64,
     /// When those began, as far as it is known.
     pub in_flight_since: Vec<BeganTogether>,
+}
+
+/// What happened to the requests of one version that are a control arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ControlArmSnapshot {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// What happened.
+    pub figures: ArmFigures,
 }
 
 impl ArmFigures {

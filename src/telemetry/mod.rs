@@ -31,7 +31,7 @@ mod window;
 
 pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
-pub use arm::{ArmCell, ArmFigures};
+pub use arm::{ArmCell, ArmFigures, ControlArmSnapshot};
 pub use cell::{VersionCell, WorkerCell};
 pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, VerdictFigure, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};

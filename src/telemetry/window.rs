@@ -42,6 +42,17 @@ impl RegistrySnapshot {
         };
         between((earlier.at, &look(earlier)), (self.at, &look(self)))
     }
+
+    /// The same for the requests of one version that are a control arm.
+    #[must_use]
+    pub fn control_window(&self, earlier: &Self, service: &str, version: &str) -> Window {
+        let look = |snapshot: &Self| {
+            let mut arms = snapshot.control_arms.iter();
+            let known = arms.find(|arm| &*arm.service == service && &*arm.version == version);
+            known.map(|arm| (arm.figures.outcomes.clone(), arm.figures.in_flight_since.clone())).unwrap_or_default()
+        };
+        between((earlier.at, &look(earlier)), (self.at, &look(self)))
+    }
 }
 
 /// What was known of some requests at a time: how those ended that did, and when those began that have not.

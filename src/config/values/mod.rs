@@ -32,7 +32,7 @@ pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use origin::{ANY, Origin};
 pub(super) use percent::Percent;
-pub(super) use rollout::{Alpha, Order, StepWeight};
+pub(super) use rollout::{Alpha, ArmWeight, Order, StepWeight};
 pub(super) use tls::{ServerName, TlsVersion};
 pub(super) use tolerance::Tolerance;
 

@@ -40,8 +40,8 @@ pub(in crate::proxy) struct Record {
     fault: Option<Box<Struck>>,
     /// There where its trace is recorded.
     span: Option<Box<SpanLine>>,
-    /// There where requests are measured by the variant of a flag.
-    variant: Option<Arc<ArmCell>>,
+    /// What else it counts in: where requests are measured by the variant of a flag, and where it is one of a control arm.
+    arms: [Option<Arc<ArmCell>>; 2],
 }
 
 /// Where else than in a response's head its gRPC status may be.
@@ -84,15 +84,17 @@ impl Record {
             ticket: None,
             fault: None,
             span: None,
-            variant: None,
+            arms: [None, None],
         }
     }
 
-    /// The request also counts in this cell, if there is one.
-    pub(super) fn measured(&mut self, cell: Option<&Arc<ArmCell>>) {
-        if let Some(cell) = cell {
-            cell.begin(self.began);
-            self.variant = Some(Arc::clone(cell));
+    /// The request also counts in these cells, as far as there are any. Said once.
+    pub(super) fn measured(&mut self, arms: [Option<&Arc<ArmCell>>; 2]) {
+        for (place, cell) in self.arms.iter_mut().zip(arms) {
+            if let Some(cell) = cell {
+                cell.begin(self.began);
+                *place = Some(Arc::clone(cell));
+            }
         }
     }
 
@@ -127,7 +129,7 @@ impl Record {
         self.written = true;
         self.target.cell.left(self.began);
         self.target.cell.shed(shed);
-        if let Some(cell) = &self.variant {
+        for cell in self.arms.iter().flatten() {
             cell.turned_away(self.began);
         }
         let status = caller.status(problem);
@@ -154,7 +156,7 @@ impl Record {
         self.started = now;
         self.target.cell.left(self.began);
         let before = std::mem::replace(&mut self.began, self.target.cell.entered(now));
-        if let Some(cell) = &self.variant {
+        for cell in self.arms.iter().flatten() {
             cell.begin_again(before, self.began);
         }
         if let Some(log) = &mut self.log {
@@ -278,7 +280,7 @@ impl Record {
         let nanos = nanos_between(self.started, now);
         self.target.cell.left(self.began);
         self.target.cell.end(outcome, nanos);
-        if let Some(cell) = &self.variant {
+        for cell in self.arms.iter().flatten() {
             cell.end(self.began, outcome, nanos);
         }
         if let Some(log) = self.log.take() {
