@@ -120,12 +120,14 @@ fn the_control_arm_has_its_users_of_the_old_version_and_nobody_moves_for_it() {
     assert!(said.contains("new beside old's control arm: "), "{said}");
     assert!(view["reason"].as_str().is_some_and(|why| why.ends_with("and 20% of all are the control arm of old")));
 
-    // Another process goes on with the same arm.
+    // Another process goes on with the same arm, and the same step.
     serin.signal("KILL");
     serin.wait();
     let serin = Serin::new(&text);
     await_rollout(&serin, "the arm", |view| view["control"]["inForce"] == true && view["verdict"].is_object());
     assert_eq!(come(&serin), of_arm);
+    let began_anew = |serin: &Serin| ledger(serin).iter().filter(|entry| entry["event"] == "beganAnew").count();
+    assert_eq!(began_anew(&serin), 0);
     ordered(&serin, r#"{"action":"abort"}"#);
     assert_eq!(rollout(&serin)["control"]["inForce"], false);
     get_as(&serin, "user-1");
@@ -190,12 +192,31 @@ fn a_version_that_answers_elsewhere_in_the_middle_of_a_step_begins_it_anew() {
     let view = await_rollout(&serin, "evidence to be gathered anew", |view| {
         view["requests"] == serde_json::json!([0, 0]) && view["reason"] != Value::Null
     });
-    let said = "serin.yaml has new answer elsewhere: evidence is gathered anew, and step 1 begins anew";
+    let said = "new answers elsewhere, by serin.yaml: evidence is gathered anew, and step 1 begins anew";
     assert_eq!(view["reason"], said, "{view:#}");
     assert_eq!((&view["state"], &view["control"]["inForce"]), (&"baking".into(), &true.into()));
     let entries = ledger(&serin);
     let entry = entries.iter().find(|entry| entry["event"] == "beganAnew").expect("an entry");
     assert_eq!((&entry["reason"], &entry["rollout"]), (&said.into(), &1.into()), "{entry:#}");
+    serin.await_share("shop", "new", 0.5);
+}
+
+#[test]
+fn what_answers_elsewhere_since_the_process_before_begins_its_step_anew_too() {
+    let ((old, new), other) = (versions(usize::MAX), Upstream::answering(OK));
+    let folder = tempfile::tempdir().unwrap();
+    let state_dir = format!("stateDir: {}\n", folder.path().display());
+    let plan = "steps: [ { weight: 50, bake: 1h } ]";
+    let mut serin = Serin::new(&config(&old, &new, plan, &state_dir));
+    ordered(&serin, r#"{"action":"start"}"#);
+    serin.await_share("shop", "new", 0.5);
+    serin.signal("KILL");
+    serin.wait();
+    let serin = Serin::new(&config(&other, &new, plan, &state_dir));
+    let view = await_rollout(&serin, "a step that begins anew", |view| view["reason"] != Value::Null);
+    let said = "old answers elsewhere, by serin.yaml, changed while serin was not running: evidence is gathered anew, and \
+                step 1 begins anew";
+    assert_eq!(view["reason"], said, "{view:#}");
     serin.await_share("shop", "new", 0.5);
 }
 

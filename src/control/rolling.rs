@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::force::{Change, Refused};
-use super::record;
 use super::rollouts::{Course, RolloutRefused, planned};
 use super::run::{Control, DataPlane};
+use super::{places, record};
 use crate::ledger::{self, About, Draft, Source, What};
 use crate::plan::Service;
 use crate::rollout::{
@@ -109,6 +109,7 @@ impl<D: DataPlane> Control<D> {
                 self.replace(&name, actor).await;
             } else if course.state.phase.is_watched() {
                 tracing::info!(service = %name, state = course.state.phase.word(), "the rollout goes on where the ledger says it stood");
+                self.heed_moves(&name, actor).await;
             }
         }
         self.note_places();
@@ -194,8 +195,10 @@ impl<D: DataPlane> Control<D> {
         let about = About {
             rollout: Some(state.run).filter(|run| *run > 0),
             verdict: action.verdict.clone(),
-            // Invariant: a state is names, numbers and words.
-            state: Some(serde_json::to_value(state).unwrap_or_default()),
+            state: Some(places::written(
+                state,
+                self.in_force.plan().service_named(name).map(|(_, service)| &**service),
+            )),
             ..About::default()
         };
         if action.decision == Decision::Started || action.decision == Decision::AwaitingApproval {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::force::Refused;
-use super::places::Places;
+use super::places::{self, Places};
 use crate::plan::{Plan, Service, VersionId, VersionSet};
 use crate::rollout::{
     self, Evidence, Exposure, Facts, Figures, Input, Phase, Planned, Preflight, RolloutView, State, Stepped, Watch,
@@ -73,8 +73,8 @@ impl Rollouts {
         let mut known = BTreeMap::new();
         for (service, state) in kept {
             match serde_json::from_value::<State>(state.clone()) {
-                Ok(state) => {
-                    known.insert(&**service, state);
+                Ok(read) => {
+                    known.insert(&**service, (read, places::read(state)));
                 }
                 Err(error) => tracing::error!(%service, %error, "what the ledger says of the rollout cannot be read"),
             }
@@ -82,11 +82,12 @@ impl Rollouts {
         let mut courses = BTreeMap::new();
         for service in &plan.services {
             let Some(planned) = planned(service) else { continue };
-            let state = known.remove(&*service.name).filter(|state| state.fits(&planned) || state.plan != planned.hash);
-            let state = state.unwrap_or_else(|| State::pending(&planned));
-            courses.insert(Arc::clone(&service.name), Course::new(planned, state));
+            let kept = known.remove(&*service.name);
+            let kept = kept.filter(|(state, _)| state.fits(&planned) || state.plan != planned.hash);
+            let (state, places) = kept.unwrap_or_else(|| (State::pending(&planned), Places::new()));
+            courses.insert(Arc::clone(&service.name), Course { places, ..Course::new(planned, state) });
         }
-        let orphans = known.into_iter().map(|(service, state)| (service.to_owned(), state)).collect();
+        let orphans = known.into_iter().map(|(service, (state, _))| (service.to_owned(), state)).collect();
         Self { began: Instant::now(), courses, orphans, last_run, views: watch::Sender::default() }
     }
 

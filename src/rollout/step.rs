@@ -344,7 +344,7 @@ impl Next<'_> {
         self.state.phase = phase;
         self.gather_anew();
         let sentence = format!(
-            "{actor} has {version} answer elsewhere: evidence is gathered anew, and {} begins anew",
+            "{version} answers elsewhere, by {actor}: evidence is gathered anew, and {} begins anew",
             self.state.phase.step().map_or("the step".to_owned(), |step| format!("step {}", step + 1))
         );
         self.says(Decision::BeganAnew, actor, sentence)

@@ -378,7 +378,7 @@ fn a_version_that_answers_elsewhere_begins_its_step_anew_and_keeps_its_share() {
     assert_eq!((run.state.window, run.decision()), (window + 1, Some(Decision::BeganAnew)));
     assert_share!(run, 5.0);
     let said = &run.last.as_ref().unwrap().sentence;
-    assert_eq!(said, "serin.yaml has new answer elsewhere: evidence is gathered anew, and step 1 begins anew");
+    assert_eq!(said, "new answers elsewhere, by serin.yaml: evidence is gathered anew, and step 1 begins anew");
     run.minutes(9, Finding::Healthy, 1_000);
     assert_eq!(run.state.phase.step(), Some(0), "it has baked for nine minutes");
     run.minutes(1, Finding::Healthy, 1_000);
