@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::experiment::{ExperimentView, Experiments};
-use crate::judge::{Arm, Gates, Outcome, Verdict, judge};
+use crate::judge::{Arm, Gates, Outcome, Verdict, judge_named};
 use crate::plan::{Address, Plan, Service, Weight};
 use crate::rollout::RolloutView;
 use crate::telemetry::{Registry, RegistrySnapshot, VerdictFigure, Window};
@@ -102,7 +102,7 @@ impl Verdicts {
         }
         let [before, after] = [old, new].map(|version| arm(now.window(since, &service.name, &version.name)));
         Some(VerdictView {
-            verdict: judge(&before, &after, &Gates::default()),
+            verdict: judge_named([&old.name, &new.name], [&before, &after], &Gates::default()),
             from: old.name.to_string(),
             to: new.name.to_string(),
             window_seconds: now.at.saturating_sub(since.at).as_secs_f64(),

@@ -235,7 +235,7 @@ impl Course {
             .recent
             .back()
             .and_then(|(_, figures)| self.watch.control_requests(&self.planned.plan, &self.state, figures));
-        let view = RolloutView::new(&self.planned, &self.state, self.watch.verdict(), (requests, control));
+        let view = RolloutView::new(&self.planned, &self.state, self.watch.verdict(&self.state), (requests, control));
         RolloutView {
             window_seconds: view.requests.and(self.recent.back()).map(|(_, figures)| self.watch.seconds(figures)),
             reason: self.said.as_ref().map(|(said, _)| said.clone()),

@@ -170,23 +170,30 @@ impl Watch {
         evidence
     }
 
-    /// What the judge said last of the present window.
+    /// What the judge said last of the window of `state`.
     #[must_use]
-    pub fn verdict(&self) -> Option<&Verdict> {
-        self.verdict.as_ref()
+    pub fn verdict(&self, state: &State) -> Option<&Verdict> {
+        self.verdict.as_ref().filter(|_| self.has_begun(state))
     }
 
-    /// Requests that both versions have answered in the window.
+    /// Requests that both versions have answered in the window of `state`.
     #[must_use]
     pub fn requests(&self, state: &State, figures: &Figures) -> [u64; 2] {
-        [&state.from, &state.to].map(|name| figures.since(&self.begin, name).map_or(0, |window| window.requests()))
+        let answered = |name| figures.since(&self.begin, name).map_or(0, |window| window.requests());
+        [&state.from, &state.to].map(|name| if self.has_begun(state) { answered(name) } else { 0 })
     }
 
-    /// Requests that the control arm has answered in the window. `None`: `to` is compared with all of `from`.
+    /// Requests that the control arm has answered in the window of `state`. `None`: `to` is compared with all of `from`.
     #[must_use]
     pub fn control_requests(&self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Option<u64> {
         let is_on = matches!(Control::of(plan, state), Control::Arm(_));
-        is_on.then(|| figures.control_arm(&self.begin, &state.from).requests)
+        let answered = || figures.control_arm(&self.begin, &state.from).requests;
+        is_on.then(|| if self.has_begun(state) { answered() } else { 0 })
+    }
+
+    /// Whether the window of `state` has begun: it does at the first look at its figures.
+    fn has_begun(&self, state: &State) -> bool {
+        self.window == Some(state.window)
     }
 
     /// Seconds since the window began.
