@@ -5,6 +5,8 @@
 //! - It goes to 0 as soon as a gate fails (or all stops, by `onRegression: pause`), unless a person took the weights over.
 //! - Bake time is monotonic time; wall clocks do not matter. Time between processes does not count.
 
+mod moved;
+
 use std::time::Duration;
 
 use super::action::{Action, Decision, Publish};
@@ -321,33 +323,6 @@ impl Next<'_> {
                 self.nothing()
             }
         }
-    }
-
-    /// What `version` did until now was done elsewhere, by something else perhaps. Both arms are compared over the same time,
-    /// so evidence of both is gathered anew, and the step that they were in bakes anew.
-    fn moved(mut self, actor: &str, version: &str) -> Stepped {
-        let anew = |step| Progress { step, baked_ms: 0 };
-        let phase = match &self.state.phase {
-            Phase::Baking(at) => Phase::Baking(anew(at.step)),
-            // Before the first step there is nothing that could bake.
-            Phase::AwaitingApproval { step: 0 } => Phase::AwaitingApproval { step: 0 },
-            // The step before is over for what it was then.
-            Phase::AwaitingApproval { step } => Phase::Baking(anew(step - 1)),
-            Phase::Paused { at, awaiting: true, cause } if at.step > 0 => {
-                Phase::Paused { at: anew(at.step - 1), awaiting: false, cause: *cause }
-            }
-            Phase::Paused { at, awaiting, cause } => {
-                Phase::Paused { at: anew(at.step), awaiting: *awaiting, cause: *cause }
-            }
-            _ => return self.nothing(),
-        };
-        self.state.phase = phase;
-        self.gather_anew();
-        let sentence = format!(
-            "{version} answers elsewhere, by {actor}: evidence is gathered anew, and {} begins anew",
-            self.state.phase.step().map_or("the step".to_owned(), |step| format!("step {}", step + 1))
-        );
-        self.says(Decision::BeganAnew, actor, sentence)
     }
 
     fn order(mut self, order: &Order) -> Result<Stepped, Refused> {
