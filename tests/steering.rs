@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "steering/judged.rs"]
+mod judged;
 #[path = "steering/measured.rs"]
 mod measured;
 #[path = "steering/requests.rs"]

@@ -85,6 +85,10 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = exposition::negotiate(accept);
+    // Verdicts are made for whoever asks: a scrape is one.
+    let plan = admin.plan();
+    admin.verdicts.look(&plan);
+    admin.registry.control().set_verdicts(admin.verdicts.figures(&plan, |name| admin.control.rollout(name)));
     let body = exposition::render(&admin.registry, format);
     ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
 }

@@ -7,6 +7,7 @@ mod api;
 mod connection;
 mod drills;
 mod events;
+mod experiment;
 mod grpc;
 mod guard;
 mod health;
@@ -27,6 +28,7 @@ mod view;
 
 pub use drills::DrillView;
 pub use events::EventStreams;
+pub use experiment::ExperimentView;
 pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use refusal::Memory;

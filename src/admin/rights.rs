@@ -130,8 +130,8 @@ mod tests {
     fn reading_asks_for_reading_and_nothing_else_does() {
         for (method, path, need) in TABLE {
             match need {
-                Need::Any(rights) => assert_eq!(rights.contains(&Right::Read), method == "GET", "{method} {path}"),
-                Need::Figures => assert_eq!(method, "GET", "{path}"),
+                Need::Any(rights) => assert_eq!(rights.contains(&Right::Read), *method == "GET", "{method} {path}"),
+                Need::Figures => assert_eq!(*method, "GET", "{path}"),
                 Need::Nothing => {}
             }
         }

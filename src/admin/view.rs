@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::drills::{DrillView, drills};
+use super::experiment::ExperimentView;
 use super::observer::Recent;
 use super::steering::SteeringView;
 use super::verdict::{VerdictView, Verdicts};
@@ -43,6 +44,9 @@ pub struct ServiceView {
     /// one version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerdictView>,
+    /// How the variants of the flag that it is measured by compare with one of them; nothing where it is measured by none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentView>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
@@ -184,6 +188,7 @@ impl ServiceView {
             entry: None,
             rollout: None,
             verdict: verdicts.of(service, &recent.now),
+            experiment: verdicts.of_variants(plan, service, &recent.now),
             drills: drills(service, recent),
             steering: standing.map(|standing| SteeringView::new(&standing, service)),
         }

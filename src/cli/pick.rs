@@ -220,6 +220,7 @@ mod tests {
                 faults: Vec::new(),
                 rollout: None,
                 flags: ServiceFlags::default(),
+                control: None,
             })
         };
         Plan {

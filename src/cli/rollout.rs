@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::client::{Client, ClientError, encode};
 use super::{BAD_USAGE, Global};
-use crate::rollout::{Grade, Preflight, RolloutView};
+use crate::rollout::{ControlView, Grade, Preflight, RolloutView};
 
 /// What is asked of a rollout.
 #[derive(Debug, Args)]
@@ -157,6 +157,15 @@ pub(super) fn lines(view: &RolloutView) -> String {
     }
     if !view.waiting_for.is_empty() {
         line(&format!("waits for {}", view.waiting_for.join(", ")));
+    }
+    if let Some(ControlView { weight, in_force, requests, note }) = &view.control {
+        match (note, requests) {
+            (Some(note), _) => line(&format!("control arm: {note}")),
+            (None, Some(requests)) if *in_force => {
+                line(&format!("control arm: {weight}% of all, answered by {from}: {requests} requests"));
+            }
+            _ => {}
+        }
     }
     if view.state == "awaitingApproval" {
         line(&format!("plan {}", view.plan_hash));

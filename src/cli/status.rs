@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
 use crate::admin::{
-    AddressStateView, AddressView, DrillView, KillSwitchView, OverloadView, SaysView, ServiceView, ServicesView,
-    SteeringView, VerdictView, VersionFromView, VersionView,
+    AddressStateView, AddressView, DrillView, ExperimentView, KillSwitchView, OverloadView, SaysView, ServiceView,
+    ServicesView, SteeringView, VerdictView, VersionFromView, VersionView,
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -103,7 +103,10 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
             text.push_str(&flags(steering));
         }
         if let Some(verdict) = &service.verdict {
-            text.push_str(&judged(verdict));
+            text.push_str(&judged(verdict, ""));
+        }
+        if let Some(experiment) = &service.experiment {
+            text.push_str(&compared(experiment));
         }
         if let Some(rollout) = &service.rollout {
             text.push_str(&super::rollout::lines(rollout));
@@ -154,10 +157,24 @@ fn address_state(address: &AddressView) -> String {
     }
 }
 
-/// What is said of the newest version, in lines of 80 columns.
-fn judged(verdict: &VerdictView) -> String {
+/// What is said of the variants of a flag.
+fn compared(experiment: &ExperimentView) -> String {
+    let ExperimentView { flag, variants, problem, .. } = experiment;
+    if let Some(problem) = problem {
+        return filled(&format!("flag {flag}: nothing is compared: {problem}"));
+    }
+    variants.iter().map(|variant| judged(variant, &format!("flag {flag}: "))).collect()
+}
+
+/// What is said of the newest version, or of a variant.
+fn judged(verdict: &VerdictView, what: &str) -> String {
     let VerdictView { verdict, from, to, .. } = verdict;
-    let said = format!("{to} beside {from}: {}: {}", verdict.verdict.label(), verdict.reason);
+    let arm = verdict.old_arm.as_ref().map(|arm| format!("'s {arm} arm")).unwrap_or_default();
+    filled(&format!("{what}{to} beside {from}{arm}: {}: {}", verdict.verdict.label(), verdict.reason))
+}
+
+/// A sentence in lines of 80 columns.
+fn filled(said: &str) -> String {
     let (mut text, mut column) = (String::new(), 80);
     for word in said.split(' ') {
         if column + 1 + word.chars().count() > 80 {

@@ -31,6 +31,8 @@ pub(super) enum FlagRole {
     KillSwitch,
     /// Requests are measured by its variants.
     MeasureBy,
+    /// One of its variants is what the others are compared with.
+    Baseline(ServiceId),
 }
 
 impl FlagUses {
@@ -41,7 +43,7 @@ impl FlagUses {
         let warning = |found: &FlagUse| {
             let key = quote(&found.key);
             let message = match plan.flags.get(&found.key) {
-                None => format!("there is no flag {key}: {}", found.role.without()),
+                None => format!("there is no flag {key}: {}", found.role.without()?),
                 Some(id) => found.role.objection(&key, plan.flags.flag(id), plan)?,
             };
             let mut problem = found.place.clone();
@@ -53,13 +55,14 @@ impl FlagUses {
 }
 
 impl FlagRole {
-    /// What follows where there is no such flag.
-    fn without(self) -> &'static str {
+    /// What follows where there is no such flag; `None` where another role of the flag says it.
+    fn without(self) -> Option<&'static str> {
         match self {
-            Self::Header => "no header is sent for it",
-            Self::VersionFrom(_) => "the weights decide",
-            Self::KillSwitch => "the version keeps its share",
-            Self::MeasureBy => "nothing is measured by it",
+            Self::Header => Some("no header is sent for it"),
+            Self::VersionFrom(_) => Some("the weights decide"),
+            Self::KillSwitch => Some("the version keeps its share"),
+            Self::MeasureBy => Some("nothing is measured by it"),
+            Self::Baseline(_) => None,
         }
     }
 
@@ -89,6 +92,17 @@ impl FlagRole {
                     variants.len()
                 )
             }),
+            Self::Baseline(id) => {
+                let baseline = plan.service(id).flags.baseline.as_deref()?;
+                match flag.variant_index(baseline) {
+                    Some(index) if index < MEASURED_VARIANTS => None,
+                    Some(_) => Some(format!(
+                        "{} is not among the first {MEASURED_VARIANTS} variants of flag {key}: nothing is compared",
+                        quote(baseline)
+                    )),
+                    None => Some(format!("flag {key} has no variant {}: nothing is compared", quote(baseline))),
+                }
+            }
         }
     }
 }

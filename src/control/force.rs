@@ -161,6 +161,11 @@ impl InForce {
         Self { settings: loaded.settings, file_weights, plan: Arc::new(plan) }
     }
 
+    /// The same files with another plan in force.
+    pub(super) fn with_plan(&self, plan: Plan) -> Self {
+        Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) }
+    }
+
     /// What becomes of this with other flags: nothing else is touched.
     #[must_use]
     pub fn with_flags(&self, flags: Arc<FlagSet>) -> Self {
@@ -242,8 +247,9 @@ fn same_versions(one: &Service, other: &Service) -> bool {
     one.versions.iter().map(|version| &version.name).eq(other.versions.iter().map(|version| &version.name))
 }
 
+/// A control arm is one of a split, and is put in place anew.
 fn with_split(service: &Service, split: Split) -> Service {
-    Service { split, ..service.clone() }
+    Service { split, control: None, ..service.clone() }
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {

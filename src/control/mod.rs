@@ -6,6 +6,7 @@
 
 mod begin;
 mod certificates;
+mod control_arms;
 mod drilling;
 mod drills;
 mod files;
@@ -13,6 +14,7 @@ mod flags;
 mod flags_at_work;
 mod force;
 mod handle;
+mod places;
 mod record;
 mod recorder;
 mod rolling;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::force::{Change, Refused};
-use super::record;
 use super::rollouts::{Course, RolloutRefused, planned};
 use super::run::{Control, DataPlane};
+use super::{places, record};
 use crate::ledger::{self, About, Approval, Draft, Source, What};
 use crate::plan::Service;
 use crate::rollout::{
@@ -39,7 +39,7 @@ impl<D: DataPlane> Control<D> {
             // What cannot be carried out now is decided again at the next tick.
             let _ = self.put(&name, &Input::Tick(Evidence { obstacle, ..evidence })).await;
         }
-        self.show_rollouts();
+        self.settle_rollouts();
     }
 
     /// Carries out an order, or says why not.
@@ -59,7 +59,7 @@ impl<D: DataPlane> Control<D> {
             self.prepare_drill(&service, asked)?;
         }
         let done = self.put(name, &Input::Order(order)).await;
-        self.show_rollouts();
+        self.settle_rollouts();
         done?;
         self.handle_views().get(name).cloned().ok_or_else(|| RolloutRefused::NoPlan(name.to_owned()))
     }
@@ -71,7 +71,7 @@ impl<D: DataPlane> Control<D> {
         self.preflight_of(&service).ok_or_else(|| RolloutRefused::NoPlan(name.to_owned()))
     }
 
-    /// The files are in force, and may say other weights and other plans than before.
+    /// The files are in force, and may say other weights, other plans and other places of versions than before.
     pub(super) async fn follow_rollouts(&mut self, actor: &str) {
         let plans: BTreeMap<Arc<str>, Planned> = self
             .in_force
@@ -83,7 +83,7 @@ impl<D: DataPlane> Control<D> {
         for name in self.rollouts.names() {
             let Some(course) = self.rollouts.course(&name) else { continue };
             match plans.get(&name) {
-                Some(plan) if plan.hash == course.planned.hash => {}
+                Some(plan) if plan.hash == course.planned.hash => self.heed_moves(&name, actor).await,
                 Some(plan) => {
                     course.planned = plan.clone();
                     self.replace(&name, actor).await;
@@ -99,8 +99,9 @@ impl<D: DataPlane> Control<D> {
                 self.rollouts.insert(name, Course::new(plan.clone(), State::pending(plan)));
             }
         }
+        self.note_places();
         self.heed_edits(actor).await;
-        self.show_rollouts();
+        self.settle_rollouts();
     }
 
     /// The first thing a process does: what the files say now, against what the ledger says of before.
@@ -115,8 +116,10 @@ impl<D: DataPlane> Control<D> {
                 self.replace(&name, actor).await;
             } else if course.state.phase.is_watched() {
                 tracing::info!(service = %name, state = course.state.phase.word(), "the rollout goes on where the ledger says it stood");
+                self.heed_moves(&name, actor).await;
             }
         }
+        self.note_places();
         self.heed_edits("a change while serin was not running").await;
     }
 
@@ -131,7 +134,7 @@ impl<D: DataPlane> Control<D> {
                 let _ = self.put(&name, &Input::Edited { actor: actor.to_owned(), in_force }).await;
             }
         }
-        self.show_rollouts();
+        self.settle_rollouts();
     }
 
     /// A service has another plan than its rollout goes by.
@@ -159,7 +162,7 @@ impl<D: DataPlane> Control<D> {
     }
 
     /// One step of the machine, and what it asks for: written, in force, and then kept; or nothing of it.
-    async fn put(&mut self, name: &str, input: &Input) -> Result<(), RolloutRefused> {
+    pub(super) async fn put(&mut self, name: &str, input: &Input) -> Result<(), RolloutRefused> {
         let no_plan = || RolloutRefused::NoPlan(name.to_owned());
         let Stepped { state, action } = self.rollouts.step(name, input).ok_or_else(no_plan)??;
         let Some(action) = action else {
@@ -201,8 +204,10 @@ impl<D: DataPlane> Control<D> {
             figures: self.rollouts.tally(name, state),
             rollout: Some(state.run).filter(|run| *run > 0),
             verdict: action.verdict.clone(),
-            // Invariant: a state is names, numbers and words.
-            state: Some(serde_json::to_value(state).unwrap_or_default()),
+            state: Some(places::written(
+                state,
+                self.in_force.plan().service_named(name).map(|(_, service)| &**service),
+            )),
             ..About::default()
         };
         if matches!(action.decision, Decision::Started | Decision::AwaitingApproval | Decision::DrillStarted) {

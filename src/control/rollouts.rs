@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::force::Refused;
+use super::places::{self, Places};
 use crate::events::Event;
 use crate::judge::Outcome;
 use crate::ledger::{self, Agreed, Approval};
@@ -62,6 +63,8 @@ pub(super) struct Course {
     watch: Watch,
     /// The last figures, at most [`TODAY`] of them and one older.
     recent: VecDeque<(Duration, Figures)>,
+    /// Where its versions answered when that was last looked at.
+    pub(super) places: Places,
     /// What was decided last, and when.
     said: Option<(String, SystemTime)>,
     /// How the last drill stands.
@@ -80,8 +83,8 @@ impl Rollouts {
         let mut known = BTreeMap::new();
         for (service, state) in kept {
             match serde_json::from_value::<State>(state.clone()) {
-                Ok(state) => {
-                    known.insert(&**service, state);
+                Ok(read) => {
+                    known.insert(&**service, (read, places::read(state)));
                 }
                 Err(error) => tracing::error!(%service, %error, "what the ledger says of the rollout cannot be read"),
             }
@@ -89,11 +92,12 @@ impl Rollouts {
         let mut courses = BTreeMap::new();
         for service in &plan.services {
             let Some(planned) = planned(service) else { continue };
-            let state = known.remove(&*service.name).filter(|state| state.fits(&planned) || state.plan != planned.hash);
-            let state = state.unwrap_or_else(|| State::pending(&planned));
-            courses.insert(Arc::clone(&service.name), Course::new(planned, state));
+            let kept = known.remove(&*service.name);
+            let kept = kept.filter(|(state, _)| state.fits(&planned) || state.plan != planned.hash);
+            let (state, places) = kept.unwrap_or_else(|| (State::pending(&planned), Places::new()));
+            courses.insert(Arc::clone(&service.name), Course { places, ..Course::new(planned, state) });
         }
-        let orphans = known.into_iter().map(|(service, state)| (service.to_owned(), state)).collect();
+        let orphans = known.into_iter().map(|(service, (state, _))| (service.to_owned(), state)).collect();
         Self { began: Instant::now(), courses, orphans, last_run, views: watch::Sender::default() }
     }
 
@@ -211,7 +215,7 @@ impl Rollouts {
     pub(super) fn new_verdict(&mut self, service: &str) -> Option<Event> {
         let course = self.courses.get_mut(service)?;
         let State { window, run, from, to, phase, .. } = &course.state;
-        let verdict = course.watch.verdict().filter(|_| phase.is_active())?;
+        let verdict = course.watch.verdict(&course.state).filter(|_| phase.is_active())?;
         let before = course.told.filter(|(told, _)| told == window).map_or(Outcome::Inconclusive, |(_, told)| told);
         course.told = Some((*window, verdict.verdict));
         let event = || Event::verdict(service, [from, to], Some(*run), before, verdict, SystemTime::now());
@@ -291,6 +295,7 @@ impl Course {
             state,
             watch: Watch::default(),
             recent: VecDeque::new(),
+            places: Places::new(),
             said: None,
             drill: None,
             agreed: Agreed::default(),
@@ -330,7 +335,11 @@ impl Course {
 
     fn view(&self) -> RolloutView {
         let requests = self.recent.back().map(|(_, figures)| self.watch.requests(&self.state, figures));
-        let view = RolloutView::new(&self.planned, &self.state, self.watch.verdict(), requests);
+        let control = self
+            .recent
+            .back()
+            .and_then(|(_, figures)| self.watch.control_requests(&self.planned.plan, &self.state, figures));
+        let view = RolloutView::new(&self.planned, &self.state, self.watch.verdict(&self.state), (requests, control));
         RolloutView {
             window_seconds: view.requests.and(self.recent.back()).map(|(_, figures)| self.watch.seconds(figures)),
             reason: self.said.as_ref().map(|(said, _)| said.clone()),

@@ -43,7 +43,19 @@ fn summary(flag: &Flag) -> String {
     format!("{}, default {}, variants {}{targeted}", flag.state(), default(flag), cut(&variants.join(", ")))
 }
 
+/// Whether two flags give the same requests the same variants with the same values: metadata does not matter.
+#[must_use]
+pub fn has_same_definition(old: &Flag, new: &Flag) -> bool {
+    old.key() == new.key() && old.default_index() == new.default_index() && definition_lines(old, new).is_empty()
+}
+
 fn flag_lines(old: &Flag, new: &Flag) -> Vec<String> {
+    let mut lines = definition_lines(old, new);
+    fields(old.metadata(), new.metadata(), &mut lines);
+    lines
+}
+
+fn definition_lines(old: &Flag, new: &Flag) -> Vec<String> {
     let mut lines = Vec::new();
     if old.state() != new.state() {
         lines.push(format!("state: {} → {}", old.state(), new.state()));
@@ -65,7 +77,6 @@ fn flag_lines(old: &Flag, new: &Flag) -> Vec<String> {
         lines.push(format!("variant {} removed: was {}", variant.name, written(&variant.value)));
     }
     rules(old, new, &mut lines);
-    fields(old.metadata(), new.metadata(), &mut lines);
     lines
 }
 

@@ -15,7 +15,7 @@ mod set;
 mod tests;
 
 pub use context::{Attribute, Context, NoContext};
-pub use diff::{FlagChange, diff};
+pub use diff::{FlagChange, diff, has_same_definition};
 pub use evaluate::{ErrorCode, Evaluation, EvaluationError, Reason, evaluate};
 pub use explain::{Explanation, Told, explain};
 pub use rule::{Draw, Evaluators, RefCycle, RuleError, Step, operators};

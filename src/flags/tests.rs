@@ -359,6 +359,25 @@ fn a_diff_tells_what_changed_and_nothing_else() {
 }
 
 #[test]
+fn a_definition_is_the_same_while_requests_get_the_same_whatever_the_metadata() {
+    let one = |change: &dyn Fn(&mut FlagSpec)| {
+        let mut spec = spec("flag", Some(json!({ "if": [{ "var": "x" }, "on", "off"] })));
+        change(&mut spec);
+        FlagSet::new(vec![spec], &Evaluators::default(), Map::new())
+    };
+    let before = one(&|_| {});
+    let is_same = |after: FlagSet| {
+        let id = before.get("flag").unwrap();
+        has_same_definition(before.flag(id), after.flag(after.get("flag").unwrap()))
+    };
+    assert!(is_same(one(&|spec| spec.metadata = json!({ "owner": "shop" }).as_object().unwrap().clone())));
+    assert!(!is_same(one(&|spec| spec.state = State::Disabled)));
+    assert!(!is_same(one(&|spec| spec.default = None)));
+    assert!(!is_same(one(&|spec| spec.variants[0].1 = json!("else"))));
+    assert!(!is_same(one(&|spec| spec.targeting = Some(json!({ "if": [{ "var": "y" }, "on", "off"] })))));
+}
+
+#[test]
 fn a_changed_evaluator_is_a_change_of_the_flags_that_use_it() {
     let with = |value: Value| {
         let evaluators =

@@ -92,6 +92,12 @@ impl Gates {
         self.alpha
     }
 
+    /// The same gates for each of `comparisons` verdicts that together are wrong as often as one by these.
+    #[must_use]
+    pub fn among(self, comparisons: usize) -> Self {
+        Self { alpha: self.alpha.split(comparisons), ..self }
+    }
+
     /// How many metrics are compared; at least 1.
     #[must_use]
     pub fn metrics(&self) -> usize {

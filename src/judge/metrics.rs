@@ -8,7 +8,7 @@ use crate::stats::{Alpha, Interval, QuantileBounds, QuantileTest, Ranked, Rate};
 const MOST_NEEDED: f64 = 1e9;
 
 /// Compares failure rates.
-pub(super) fn failures(old: &Arm, new: &Arm, allowed: f64, alpha: Alpha) -> MetricVerdict {
+pub(super) fn failures(names: [&str; 2], [old, new]: [&Arm; 2], allowed: f64, alpha: Alpha) -> MetricVerdict {
     let [before, now] = [old, new].map(|arm| Rate::new(arm.failures, arm.requests));
     let difference = before.difference(&now, alpha.split(2));
     let [of_old, of_new] = [(&before, old), (&now, new)].map(|(rate, arm)| {
@@ -34,6 +34,7 @@ pub(super) fn failures(old: &Arm, new: &Arm, allowed: f64, alpha: Alpha) -> Metr
         _ => None,
     };
     let compared = Compared {
+        names,
         metric: "failures",
         verdict,
         old: &of_old,
@@ -46,8 +47,8 @@ pub(super) fn failures(old: &Arm, new: &Arm, allowed: f64, alpha: Alpha) -> Metr
 
 /// Compares one quantile of the latency.
 pub(super) fn latency(
-    (old, old_ranked): (&Arm, &Ranked),
-    (new, new_ranked): (&Arm, &Ranked),
+    names: [&str; 2],
+    [(old, old_ranked), (new, new_ranked)]: [(&Arm, &Ranked); 2],
     gate: &LatencyGate,
     alpha: Alpha,
 ) -> MetricVerdict {
@@ -75,7 +76,7 @@ pub(super) fn latency(
     };
     let allowed = Allowed { ratio: tolerance.0, slack: tolerance.1 };
     let name = gate.name();
-    let compared = Compared { metric: &name, verdict, old: &of_old, new: &of_new, allowed, needed };
+    let compared = Compared { names, metric: &name, verdict, old: &of_old, new: &of_new, allowed, needed };
     words::latency(&compared, alike, apart || inside)
 }
 

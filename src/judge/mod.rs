@@ -25,11 +25,17 @@ pub use verdict::{Allowed, Estimate, MetricVerdict, Outcome, Unit, Verdict};
 /// the gates' alpha; half of that goes to the direct comparison, a quarter to each arm's interval.
 #[must_use]
 pub fn judge(old: &Arm, new: &Arm, gates: &Gates) -> Verdict {
+    judge_named(["old", "new"], [old, new], gates)
+}
+
+/// The same for two arms, the one to compare with first, that people know by these names.
+#[must_use]
+pub fn judge_named(names: [&str; 2], [old, new]: [&Arm; 2], gates: &Gates) -> Verdict {
     let alpha = gates.alpha().split(gates.metrics());
-    let failures = gates.max_increase().map(|allowed| metrics::failures(old, new, allowed, alpha));
+    let failures = gates.max_increase().map(|allowed| metrics::failures(names, [old, new], allowed, alpha));
     let ranked = [old, new].map(|arm| arm.durations.ranked());
-    let latency =
-        gates.latency().iter().map(|gate| metrics::latency((old, &ranked[0]), (new, &ranked[1]), gate, alpha));
+    let arms = [(old, &ranked[0]), (new, &ranked[1])];
+    let latency = gates.latency().iter().map(|gate| metrics::latency(names, arms, gate, alpha));
     Verdict::over(failures.into_iter().chain(latency).collect())
 }
 

@@ -16,6 +16,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every word of [`Self::label`].
+    pub const WORDS: [&'static str; 3] = ["regressed", "healthy", "inconclusive"];
+
     /// How it is written everywhere.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -37,6 +40,9 @@ pub struct Verdict {
     pub reason: String,
     /// In the order of the gates, failures first.
     pub metrics: Vec<MetricVerdict>,
+    /// The part of the old version that the new one is compared with: `control`. Nothing: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_arm: Option<String>,
 }
 
 /// How new compares with old in one metric.
@@ -113,7 +119,7 @@ impl Verdict {
         // That there are no latencies yet is the same for each of their quantiles.
         sentences.dedup();
         let reason = sentences.join("; ");
-        Self { verdict, reason, metrics }
+        Self { verdict, reason, metrics, old_arm: None }
     }
 
     /// What could be true all the same, in words, for all metrics.

@@ -5,6 +5,8 @@ use crate::stats::Interval;
 
 /// A comparison that is decided and wants words.
 pub(super) struct Compared<'a> {
+    /// What the two arms are called.
+    pub(super) names: [&'a str; 2],
     pub(super) metric: &'a str,
     pub(super) verdict: Outcome,
     pub(super) old: &'a Estimate,
@@ -14,48 +16,48 @@ pub(super) struct Compared<'a> {
     pub(super) needed: Option<u64>,
 }
 
-/// `difference`: new's failure rate less old's; `all_fail`: every request of one version failed.
+/// `difference`: new's failure rate less old's; `all_fail`: every request of one of them failed.
 pub(super) fn failures(compared: &Compared<'_>, difference: Interval, all_fail: bool) -> MetricVerdict {
-    let Compared { verdict, old, new, allowed, .. } = compared;
+    let Compared { names: [from, to], verdict, old, new, allowed, .. } = compared;
     let (low, high) = (points(difference.low), points(difference.high));
     let allowed = points(allowed.slack);
     let sentence = match (verdict, old.estimate, new.estimate) {
         (Outcome::Regressed, Some(o), Some(n)) => format!(
-            "new fails {} of its requests, old {}: at least {low} points more, where {allowed} are allowed",
+            "{to} fails {} of its requests, {from} {}: at least {low} points more, where {allowed} are allowed",
             percent(n),
             percent(o)
         ),
         (Outcome::Healthy, ..) if difference.high <= 0.0 => {
-            format!("new fails no more often than old: at least {} points less", points(-difference.high))
+            format!("{to} fails no more often than {from}: at least {} points less", points(-difference.high))
         }
         (Outcome::Healthy, ..) => {
-            format!("new fails at most {high} points more often than old, where {allowed} are allowed")
+            format!("{to} fails at most {high} points more often than {from}, where {allowed} are allowed")
         }
-        (_, None, _) => "old has answered no requests yet".to_owned(),
-        (_, _, None) => "new has answered no requests yet".to_owned(),
-        _ if all_fail => "every request of one version failed, which leaves nothing to compare".to_owned(),
+        (_, None, _) => format!("{from} has answered no requests yet"),
+        (_, _, None) => format!("{to} has answered no requests yet"),
+        _ if all_fail => "every request of one of the two failed, which leaves nothing to compare".to_owned(),
         _ => format!(
-            "it cannot be told yet whether new fails more than {allowed} points more often than old{}",
-            needed(compared.needed)
+            "it cannot be told yet whether {to} fails more than {allowed} points more often than {from}{}",
+            needed(to, compared.needed)
         ),
     };
     let known = old.estimate.is_some() && new.estimate.is_some();
     let could_hide = if !known {
         "failures could be anything".to_owned()
     } else if difference.low >= 0.0 {
-        format!("new fails between {low} and {high} points more often than old")
+        format!("{to} fails between {low} and {high} points more often than {from}")
     } else if difference.high <= 0.0 {
         let (least, most) = (points(-difference.high), points(-difference.low));
-        format!("new fails between {least} and {most} points less often than old")
+        format!("{to} fails between {least} and {most} points less often than {from}")
     } else {
-        format!("new fails between {} points less and {high} points more often than old", points(-difference.low))
+        format!("{to} fails between {} points less and {high} points more often than {from}", points(-difference.low))
     };
     finish(compared, Unit::Share, sentence, could_hide)
 }
 
-/// `alike`: all latencies of one version fall into one bucket; `by_intervals`: they alone say what the verdict is.
+/// `alike`: all latencies of one of them fall into one bucket; `by_intervals`: they alone say what the verdict is.
 pub(super) fn latency(compared: &Compared<'_>, alike: bool, by_intervals: bool) -> MetricVerdict {
-    let Compared { metric, verdict, old, new, allowed, .. } = compared;
+    let Compared { names: [from, to], metric, verdict, old, new, allowed, .. } = compared;
     let limit = match (allowed.ratio, allowed.slack) {
         (ratio, slack) if slack > 0.0 => format!("{ratio} times that and {} more", seconds(slack)),
         (ratio, _) => format!("{ratio} times that"),
@@ -64,35 +66,43 @@ pub(super) fn latency(compared: &Compared<'_>, alike: bool, by_intervals: bool) 
     let about = |estimate: &Estimate| estimate.estimate.map_or_else(|| "unknown".to_owned(), seconds);
     let sentence = match verdict {
         Outcome::Regressed | Outcome::Healthy if !by_intervals => format!(
-            "{metric} of new is about {}, old's about {}: together they show it {} {limit}",
+            "{metric} of {to} is about {}, {from}'s about {}: together they show it {} {limit}",
             about(new),
             about(old),
             if *verdict == Outcome::Healthy { "within" } else { "above" }
         ),
         Outcome::Regressed => {
-            format!("{metric} of new is {} or more, old's {} or less: {limit} are allowed", seconds(new.low), most(old))
+            format!(
+                "{metric} of {to} is {} or more, {from}'s {} or less: {limit} are allowed",
+                seconds(new.low),
+                most(old)
+            )
         }
         Outcome::Healthy => {
-            format!("{metric} of new is {} or less, old's {} or more: {limit} are allowed", most(new), seconds(old.low))
+            format!(
+                "{metric} of {to} is {} or less, {from}'s {} or more: {limit} are allowed",
+                most(new),
+                seconds(old.low)
+            )
         }
-        Outcome::Inconclusive if old.n == 0 => "old has no latencies yet".to_owned(),
-        Outcome::Inconclusive if new.n == 0 => "new has no latencies yet".to_owned(),
+        Outcome::Inconclusive if old.n == 0 => format!("{from} has no latencies yet"),
+        Outcome::Inconclusive if new.n == 0 => format!("{to} has no latencies yet"),
         Outcome::Inconclusive if alike => {
-            format!("the latencies of one version are all alike, so that its {metric} tells nothing")
+            format!("the latencies of one of the two are all alike, so that its {metric} tells nothing")
         }
         Outcome::Inconclusive => {
             format!(
-                "it cannot be told yet whether {metric} of new is within {limit} of old's{}",
-                needed(compared.needed)
+                "it cannot be told yet whether {metric} of {to} is within {limit} of {from}'s{}",
+                needed(to, compared.needed)
             )
         }
     };
     let low = old.high.filter(|high| *high > 0.0).map_or(0.0, |high| new.low / high);
     let high = new.high.filter(|_| old.low > 0.0).map(|high| high / old.low);
     let could_hide = match high {
-        Some(high) => format!("{metric} of new is between {} and {} of old's", ratio(low), ratio(high)),
-        None if low > 0.0 => format!("{metric} of new is {} of old's or more", ratio(low)),
-        None => format!("{metric} of new could be anything"),
+        Some(high) => format!("{metric} of {to} is between {} and {} of {from}'s", ratio(low), ratio(high)),
+        None if low > 0.0 => format!("{metric} of {to} is {} of {from}'s or more", ratio(low)),
+        None => format!("{metric} of {to} could be anything"),
     };
     finish(compared, Unit::Seconds, sentence, could_hide)
 }
@@ -111,8 +121,8 @@ fn finish(compared: &Compared<'_>, unit: Unit, sentence: String, could_hide: Str
     }
 }
 
-fn needed(more: Option<u64>) -> String {
-    more.map_or_else(String::new, |more| format!("; about {} more requests to new would tell", rounded(more)))
+fn needed(to: &str, more: Option<u64>) -> String {
+    more.map_or_else(String::new, |more| format!("; about {} more requests to {to} would tell", rounded(more)))
 }
 
 /// Two digits and thousands: an estimate that looks like one.

@@ -67,6 +67,8 @@ pub struct ServiceFlags {
     pub kill_switches: Vec<(VersionId, Arc<str>)>,
     /// The flag by whose variants latency and failures are kept apart.
     pub measure_by: Option<Arc<str>>,
+    /// The variant of that flag which the others are compared with. `None`: its default variant.
+    pub baseline: Option<Arc<str>>,
 }
 
 impl ServiceFlags {

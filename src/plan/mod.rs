@@ -45,7 +45,7 @@ pub use service::{
     Address, Protocol, Service, ServiceId, UpstreamSpec, UpstreamTls, Version, VersionId, VersionOverride, VersionSet,
 };
 pub use share::Share;
-pub use split::{Split, Weight, WeightError};
+pub use split::{ControlArm, Split, Weight, WeightError};
 pub use standing::{Effect, Standing};
 pub use steering::{Answers, Attached, Evaluated, Lot, MeasuredBy, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};

@@ -32,6 +32,10 @@ pub struct RolloutPlan {
     pub on_regression: OnRegression,
     /// From where on people must agree. `None`: nowhere.
     pub approval: Option<ApprovalNeeded>,
+    /// The share of all requests, in percent, that `from` answers as a baseline of its own; above 0. `None`: `to` is compared
+    /// with all of `from`. Left out of the text where there is none, so that approvals given before there were any hold.
+    #[serde(serialize_with = "as_optional_number", skip_serializing_if = "Option::is_none")]
+    pub control: Option<Weight>,
 }
 
 /// One step of a plan.
@@ -151,6 +155,11 @@ fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_number<S: serde::Serializer>(weight: &Weight, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(weight.as_f64())
+}
+
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn as_optional_number<S: serde::Serializer>(weight: &Option<Weight>, serializer: S) -> Result<S::Ok, S::Error> {
+    weight.map(Weight::as_f64).serialize(serializer)
 }
 
 fn as_milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

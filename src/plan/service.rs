@@ -7,7 +7,9 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, ServiceFlags, Split};
+use super::{
+    ControlArm, Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, ServiceFlags, Split,
+};
 use crate::tls;
 
 /// Position of a service in its plan.
@@ -111,6 +113,8 @@ pub struct Service {
     pub rollout: Option<Arc<RolloutPlan>>,
     /// What flags do to its split.
     pub flags: ServiceFlags,
+    /// Requests whose figures are kept apart while a rollout compares with them. `None`: none are, which is the rule.
+    pub control: Option<ControlArm>,
 }
 
 impl Service {

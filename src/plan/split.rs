@@ -35,6 +35,10 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::{VersionId, VersionSet};
 
+mod control;
+
+pub use control::ControlArm;
+
 /// A configured weight: a non-negative number with at most three decimals, kept as thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Weight(u64);

@@ -72,6 +72,7 @@ mod tests {
             faults: Vec::new(),
             rollout: None,
             flags: crate::plan::ServiceFlags::default(),
+            control: None,
         }
     }
 

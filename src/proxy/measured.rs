@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::flags::FlagSet;
 use crate::plan::{MEASURED_VARIANTS, MeasuredBy, Service, VersionId};
-use crate::telemetry::{NO_VARIANT, OTHER_VARIANT, Registry, VariantCell};
+use crate::telemetry::{ArmCell, NO_VARIANT, OTHER_VARIANT, Registry};
 
 /// The cells of one service.
 #[derive(Debug)]
 pub(super) struct Measured {
     /// By version: those of the first variants, of all others, and of none.
-    cells: Vec<Arc<VariantCell>>,
+    cells: Vec<Arc<ArmCell>>,
     /// How many of each version there are.
     width: usize,
 }
@@ -28,7 +28,7 @@ impl Measured {
     }
 
     /// The cell of a version for requests with this variant.
-    pub(super) fn cell(&self, version: VersionId, variant: MeasuredBy) -> &Arc<VariantCell> {
+    pub(super) fn cell(&self, version: VersionId, variant: MeasuredBy) -> &Arc<ArmCell> {
         let none = self.width - 1;
         let place = variant.0.map_or(none, |variant| variant.min(none - 1));
         &self.cells[version.index() * self.width + place]

@@ -9,7 +9,7 @@ use super::measured::Measured;
 use super::retry::{self, Resend};
 use super::worker::Shared;
 use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
-use crate::telemetry::{FaultCell, FlagCells, VariantCell, VersionCell};
+use crate::telemetry::{ArmCell, FaultCell, FlagCells, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -27,6 +27,8 @@ pub(super) struct View {
     flag_cells: Arc<FlagCells>,
     /// By service, in the plan's order; where requests are measured by a flag.
     measured: Vec<Option<Measured>>,
+    /// By service, in the plan's order; where a version has a control arm.
+    control_arms: Vec<Option<Arc<ArmCell>>>,
 }
 
 /// One service.
@@ -57,13 +59,13 @@ impl View {
     }
 
     /// The figures of a version for requests for which the flag they are measured by has this variant.
-    pub(super) fn variant(
-        &self,
-        service: ServiceId,
-        version: VersionId,
-        variant: MeasuredBy,
-    ) -> Option<&Arc<VariantCell>> {
+    pub(super) fn variant(&self, service: ServiceId, version: VersionId, variant: MeasuredBy) -> Option<&Arc<ArmCell>> {
         self.measured[service.index()].as_ref().map(|measured| measured.cell(version, variant))
+    }
+
+    /// The figures of a service's control arm, where it has one.
+    pub(super) fn control_arm(&self, service: ServiceId) -> Option<&Arc<ArmCell>> {
+        self.control_arms[service.index()].as_ref()
     }
 
     pub(super) fn target(&self, service: ServiceId, version: VersionId) -> &Rc<Target> {
@@ -133,7 +135,12 @@ impl View {
         let flag_cells = registry.flag_cells(worker, &plan.flags);
         let measured = plan.services.iter().map(|service| Measured::of(service, &plan.flags, worker, registry));
         let measured = measured.collect();
-        let view = Self { plan, services, faults, resends, steering, flag_cells, measured };
+        let control_arm = |service: &Arc<Service>| {
+            let version = service.version(service.control.as_ref()?.of());
+            Some(registry.control_arm(worker, &service.name, &version.name))
+        };
+        let control_arms = plan.services.iter().map(control_arm).collect();
+        let view = Self { plan, services, faults, resends, steering, flag_cells, measured, control_arms };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

@@ -71,6 +71,8 @@ decisions! {
     Paused => "paused",
     /// It goes on.
     Resumed => "resumed",
+    /// A version answers elsewhere now: the step begins anew.
+    BeganAnew => "beganAnew",
     /// A gate failed: all goes back.
     RolledBack => "rolledBack",
     /// A person withdrew the version.

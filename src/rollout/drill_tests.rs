@@ -64,6 +64,7 @@ impl Run {
             window: self.state.window,
             in_force: self.in_force,
             requests: 1_000,
+            control_requests: None,
             finding,
             reason: "so it looks".to_owned(),
             hiding: None,

@@ -22,6 +22,7 @@ pub(super) fn plan(steps: &str) -> RolloutPlan {
         alpha: 0.05,
         on_regression: crate::plan::OnRegression::Rollback,
         approval: None,
+        control: None,
     }
 }
 

@@ -20,6 +20,13 @@ pub enum Input {
         /// The share of `to` now; `None` where others than `from` and `to` have one.
         in_force: Option<Exposure>,
     },
+    /// A version answers at other places than before: what it did until now says nothing any more.
+    Moved {
+        /// Who.
+        actor: String,
+        /// Which version.
+        version: String,
+    },
     /// The service has another plan than the one of the state: the one that is given to this step.
     NewPlan {
         /// Who.
@@ -74,6 +81,8 @@ pub struct Evidence {
     pub in_force: Option<Exposure>,
     /// Requests that `to` answered in the window.
     pub requests: u64,
+    /// Requests that the control arm answered in the window. `None`: `to` is compared with all of `from`.
+    pub control_requests: Option<u64>,
     /// What the gates say of `from` against `to`.
     pub finding: Finding,
     /// The sentence of that.

@@ -7,6 +7,7 @@
 mod action;
 mod aftermath;
 mod budget;
+mod control;
 mod drill;
 mod drill_need;
 mod drill_steps;
@@ -31,6 +32,7 @@ mod step_tests;
 pub use action::{Action, Decision, Publish};
 pub use aftermath::{Aftermath, Range};
 pub use budget::{Budget, Burn};
+pub use control::{Control, ControlView};
 pub use drill::{Drill, DrillFault, DrillOrder, DrillResult, DrillView};
 pub use drill_need::{DrillNeed, SoFar, drill_need};
 pub use input::{Command, Evidence, Finding, Input, Order};

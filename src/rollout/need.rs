@@ -10,8 +10,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
 use super::state::Exposure;
-use crate::plan::{LatencyGate, RolloutPlan};
+use crate::plan::{LatencyGate, RolloutPlan, Weight};
 use crate::stats::{Alpha, QuantileTest, Rate, Snapshot};
 
 /// What the service is asked today.
@@ -66,7 +67,12 @@ pub fn needs(plan: &RolloutPlan, traffic: &Traffic) -> Vec<Need> {
     let each = plan.steps.iter().enumerate().map(|(index, step)| {
         let share = Exposure::of_step(step.weight).fraction();
         let rate = traffic.per_second * share;
-        let failures = for_failures(plan.gates.max_failure_increase, traffic, share, alpha);
+        // What `to` is compared with: another share of the traffic.
+        let beside = match Control::beside(plan, Exposure::of_step(step.weight)) {
+            Control::Arm(arm) => arm.fraction(),
+            Control::All | Control::NoRoom => 1.0 - share,
+        };
+        let failures = for_failures(plan.gates.max_failure_increase, traffic, (share, beside), alpha);
         let all = latency.iter().copied().chain([failures]).collect::<Option<Vec<_>>>();
         let requests = all.and_then(|all| all.into_iter().max()).filter(|_| share > 0.0);
         let seconds = |requests: u64| (rate > 0.0).then(|| requests as f64 / rate);
@@ -77,21 +83,33 @@ pub fn needs(plan: &RolloutPlan, traffic: &Traffic) -> Vec<Need> {
             requests_per_second: rate,
             requests,
             seconds: requests.and_then(seconds),
-            min_requests_seconds: seconds(u64::from(plan.min_requests)).filter(|_| share > 0.0),
+            min_requests_seconds: min_requests_seconds(plan, traffic, step.weight),
         }
     });
     each.collect()
 }
 
-/// Requests to the new version until a failure rate that rose by twice `tolerated` is found.
-fn for_failures(tolerated: f64, traffic: &Traffic, share: f64, alpha: Alpha) -> Option<u64> {
+/// Seconds until `minRequests` are in: those of the new version, and of the control arm where there is one.
+fn min_requests_seconds(plan: &RolloutPlan, traffic: &Traffic, weight: Weight) -> Option<f64> {
+    let exposure = Exposure::of_step(weight);
+    let share = match Control::beside(plan, exposure) {
+        Control::Arm(arm) => exposure.min(arm).fraction(),
+        Control::All | Control::NoRoom => exposure.fraction(),
+    };
+    let rate = traffic.per_second * share;
+    (rate > 0.0).then(|| f64::from(plan.min_requests) / rate)
+}
+
+/// Requests to the new version until a failure rate that rose by twice `tolerated` is found; `beside`: the share of all that it
+/// is compared with.
+fn for_failures(tolerated: f64, traffic: &Traffic, (share, beside): (f64, f64), alpha: Alpha) -> Option<u64> {
     if traffic.requests < ENOUGH {
         return None;
     }
     let before = traffic.failures as f64 / traffic.requests as f64;
     let after = (before + (2.0 * tolerated).max(tolerated + LEAST_INCREASE)).min(1.0);
     // Where all go to the new version, it is compared with what the old one did before.
-    let of_old = if share < 1.0 { (1.0 - share) / share.max(1e-5) } else { 1.0 };
+    let of_old = if beside > 0.0 { beside / share.max(1e-5) } else { 1.0 };
     let expected = |rate: f64, n: f64| Rate::new((rate * n).round() as u64, n.round() as u64);
     least(|n| {
         let (old, new) = (expected(before, n as f64 * of_old), expected(after, n as f64));
@@ -170,6 +188,21 @@ mod tests {
         }
         assert!(few[0].seconds > few[1].seconds && few[1].seconds > few[2].seconds, "{few:?}");
         assert!((few[0].min_requests_seconds.unwrap() - 500.0).abs() < 1e-9, "100 at 0.2 a second");
+    }
+
+    #[test]
+    fn a_control_arm_needs_its_requests_too_and_where_it_is_smaller_than_old_sees_failures_later() {
+        let arm = RolloutPlan { control: Weight::from_f64(5.0).ok(), ..plan("1, 25, 100") };
+        let (all, arm) = (needs(&plan("1, 25, 100"), &traffic(2_000.0, 10)), needs(&arm, &traffic(2_000.0, 10)));
+        let least =
+            |needs: &[Need]| [0, 1, 2].map(|step| (needs[step].min_requests_seconds.unwrap() * 1e3).round() as u64);
+        assert_eq!(least(&all), [5_000, 200, 50]);
+        assert_eq!(
+            least(&arm),
+            [5_000, 1_000, 50],
+            "the arm is the smaller one at the second step, and none at the last"
+        );
+        assert!(arm[1].requests > all[1].requests, "{arm:?} {all:?}");
     }
 
     #[test]

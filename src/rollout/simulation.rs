@@ -83,6 +83,7 @@ impl World {
             87..90 => self.writable = !self.writable,
             90..93 => self.new_plan(),
             93..95 => self.restart(true),
+            95..97 => self.moved(),
             _ => self.now += Duration::from_secs(self.random.u64(..700)),
         }
         self.check();
@@ -105,6 +106,7 @@ impl World {
             window: self.state.window.wrapping_sub(u64::from(chance(&mut self.random, 10))),
             in_force: self.in_force,
             requests: self.random.u64(..400),
+            control_requests: self.has_control().then(|| self.random.u64(..400)),
             finding,
             reason: format!("{finding:?}"),
             hiding: None,
@@ -248,6 +250,27 @@ impl World {
         }
     }
 
+    /// A version answers elsewhere: no share changes by that, and no evidence outlives it.
+    fn moved(&mut self) {
+        let (before, in_force) = (self.state.clone(), self.in_force);
+        let version = if self.random.bool() { "new" } else { "old" };
+        let input = Input::Moved { actor: "serin.yaml".to_owned(), version: version.to_owned() };
+        self.apply(&input, Cause::Machine, None);
+        assert_eq!(self.in_force, in_force, "{self}");
+        let at_a_step =
+            matches!(before.phase, Phase::Baking(_) | Phase::AwaitingApproval { .. } | Phase::Paused { .. });
+        assert_eq!(self.state.window, before.window + u64::from(at_a_step), "{self}");
+        if let Phase::Baking(at) | Phase::Paused { at, .. } = &self.state.phase {
+            assert_eq!(at.baked_ms, 0, "{self}");
+        }
+        let later = self.state.phase.step() > before.phase.step();
+        assert!(!later, "{self}");
+    }
+
+    fn has_control(&self) -> bool {
+        matches!(Control::of(&self.planned.plan, &self.state), Control::Arm(_))
+    }
+
     /// The process ends and another one takes up what the ledger says. `torn`: in the middle of a change.
     fn restart(&mut self, torn: bool) {
         self.log.push(format!("restart, torn {torn}"));
@@ -372,6 +395,7 @@ impl World {
             assert!(self.step_age >= this.bake, "{:?} of {:?} {self}", self.step_age, this.bake);
             if Exposure::of_step(this.weight) > Exposure::NONE {
                 assert!(evidence.requests >= u64::from(plan.min_requests), "{self}");
+                assert!(evidence.control_requests.is_none_or(|n| n >= u64::from(plan.min_requests)), "{self}");
                 assert_eq!(evidence.window, self.state.window, "{self}");
                 assert!(evidence.burning.is_none() && evidence.finding != Finding::Regressed, "{self}");
                 let healthy = evidence.finding == Finding::Healthy;
@@ -411,6 +435,7 @@ impl World {
                 window: state.window,
                 in_force: state.exposure,
                 requests: 0,
+                control_requests: None,
                 finding: Finding::Inconclusive,
                 reason: String::new(),
                 hiding: None,
@@ -451,6 +476,7 @@ impl World {
                 window: self.state.window,
                 in_force: self.in_force,
                 requests: 1_000,
+                control_requests: self.has_control().then_some(1_000),
                 finding: Finding::Healthy,
                 burning: None,
                 obstacle: None,
@@ -480,6 +506,9 @@ fn random_plan(random: &mut fastrand::Rng) -> Planned {
     if random.u8(..3) == 0 {
         made.evidence = EvidenceNeeded::Required;
     }
+    if random.u8(..3) == 0 {
+        made.control = Some(Weight::from_f64(5.0).unwrap());
+    }
     if random.bool() {
         let above = [0.0, 4.0, 25.0, 99.0][random.usize(..4)];
         let above = Weight::from_f64(above).unwrap();
@@ -503,7 +532,8 @@ fn whatever_happens_to_a_rollout_its_invariants_hold_after_every_event() {
     }
     assert_eq!(completed, count, "with good evidence and people who agree every rollout ends");
     let expected = "Started Advanced AwaitingApproval Approved Paused Resumed RolledBack Aborted Validated NotValidated \
-                    Replaced NotStarted Completed Progress DrillStarted DrillRolledBack DrillPassed DrillFailed DrillInterrupted";
+                    Replaced NotStarted Completed Progress DrillStarted DrillRolledBack DrillPassed DrillFailed DrillInterrupted \
+                     BeganAnew";
     let missing: Vec<_> = expected.split_whitespace().filter(|word| !decisions.contains(*word)).collect();
     assert!(missing.is_empty() || count < 100, "never seen: {missing:?}");
 }

@@ -5,9 +5,12 @@
 //! - It goes to 0 as soon as a gate fails (or all stops, by `onRegression: pause`), unless a person took the weights over.
 //! - Bake time is monotonic time; wall clocks do not matter. Time between processes does not count.
 
+mod moved;
+
 use std::time::Duration;
 
 use super::action::{Action, Decision, Publish};
+use super::control::Control;
 use super::input::{Command, Evidence, Finding, Input, Order};
 use super::state::{End, Exposure, PauseCause, Phase, Planned, Progress, State};
 use crate::plan::{EvidenceNeeded, OnRegression};
@@ -49,6 +52,7 @@ pub fn step(planned: &Planned, state: &State, now: Duration, input: &Input) -> R
         Input::Tick(evidence) => Ok(next.tick(evidence)),
         Input::Order(order) => next.order(order),
         Input::Edited { actor, in_force } => Ok(next.edited(actor, *in_force)),
+        Input::Moved { actor, version } => Ok(next.moved(actor, version)),
         Input::NewPlan { actor } => Ok(next.replaced(actor)),
     }
 }
@@ -115,13 +119,15 @@ impl Next<'_> {
         let Some(this) = self.planned.plan.steps.get(at.step) else { return self.withdraw_lost() };
         let is_over = at.baked_ms >= milliseconds(this.bake);
         if is_over && (self.needs_no_gate(at.step) || (gathered_here && self.gate_holds(evidence))) {
+            let arm = evidence.control_requests;
             let held = format!(
-                "step {} of {} is over: baked for {}, {} requests to {}, {}",
+                "step {} of {} is over: baked for {}, {} requests to {}{}, {}",
                 at.step + 1,
                 self.planned.plan.steps.len(),
                 spoken(at.baked_ms),
                 evidence.requests,
                 self.state.to,
+                arm.map_or_else(String::new, |requests| format!(" and {requests} to the control arm")),
                 evidence.reason
             );
             return self.advance(at.step, Action::MACHINE, &held, Decision::Advanced, Some(evidence));
@@ -149,7 +155,8 @@ impl Next<'_> {
             EvidenceNeeded::AbsenceOfHarm => evidence.finding != Finding::Regressed,
             EvidenceNeeded::Required => evidence.finding == Finding::Healthy,
         };
-        shown && evidence.burning.is_none() && evidence.requests >= u64::from(plan.min_requests)
+        let least = evidence.control_requests.map_or(evidence.requests, |control| control.min(evidence.requests));
+        shown && evidence.burning.is_none() && least >= u64::from(plan.min_requests)
     }
 
     /// On from `step`, or to the end.
@@ -204,7 +211,13 @@ impl Next<'_> {
         let exposure = Exposure::of_step(self.planned.plan.steps[step].weight);
         self.state.phase = Phase::Baking(Progress { step, baked_ms: 0 });
         let steps = self.planned.plan.steps.len();
-        let sentence = format!("{why}; step {} of {steps}: {} gets {exposure}", step + 1, self.state.to);
+        let State { from, to, .. } = &self.state;
+        let beside = match Control::beside(&self.planned.plan, exposure) {
+            Control::All => String::new(),
+            Control::Arm(share) => format!(", and {share} of all are the control arm of {from}"),
+            Control::NoRoom => format!(", which leaves no room for a control arm: compared with all of {from}"),
+        };
+        let sentence = format!("{why}; step {} of {steps}: {to} gets {exposure}{beside}", step + 1);
         self.gather_anew();
         self.publishes(exposure, decision, actor, sentence)
     }

@@ -49,6 +49,7 @@ impl Run {
             window: self.state.window,
             in_force: self.in_force,
             requests,
+            control_requests: None,
             finding,
             reason: "so it looks".to_owned(),
             hiding: Some("p99 of new is between 0.94 and 1.17 of old's".to_owned()),
@@ -81,6 +82,10 @@ impl Run {
 fn with_approval(steps: &str, above: f64, required: u32) -> RolloutPlan {
     let above = Weight::from_f64(above).unwrap();
     RolloutPlan { approval: Some(ApprovalNeeded { above, required }), ..plan(steps) }
+}
+
+fn with_control(steps: &str) -> RolloutPlan {
+    RolloutPlan { control: Some(Weight::from_f64(5.0).unwrap()), ..plan(steps) }
 }
 
 macro_rules! assert_share {
@@ -349,6 +354,52 @@ fn orders_that_make_no_sense_are_refused_with_a_sentence() {
 }
 
 #[test]
+fn a_step_with_a_control_arm_ends_when_that_has_its_requests_too() {
+    let mut run = Run::started(with_control("5, 100"));
+    assert!(run.last.as_ref().unwrap().sentence.ends_with(": new gets 5%, and 5% of all are the control arm of old"));
+    run.now += Duration::from_mins(10);
+    let seen = run.seen(Finding::Inconclusive, 1_000);
+    run.put(&Input::Tick(Evidence { control_requests: Some(99), ..seen.clone() })).unwrap();
+    assert_share!(run, 5.0);
+    run.put(&Input::Tick(Evidence { control_requests: Some(100), ..seen })).unwrap();
+    assert_share!(run, 100.0);
+    let said = &run.last.as_ref().unwrap().sentence;
+    assert!(said.contains("1000 requests to new and 100 to the control arm"), "{said}");
+    assert!(said.ends_with("which leaves no room for a control arm: compared with all of old"), "{said}");
+}
+
+#[test]
+fn a_version_that_answers_elsewhere_begins_its_step_anew_and_keeps_its_share() {
+    let moved = |run: &mut Run| {
+        run.put(&Input::Moved { actor: "serin.yaml".to_owned(), version: "new".to_owned() }).unwrap();
+    };
+    let mut run = Run::started(with_approval("5, 50", 25.0, 1));
+    run.minutes(9, Finding::Healthy, 1_000);
+    let window = run.state.window;
+    moved(&mut run);
+    assert_eq!((run.state.window, run.decision()), (window + 1, Some(Decision::BeganAnew)));
+    assert_share!(run, 5.0);
+    let said = &run.last.as_ref().unwrap().sentence;
+    assert_eq!(said, "new answers elsewhere, by serin.yaml: evidence is gathered anew, and step 1 begins anew");
+    run.minutes(9, Finding::Healthy, 1_000);
+    assert_eq!(run.state.phase.step(), Some(0), "it has baked for nine minutes");
+    run.minutes(1, Finding::Healthy, 1_000);
+    assert_eq!(run.state.phase, Phase::AwaitingApproval { step: 1 });
+    moved(&mut run);
+    assert_eq!(
+        run.state.phase,
+        Phase::Baking(Progress { step: 0, baked_ms: 0 }),
+        "what was agreed to is to be seen again"
+    );
+    run.order(Command::Pause, "ada").unwrap();
+    moved(&mut run);
+    assert!(matches!(run.state.phase, Phase::Paused { awaiting: false, .. }), "{:?}", run.state);
+    run.order(Command::Abort, "ada").unwrap();
+    moved(&mut run);
+    assert_eq!(run.last, None, "nobody meets it any more");
+}
+
+#[test]
 fn a_plans_hash_changes_with_every_word_of_it() {
     let hash = |plan: RolloutPlan| planned(plan).hash;
     let one = hash(plan("5, 50"));
@@ -357,6 +408,7 @@ fn a_plans_hash_changes_with_every_word_of_it() {
     for other in [
         plan("5, 51"),
         with_approval("5, 50", 25.0, 1),
+        with_control("5, 50"),
         RolloutPlan { min_requests: 101, ..plan("5, 50") },
         RolloutPlan { alpha: 0.04, ..plan("5, 50") },
         RolloutPlan { evidence: EvidenceNeeded::Required, ..plan("5, 50") },

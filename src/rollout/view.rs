@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::control::ControlView;
 use super::drill::DrillView;
 use super::state::{Exposure, Phase, Planned, State};
 use crate::judge::Verdict;
@@ -33,6 +34,9 @@ pub struct RolloutView {
     /// Requests that `from` and `to` have answered since the step began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<[u64; 2]>,
+    /// The control arm, where the plan has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlView>,
     /// Seconds that those, and the verdict, are taken over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_seconds: Option<f64>,
@@ -88,9 +92,14 @@ impl RolloutView {
         !["pending", "validating", "rolledBack", "aborted", "completed"].contains(&&*self.state)
     }
 
-    /// What there is to show of a state; `verdict` and `requests` are those of its window.
+    /// What there is to show of a state; `verdict`, `requests` and those of the control arm are of its window.
     #[must_use]
-    pub fn new(planned: &Planned, state: &State, verdict: Option<&Verdict>, requests: Option<[u64; 2]>) -> Self {
+    pub fn new(
+        planned: &Planned,
+        state: &State,
+        verdict: Option<&Verdict>,
+        (requests, control): (Option<[u64; 2]>, Option<u64>),
+    ) -> Self {
         let plan = &planned.plan;
         let steps = plan.steps.iter().enumerate().map(|(index, step)| StepView {
             weight: Exposure::of_step(step.weight).percent(),
@@ -119,8 +128,9 @@ impl RolloutView {
             steps: steps.collect(),
             baked_seconds: at.map(|at| at.baked_ms as f64 / 1000.0),
             requests: requests.filter(|_| state.phase.is_watched()),
+            control: ControlView::new(plan, state, control),
             window_seconds: None,
-            waiting_for: waiting_for(planned, state, verdict, requests),
+            waiting_for: waiting_for(planned, state, verdict, (requests, control)),
             started_by: state.started_by.clone(),
             approvals: state.approvals.clone(),
             approvals_required: plan.approval.map_or(0, |approval| approval.required),
@@ -135,16 +145,23 @@ impl RolloutView {
 }
 
 /// What the step still needs.
-fn waiting_for(planned: &Planned, state: &State, verdict: Option<&Verdict>, requests: Option<[u64; 2]>) -> Vec<String> {
+fn waiting_for(
+    planned: &Planned,
+    state: &State,
+    verdict: Option<&Verdict>,
+    (requests, control): (Option<[u64; 2]>, Option<u64>),
+) -> Vec<String> {
     let plan = &planned.plan;
     match &state.phase {
         Phase::Baking(at) => {
             let Some(step) = plan.steps.get(at.step) else { return Vec::new() };
             let left = step.bake.as_secs_f64() - at.baked_ms as f64 / 1000.0;
-            let answered = requests.map_or(0, |[_, to]| to);
-            let missing = u64::from(plan.min_requests).saturating_sub(answered);
+            let missing = |answered: u64| u64::from(plan.min_requests).saturating_sub(answered);
+            let to = missing(requests.map_or(0, |[_, to]| to));
             let bake = (left > 0.0).then(|| format!("{} of its bake time", super::need::spoken(left)));
-            let more = (missing > 0).then(|| format!("{missing} more requests to {}", state.to));
+            let more = (to > 0).then(|| format!("{to} more requests to {}", state.to));
+            let arm = control.map(missing).filter(|arm| *arm > 0);
+            let more = more.into_iter().chain(arm.map(|arm| format!("{arm} more requests to the control arm")));
             let unshown = plan.evidence == EvidenceNeeded::Required
                 && verdict.is_none_or(|verdict| verdict.verdict != crate::judge::Outcome::Healthy);
             let shown = unshown.then(|| "every metric shown to be healthy".to_owned());

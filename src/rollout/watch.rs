@@ -4,13 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use super::aftermath::{Aftermath, Range};
 use super::budget::Budget;
+use super::control::Control;
 use super::drill::Drill;
 use super::drill_need::SoFar;
 use super::input::{Evidence, Finding};
 use super::need::Traffic;
 use super::state::{Exposure, Phase, Planned, State};
 use super::tally::Tally;
-use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge};
+use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge_named};
 use crate::ledger;
 use crate::plan::{RolloutPlan, Service};
 use crate::stats::Alpha;
@@ -57,8 +58,13 @@ impl Figures {
     #[must_use]
     pub fn of(service: &str, all: &RegistrySnapshot) -> Self {
         let versions = all.versions.iter().filter(|version| &*version.service == service);
-        let counted =
-            RegistrySnapshot { at: all.at, versions: versions.cloned().collect(), ..RegistrySnapshot::default() };
+        let control_arms = all.control_arms.iter().filter(|arm| &*arm.service == service);
+        let counted = RegistrySnapshot {
+            at: all.at,
+            versions: versions.cloned().collect(),
+            control_arms: control_arms.cloned().collect(),
+            ..RegistrySnapshot::default()
+        };
         let of_drills = all.faults.iter().filter(|fault| &*fault.service == service && &*fault.fault == Drill::NAME);
         let drilled = of_drills.map(|fault| fault.injected.iter().sum::<u64>()).sum();
         Self { service: service.to_owned(), counted, drilled }
@@ -89,8 +95,12 @@ impl Figures {
     }
 
     fn arm(&self, earlier: &Self, name: &str) -> Arm {
-        let Window { requests, failures, durations } = self.counted.window(&earlier.counted, &self.service, name);
-        Arm { requests, failures, durations }
+        arm(self.counted.window(&earlier.counted, &self.service, name))
+    }
+
+    /// The control arm of `name`.
+    fn control_arm(&self, earlier: &Self, name: &str) -> Arm {
+        arm(self.counted.control_window(&earlier.counted, &self.service, name))
     }
 
     fn range(&self, earlier: &Self, names: impl Iterator<Item = String>) -> Range {
@@ -186,6 +196,7 @@ impl Watch {
         let in_force = versions.and_then(|(from, to)| Exposure::in_force(&service.split, from, to));
         let verdict = self.judge(plan, state, figures);
         let requests = figures.since(&self.begin, &state.to).map_or(0, |window| window.requests());
+        let control_requests = self.control_requests(plan, state, figures);
         let min_requests = plan.min_requests;
         let burning = plan.gates.error_budget.as_ref().and_then(|budget| self.budget.burning(budget, min_requests));
         let aftermath = state.phase.is_withdrawn().then(|| self.aftermath(plan, state, figures));
@@ -193,6 +204,7 @@ impl Watch {
             window: state.window,
             in_force,
             requests,
+            control_requests,
             finding: match verdict.verdict {
                 Outcome::Regressed => Finding::Regressed,
                 Outcome::Healthy => Finding::Healthy,
@@ -212,16 +224,30 @@ impl Watch {
         evidence
     }
 
-    /// What the judge said last of the present window.
+    /// What the judge said last of the window of `state`.
     #[must_use]
-    pub fn verdict(&self) -> Option<&Verdict> {
-        self.verdict.as_ref()
+    pub fn verdict(&self, state: &State) -> Option<&Verdict> {
+        self.verdict.as_ref().filter(|_| self.has_begun(state))
     }
 
-    /// Requests that both versions have answered in the window.
+    /// Requests that both versions have answered in the window of `state`.
     #[must_use]
     pub fn requests(&self, state: &State, figures: &Figures) -> [u64; 2] {
-        [&state.from, &state.to].map(|name| figures.since(&self.begin, name).map_or(0, |window| window.requests()))
+        let answered = |name| figures.since(&self.begin, name).map_or(0, |window| window.requests());
+        [&state.from, &state.to].map(|name| if self.has_begun(state) { answered(name) } else { 0 })
+    }
+
+    /// Requests that the control arm has answered in the window of `state`. `None`: `to` is compared with all of `from`.
+    #[must_use]
+    pub fn control_requests(&self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Option<u64> {
+        let is_on = matches!(Control::of(plan, state), Control::Arm(_));
+        let answered = || figures.control_arm(&self.begin, &state.from).requests;
+        is_on.then(|| if self.has_begun(state) { answered() } else { 0 })
+    }
+
+    /// Whether the window of `state` has begun: it does at the first look at its figures.
+    fn has_begun(&self, state: &State) -> bool {
+        self.window == Some(state.window)
     }
 
     /// Seconds since the window began.
@@ -237,7 +263,7 @@ impl Watch {
 
     /// What both versions have counted so far in the run and the step of `state`, for the ledger. `now` is the time of `figures`.
     pub fn tally(&mut self, state: &State, figures: &Figures, now: SystemTime) -> Option<ledger::Figures> {
-        let is_known = self.window == Some(state.window) && self.run == state.run;
+        let is_known = self.has_begun(state) && self.run == state.run;
         is_known.then(|| self.tally.figures(state, figures, &self.begin, now))
     }
 
@@ -259,12 +285,19 @@ impl Watch {
     }
 
     fn judge(&self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Verdict {
-        let mut old = figures.arm(&self.begin, &state.from);
+        let State { from, to, .. } = state;
+        let new = figures.arm(&self.begin, to);
+        if matches!(Control::of(plan, state), Control::Arm(_)) {
+            let control = figures.control_arm(&self.begin, from);
+            let verdict = judge_named(["the control arm", to], [&control, &new], &gates(plan));
+            return Verdict { old_arm: Some(Control::NAME.to_owned()), ..verdict };
+        }
+        let mut old = figures.arm(&self.begin, from);
         if state.exposure == Some(Exposure::ALL) {
             // Nobody meets `from` any more: what it did since the run began is what there is to compare with.
-            old = figures.arm(&self.run_begin, &state.from);
+            old = figures.arm(&self.run_begin, from);
         }
-        judge(&old, &figures.arm(&self.begin, &state.to), &gates(plan))
+        judge_named([from, to], [&old, &new], &gates(plan))
     }
 
     /// Whether `to` fails more than allowed even without the requests that the drill has hurt.
@@ -278,7 +311,7 @@ impl Watch {
         // Invariant: `config` holds gates within the judge's bounds.
         let gates = Gates::new(Some(plan.gates.max_failure_increase), Vec::new(), alpha(plan))
             .expect("configuration bounds gates");
-        let verdict = judge(&old, &new, &gates);
+        let verdict = judge_named([&state.from, &state.to], [&old, &new], &gates);
         (verdict.verdict == Outcome::Regressed).then_some(verdict.reason)
     }
 
@@ -295,6 +328,10 @@ impl Watch {
         let since = figures.range(&self.drained, figures.names());
         Aftermath::new(plan, picks, in_flight, &self.earlier, &since)
     }
+}
+
+fn arm(Window { requests, failures, durations }: Window) -> Arm {
+    Arm { requests, failures, durations }
 }
 
 /// The judge's gates of a plan.

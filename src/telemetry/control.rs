@@ -59,6 +59,21 @@ pub struct RolloutFigure {
     pub step: Option<usize>,
 }
 
+/// What is said of a version, or of a flag's variant, beside the one it is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerdictFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The flag's key where it is of a variant. `None`: it is of a version.
+    pub flag: Option<Arc<str>>,
+    /// The version's or the variant's name.
+    pub of: Arc<str>,
+    /// What is said, in the word of the admin API.
+    pub verdict: &'static str,
+    /// Every word that may stand there.
+    pub words: &'static [&'static str],
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -77,6 +92,7 @@ pub(super) struct ControlState {
     pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
     /// By service.
     pub(super) drill_seconds: BTreeMap<String, f64>,
+    pub(super) verdicts: Vec<VerdictFigure>,
     spans: Option<Arc<SpanFigures>>,
     pub(super) connections_limit: Option<usize>,
     pub(super) ledger: LedgerState,
@@ -99,6 +115,11 @@ impl ControlFigures {
     /// Where the rollouts stand; services not among them have none.
     pub fn set_rollouts(&self, rollouts: Vec<RolloutFigure>) {
         self.state().rollouts = rollouts;
+    }
+
+    /// What is said of versions and variants; of those not among them nothing is.
+    pub fn set_verdicts(&self, verdicts: Vec<VerdictFigure>) {
+        self.state().verdicts = verdicts;
     }
 
     /// A rollout made a decision.

@@ -57,7 +57,14 @@ impl InFlight {
     /// A request that began at `nanos` is in flight.
     #[inline]
     pub(super) fn enter(&self, nanos: u64) -> Began {
-        let tick = nanos >> FIRST_BITS;
+        let began = Began(nanos >> FIRST_BITS);
+        self.join(began);
+        began
+    }
+
+    /// A request is in flight that began when another one of these counts says.
+    #[inline]
+    pub(super) fn join(&self, Began(tick): Began) {
         let slot = &self.levels[0][tick as usize % SLOTS];
         let held = slot.load(Relaxed);
         if held >> COUNT_BITS == tick {
@@ -65,7 +72,6 @@ impl InFlight {
         } else {
             self.put(0, tick, 1);
         }
-        Began(tick)
     }
 
     /// It is no more. Whoever sees what is counted after this sees that, too, if it reads that first.

@@ -191,7 +191,9 @@ impl Outcome {
     }
 
     /// Whether the user was let down by the version or by serin: a 5xx, a gRPC status that names the server's fault
-    /// (the ones OpenTelemetry counts as a server's errors), or any failure but the client's own.
+    /// (the ones OpenTelemetry counts as a server's errors), or any failure but the client's own. It is the one word on
+    /// that: what people see, error budgets and the judge go by it. UNIMPLEMENTED is among them, as its twin 501 is: a
+    /// version that lost a method answers so, and calls that no version knows come to old and new alike.
     #[must_use]
     pub fn is_failure(self) -> bool {
         match self {
@@ -205,13 +207,6 @@ impl Outcome {
             }
             Self::Failed(failure) => !matches!(failure, Failure::ClientGone | Failure::BodyTooLarge),
         }
-    }
-
-    /// Whether it is evidence against the version: what [`Self::is_failure`] says, without UNIMPLEMENTED, which is the
-    /// right answer to a call the service does not know.
-    #[must_use]
-    pub fn counts_against_version(self) -> bool {
-        self.is_failure() && self.label() != "UNIMPLEMENTED"
     }
 
     /// Its place in an array of [`Self::COUNT`].

@@ -7,6 +7,7 @@
 
 mod access;
 pub mod access_log;
+mod arm;
 mod cell;
 mod control;
 mod events;
@@ -31,8 +32,9 @@ mod window;
 
 pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
+pub use arm::{ArmCell, ArmFigures, ControlArmSnapshot};
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};
+pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, VerdictFigure, WeightShare};
 pub use events::{EventFigures, WebhookResult};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use flags::{Because, FlagCells, FlagCount};
@@ -45,5 +47,5 @@ pub use registry::Registry;
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};
 pub use tokens::TokenResult;
-pub use variants::{NO_VARIANT, OTHER_VARIANT, VariantCell, VariantSnapshot};
+pub use variants::{NO_VARIANT, OTHER_VARIANT, VariantSnapshot};
 pub use window::Window;

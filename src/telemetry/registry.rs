@@ -9,8 +9,9 @@ use crate::flags::FlagSet;
 use super::flags::FlagFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, EventFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell,
-    HealthFigures, OfrepCell, RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ArmCell, ArmFigures, ControlArmSnapshot, ControlFigures, EventFigures, FaultCell, FlagCells,
+    FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell, RegistrySnapshot, VersionCell, VersionSnapshot,
+    WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -22,6 +23,8 @@ pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
     variants: VariantFigures,
+    /// Control arms, by the version whose requests they are.
+    control_arms: Mutex<BTreeMap<VersionName, Box<[Arc<ArmCell>]>>>,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     flags: FlagFigures,
@@ -52,6 +55,7 @@ impl Registry {
             versions: Mutex::default(),
             faults: Mutex::default(),
             variants: VariantFigures::default(),
+            control_arms: Mutex::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
             // One more for the flag API.
@@ -136,8 +140,22 @@ impl Registry {
         version: &Arc<str>,
         flag: &Arc<str>,
         variant: &str,
-    ) -> Arc<VariantCell> {
+    ) -> Arc<ArmCell> {
         self.variants.cell((worker, self.workers.len()), (service, version), flag, variant)
+    }
+
+    /// The cell of one worker for the requests of one version that are a control arm: the same one for the same names. Takes a
+    /// lock: ask when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn control_arm(&self, worker: usize, service: &Arc<str>, version: &Arc<str>) -> Arc<ArmCell> {
+        let mut arms = self.control_arms.lock().unwrap_or_else(PoisonError::into_inner);
+        let cells = arms
+            .entry((Arc::clone(service), Arc::clone(version)))
+            .or_insert_with(|| self.workers.iter().map(|_| Arc::new(ArmCell::new())).collect());
+        Arc::clone(&cells[worker])
     }
 
     /// How many workers there are.
@@ -221,11 +239,18 @@ impl Registry {
         });
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let of_faults = faults.iter().map(|((service, version, fault), cell)| cell.snapshot(service, version, fault));
+        let control_arms = self.control_arms.lock().unwrap_or_else(PoisonError::into_inner);
+        let arms = control_arms.iter().map(|((service, version), cells)| {
+            let mut figures = ArmFigures::default();
+            cells.iter().for_each(|cell| cell.add_to(&mut figures));
+            ControlArmSnapshot { service: Arc::clone(service), version: Arc::clone(version), figures }
+        });
         RegistrySnapshot {
             at: now.saturating_duration_since(self.made),
             versions: merged.collect(),
             faults: of_faults.collect(),
             variants: self.variants.snapshot(),
+            control_arms: arms.collect(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

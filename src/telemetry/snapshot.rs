@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::stats::Snapshot;
 
 use super::{
-    BeganTogether, Failure, FallbackResult, FaultSnapshot, Outcomes, Refusal, RetryResult, Shed, TokenResult,
-    VariantSnapshot, Why,
+    BeganTogether, ControlArmSnapshot, Failure, FallbackResult, FaultSnapshot, Outcomes, Refusal, RetryResult, Shed,
+    TokenResult, VariantSnapshot, Why,
 };
 
 /// All figures of the data plane at one time.
@@ -21,6 +21,8 @@ pub struct RegistrySnapshot {
     pub faults: Vec<FaultSnapshot>,
     /// Requests by the variant of a flag, by service, version, flag and variant.
     pub variants: Vec<VariantSnapshot>,
+    /// Control arms, by service and version.
+    pub control_arms: Vec<ControlArmSnapshot>,
     /// By worker.
     pub workers: Vec<WorkerSnapshot>,
 }

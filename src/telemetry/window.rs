@@ -1,14 +1,16 @@
-//! What happened to a version since a given moment.
+//! What happened to a version, or to some of its requests, since a given moment.
 
-use super::{Outcome, RegistrySnapshot, VersionSnapshot};
+use std::time::Duration;
+
+use super::{BeganTogether, Outcomes, RegistrySnapshot};
 use crate::stats::{Durations, Snapshot};
 
-/// What is known of the requests to one version that began in a window: the evidence a judge goes by.
+/// What is known of the requests that began in a window: the evidence a judge goes by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Window {
     /// Requests that ended in the window, however they did.
     pub requests: u64,
-    /// Those of them that [count against the version](Outcome::counts_against_version).
+    /// Those of them that [failed](super::Outcome::is_failure).
     pub failures: u64,
     /// How long requests took; those in flight by their age.
     pub durations: Durations,
@@ -24,35 +26,60 @@ impl RegistrySnapshot {
     /// to no window.
     #[must_use]
     pub fn window(&self, earlier: &Self, service: &str, version: &str) -> Window {
-        let Some(now) = self.version(service, version) else { return Window::default() };
-        let began = nanos(earlier.at);
-        let ended = earlier.version(service, version).map_or_else(|| now.clone(), |before| now.since(before));
-        let mut durations = Durations { done: ended.durations(), ..Durations::default() };
-        let mut carried = 0u64;
-        for group in earlier.version(service, version).into_iter().flat_map(|before| &before.in_flight_since) {
-            if group.earliest_nanos < began {
-                carried += group.count;
-                durations.carried.merge(&repeated(began.saturating_sub(group.latest_nanos), group.count));
-            }
-        }
-        for group in &now.in_flight_since {
-            if group.latest_nanos < began {
-                carried = carried.saturating_sub(group.count);
-            } else if group.earliest_nanos < began {
-                durations.doubtful += group.count;
-            } else {
-                let age = nanos(self.at).saturating_sub(group.latest_nanos);
-                durations.waiting.merge(&repeated(age, group.count));
-            }
-        }
-        durations.carried_done = carried;
-        Window { requests: ended.requests(), failures: failures(&ended), durations }
+        let look = |snapshot: &Self| {
+            let known = snapshot.version(service, version);
+            known.map(|v| (v.outcomes.clone(), v.in_flight_since.clone())).unwrap_or_default()
+        };
+        between((earlier.at, &look(earlier)), (self.at, &look(self)))
+    }
+
+    /// The same for the requests of a service for which a flag has one variant, whichever version answered.
+    #[must_use]
+    pub fn variant_window(&self, earlier: &Self, service: &str, flag: &str, variant: &str) -> Window {
+        let look = |snapshot: &Self| {
+            let figures = snapshot.variant(service, flag, variant);
+            (figures.outcomes, figures.in_flight_since)
+        };
+        between((earlier.at, &look(earlier)), (self.at, &look(self)))
+    }
+
+    /// The same for the requests of one version that are a control arm.
+    #[must_use]
+    pub fn control_window(&self, earlier: &Self, service: &str, version: &str) -> Window {
+        let look = |snapshot: &Self| {
+            let mut arms = snapshot.control_arms.iter();
+            let known = arms.find(|arm| &*arm.service == service && &*arm.version == version);
+            known.map(|arm| (arm.figures.outcomes.clone(), arm.figures.in_flight_since.clone())).unwrap_or_default()
+        };
+        between((earlier.at, &look(earlier)), (self.at, &look(self)))
     }
 }
 
-fn failures(version: &VersionSnapshot) -> u64 {
-    let against = version.outcomes.iter().filter(|(outcome, _)| Outcome::counts_against_version(**outcome));
-    against.map(|(_, durations)| durations.count()).sum()
+/// What was known of some requests at a time: how those ended that did, and when those began that have not.
+type Look = (Outcomes, Vec<BeganTogether>);
+
+fn between((began, (ended_before, in_flight)): (Duration, &Look), (at, (ended, still)): (Duration, &Look)) -> Window {
+    let (began, at) = (nanos(began), nanos(at));
+    let ended = ended.since(ended_before);
+    let mut durations = Durations { done: ended.durations(), ..Durations::default() };
+    let mut carried = 0u64;
+    for group in in_flight {
+        if group.earliest_nanos < began {
+            carried += group.count;
+            durations.carried.merge(&repeated(began.saturating_sub(group.latest_nanos), group.count));
+        }
+    }
+    for group in still {
+        if group.latest_nanos < began {
+            carried = carried.saturating_sub(group.count);
+        } else if group.earliest_nanos < began {
+            durations.doubtful += group.count;
+        } else {
+            durations.waiting.merge(&repeated(at.saturating_sub(group.latest_nanos), group.count));
+        }
+    }
+    durations.carried_done = carried;
+    Window { requests: ended.requests(), failures: ended.failures(), durations }
 }
 
 fn repeated(nanos: u64, count: u64) -> Snapshot {
@@ -61,7 +88,7 @@ fn repeated(nanos: u64, count: u64) -> Snapshot {
     one.times(count)
 }
 
-fn nanos(duration: std::time::Duration) -> u64 {
+fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

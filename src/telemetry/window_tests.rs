@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::stats::Alpha;
-use crate::telemetry::{Failure, Registry, Why};
+use crate::telemetry::{Outcome, Registry, Why};
 
 /// Milliseconds between looks.
 const WINDOW: u64 = 20_000;
@@ -110,11 +110,16 @@ fn a_version_that_was_not_there_before_has_a_window_all_the_same() {
 }
 
 #[test]
-fn what_counts_against_a_version_is_what_it_did_wrong() {
-    let against: Vec<_> =
-        Outcome::all().filter(|outcome| outcome.counts_against_version()).map(Outcome::label).collect();
-    let expected = "5xx UNKNOWN DEADLINE_EXCEEDED INTERNAL UNAVAILABLE DATA_LOSS connect connectTimeout timeout reset \
-                    protocol truncated noAddress internal";
-    assert_eq!(against.join(" "), expected);
-    assert!(!Outcome::Failed(Failure::ClientGone).counts_against_version());
+fn what_fails_for_people_fails_for_the_judge() {
+    let registry = Registry::new(1);
+    let cell = registry.version(0, "shop", "new");
+    let earlier = registry.snapshot();
+    for outcome in Outcome::all() {
+        cell.begin(Why::Draw);
+        cell.end(outcome, 1_000_000);
+    }
+    let now = registry.snapshot();
+    let shown = now.version("shop", "new").unwrap().failures();
+    assert_eq!(now.window(&earlier, "shop", "new").failures, shown);
+    assert_eq!(shown, Outcome::all().filter(|outcome| outcome.is_failure()).count() as u64);
 }

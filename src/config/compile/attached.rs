@@ -61,7 +61,8 @@ pub(super) fn service_flags(written: &Service) -> ServiceFlags {
     ServiceFlags {
         version_from: written.version_from.as_ref().and_then(|by| by.flag.as_ref()).map(key),
         kill_switches: kill_switches(written).map(|(version, flag)| (version, key(flag))).collect(),
-        measure_by: written.measure_by.as_ref().map(key),
+        measure_by: written.measure_by.as_ref().and_then(|by| by.flag.as_ref()).map(key),
+        baseline: written.measure_by.as_ref().and_then(|by| by.baseline.as_ref()).map(|name| name.0.as_str().into()),
     }
 }
 
@@ -87,7 +88,14 @@ pub(super) fn uses(written: &Serin, problems: &Problems<'_>) -> FlagUses {
         let version_from = service.version_from.as_ref().and_then(|by| by.flag.as_ref());
         uses.extend(version_from.map(|key| one(key, FlagRole::VersionFrom(service_id))));
         uses.extend(kill_switches(service).map(|(_, key)| one(key, FlagRole::KillSwitch)));
-        uses.extend(service.measure_by.as_ref().map(|key| one(key, FlagRole::MeasureBy)));
+        let Some(by) = &service.measure_by else { continue };
+        uses.extend(by.flag.as_ref().map(|key| one(key, FlagRole::MeasureBy)));
+        // Its place is the variant's.
+        let baseline = by.flag.as_ref().zip(by.baseline.as_ref());
+        uses.extend(baseline.map(|(key, variant)| FlagUse {
+            place: problems.aside(&variant.spot, ""),
+            ..one(key, FlagRole::Baseline(service_id))
+        }));
     }
     FlagUses(uses)
 }

@@ -8,11 +8,11 @@ use super::weights::{listed, version_names};
 use crate::config::node::quote;
 use crate::config::problem::Problems;
 use crate::config::read::At;
-use crate::config::values::{self, Name};
+use crate::config::values::{self, Name, StepWeight};
 use crate::config::written::{self, Rollout, Service};
 use crate::plan::{
     ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
-    Share, fraction,
+    Share, Weight, fraction,
 };
 
 /// Requests in a step where nothing is said.
@@ -22,6 +22,8 @@ const ALPHA: f64 = 0.05;
 /// The window and the burn rate at which the SRE workbook has people woken, where nothing is said.
 const WINDOW: Duration = Duration::from_hours(1);
 const BURN_RATE: f64 = 14.4;
+/// All requests, in thousandths of a percent.
+const HUNDRED: u64 = 100_000;
 /// Longest that a quantile may be longer by.
 const LONGEST_SLACK: Duration = Duration::from_hours(1);
 
@@ -31,9 +33,7 @@ pub(super) fn rollout(written: &Rollout, service: &Service, problems: &mut Probl
     let from = written.from.as_ref().and_then(|name| version(name, names.as_deref(), problems));
     let to = written.to.as_ref().and_then(|name| version(name, names.as_deref(), problems));
     let gates = written.gates.as_ref().map_or_else(|| Some(RolloutGates::default()), |gates| compile(gates, problems));
-    if let Some(never) = &written.control {
-        match *never {}
-    }
+    let control = written.control.as_ref().map(|control| room_for(control, written, problems));
     let (from, to) = (from?, to?);
     if let (true, Some(name)) = (from == to, &written.to) {
         problems
@@ -70,7 +70,36 @@ pub(super) fn rollout(written: &Rollout, service: &Service, problems: &mut Probl
             Some(values::OnRegression::Pause) => OnRegression::Pause,
         },
         approval,
+        control: match control {
+            Some(control) => Some(control?),
+            None => None,
+        },
     })
+}
+
+/// The share of the control arm. `None` after noting the steps that leave it no room, but for those that leave `from`
+/// nothing at all: at these `to` is compared with what `from` did before.
+fn room_for(control: &written::ControlArm, rollout: &Rollout, problems: &mut Problems<'_>) -> Option<Weight> {
+    let share = control.weight.as_ref()?;
+    let room = HUNDRED - share.value.0.thousandths();
+    let steps = || rollout.steps.iter().flat_map(|steps| steps.iter()).filter_map(|step| step.weight.as_ref());
+    let is_crowded = |weight: &&At<StepWeight>| (room + 1..HUNDRED).contains(&weight.value.0.thousandths());
+    for step in steps().filter(is_crowded) {
+        let (weight, most) = (share.value.0, room as f64 / 1000.0);
+        problems
+            .error(&step.spot, format!("this step leaves no room for the control arm, which has {weight}%"))
+            .found(step.value.0.to_string())
+            .expected(format!("at most {most}, or 100, where `to` is compared with what `from` did before"));
+    }
+    let has_room = |weight: &At<StepWeight>| (1..=room).contains(&weight.value.0.thousandths());
+    if !steps().any(|step| is_crowded(&step) || has_room(step)) && steps().next().is_some() {
+        problems
+            .error(&share.spot, "no step leaves room for the control arm")
+            .found(share.value.0.to_string())
+            .expected("a step above 0 and below 100 that it goes beside, or no `control`");
+        return None;
+    }
+    (!steps().any(|step| is_crowded(&step))).then_some(share.value.0)
 }
 
 fn version(name: &At<Name>, names: Option<&[&str]>, problems: &mut Problems<'_>) -> Option<Arc<str>> {

@@ -107,6 +107,7 @@ pub(super) fn with_splits(
             faults,
             rollout,
             flags,
+            control: None,
         }))
     }))
 }

@@ -8,6 +8,10 @@ use super::{Scalar, Wrong};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct FlagKey(pub(in crate::config) String);
 
+/// The name of one of a flag's variants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct VariantName(pub(in crate::config) String);
+
 /// The name of an attribute, as rules ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct AttributeName(pub(in crate::config) String);
@@ -27,6 +31,31 @@ impl Scalar for FlagKey {
     fn from_text(text: &str) -> Result<Self, Wrong> {
         if text.is_empty() || text.len() > MAX_KEY {
             return Err(Wrong::new("not the key of a flag"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn from_integer(number: i128) -> Result<Self, Wrong> {
+        Err(Wrong::kind().help(format!("put it in quotes: \"{number}\"")))
+    }
+
+    fn from_bool(value: bool) -> Result<Self, Wrong> {
+        Err(Wrong::kind().help(format!("put it in quotes: \"{value}\"")))
+    }
+}
+
+impl Scalar for VariantName {
+    fn expected() -> String {
+        format!("the name of a flag's variant, at most {MAX_KEY} bytes")
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY })
+    }
+
+    fn from_text(text: &str) -> Result<Self, Wrong> {
+        if text.is_empty() || text.len() > MAX_KEY {
+            return Err(Wrong::new("not the name of a variant"));
         }
         Ok(Self(text.to_owned()))
     }

@@ -27,13 +27,13 @@ pub(super) use choice::{
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
-pub(super) use flag::{AttributeName, FlagKey};
+pub(super) use flag::{AttributeName, FlagKey, VariantName};
 pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use origin::{ANY, Origin};
 pub(super) use percent::Percent;
-pub(super) use rollout::{Alpha, Order, StepWeight};
+pub(super) use rollout::{Alpha, ArmWeight, Order, StepWeight};
 pub(super) use tls::{ServerName, TlsVersion};
 pub(super) use tolerance::Tolerance;
 pub(super) use webhook::{EventName, HookUrl};

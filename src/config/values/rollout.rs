@@ -9,6 +9,10 @@ use crate::plan::Weight;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct StepWeight(pub(in crate::config) Weight);
 
+/// The share of a control arm in percent, written without the sign, with at most three decimals.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct ArmWeight(pub(in crate::config) Weight);
+
 /// The order of a quantile.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct Order(pub(in crate::config) f64);
@@ -18,6 +22,7 @@ pub(in crate::config) struct Order(pub(in crate::config) f64);
 pub(in crate::config) struct Alpha(pub(in crate::config) f64);
 
 const LARGEST_STEP: f64 = 100.0;
+const ARMS: std::ops::RangeInclusive<f64> = 0.001..=99.999;
 const ORDERS: std::ops::RangeInclusive<f64> = 0.01..=0.999;
 const ALPHAS: std::ops::RangeInclusive<f64> = 0.0001..=0.5;
 
@@ -48,6 +53,32 @@ impl Scalar for StepWeight {
             Some(number) => Wrong::kind().help(format!("write `{number}`: it is a percentage already")),
             None => Wrong::kind(),
         })
+    }
+}
+
+impl Scalar for ArmWeight {
+    fn expected() -> String {
+        format!("a share in percent, a number from {} to {} with at most 3 decimals", ARMS.start(), ARMS.end())
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "number", "minimum": ARMS.start(), "maximum": ARMS.end() })
+    }
+
+    fn from_integer(number: i128) -> Result<Self, Wrong> {
+        // Whole numbers that a double cannot hold are far above the largest share.
+        Self::from_float(number as f64)
+    }
+
+    fn from_float(number: f64) -> Result<Self, Wrong> {
+        if !ARMS.contains(&number) {
+            return Err(Wrong::new("out of range"));
+        }
+        Weight::from_f64(number).map(Self).map_err(|error| Wrong::new(error.to_string()))
+    }
+
+    fn from_text(text: &str) -> Result<Self, Wrong> {
+        StepWeight::from_text(text).map(|StepWeight(weight)| Self(weight))
     }
 }
 

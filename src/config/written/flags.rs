@@ -1,7 +1,11 @@
 //! What flags have to do with requests.
 
-use crate::config::read::{At, List, written};
-use crate::config::values::{AttributeName, FieldName, FilePath, FlagKey, Text, Timeout};
+use serde_json::{Value, json};
+
+use crate::config::node::Kind;
+use crate::config::problem::Problems;
+use crate::config::read::{At, Cursor, List, Read, written};
+use crate::config::values::{AttributeName, FieldName, FilePath, FlagKey, Text, Timeout, VariantName};
 
 written! {
     /// What the rules of flags may ask about requests, beside targetingKey, clientAddress, route, service, version, host, path and method.
@@ -44,5 +48,42 @@ written! {
     ByFlag {
         /// Its key in the flag file.
         required "flag" flag: At<FlagKey>,
+    }
+
+    /// The flag that is measured by, and what its variants are compared with.
+    Measured {
+        /// The flag's key in the flag file.
+        required "flag" flag: At<FlagKey>,
+        /// The variant that each of the others is compared with. Default: the flag's defaultVariant; where it has none, the requests without a variant.
+        optional "baseline" baseline: At<VariantName>,
+    }
+}
+
+/// The flag that is measured by: its key alone, or a mapping.
+#[derive(Debug)]
+pub(in crate::config) struct MeasureBy {
+    /// Its key.
+    pub(in crate::config) flag: Option<At<FlagKey>>,
+    /// The variant that the others are compared with.
+    pub(in crate::config) baseline: Option<At<VariantName>>,
+}
+
+impl Read for MeasureBy {
+    fn read(at: &Cursor<'_>, problems: &mut Problems<'_>) -> Option<Self> {
+        match at.node.kind {
+            Kind::Map(_) => {
+                let Measured { flag, baseline, .. } = Measured::read(at, problems)?;
+                Some(Self { flag, baseline })
+            }
+            Kind::List(_) => {
+                at.mismatch("the key of a flag, or a mapping with keys of: flag, baseline", problems);
+                None
+            }
+            _ => Some(Self { flag: Some(At::read(at, problems)?), baseline: None }),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [At::<FlagKey>::schema(), Measured::schema()] })
     }
 }

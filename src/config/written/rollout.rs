@@ -1,11 +1,8 @@
 //! How a version's share is widened step by step.
 
-use serde_json::{Value, json};
-
-use crate::config::problem::Problems;
-use crate::config::read::{At, Cursor, List, Read, written};
+use crate::config::read::{At, List, written};
 use crate::config::values::{
-    Alpha, Count, EvidenceNeeded, Factor, Name, OnRegression, Order, Percent, Period, StepWeight, Tolerance,
+    Alpha, ArmWeight, Count, EvidenceNeeded, Factor, Name, OnRegression, Order, Percent, Period, StepWeight, Tolerance,
 };
 
 written! {
@@ -29,8 +26,8 @@ written! {
         optional "onRegression" on_regression: At<OnRegression>,
         /// From where on people must agree. Default: nowhere.
         optional "approval" approval: Approval,
-        /// A slice of the traffic of `from` as a baseline of the size of `to`. Not in this version.
-        optional "control" control: Baseline,
+        /// A slice of the traffic of `from` with figures of its own, which `to` is compared with. Default: all of `from`.
+        optional "control" control: ControlArm,
     }
 
     /// One step.
@@ -84,22 +81,10 @@ written! {
         /// How many people, none of them the one who started the plan. Default: 1.
         optional "required" required: At<Count<1, 10>>,
     }
-}
 
-/// A baseline arm, which is not in this version: nothing can be written here.
-#[derive(Debug)]
-pub(in crate::config) enum Baseline {}
-
-impl Read for Baseline {
-    fn read(at: &Cursor<'_>, problems: &mut Problems<'_>) -> Option<Self> {
-        problems
-            .error(&at.spot(), "a baseline arm of its own is not in this version yet")
-            .found(at.node.describe())
-            .expected("no `control`: `to` is compared with all of `from`");
-        None
-    }
-
-    fn schema() -> Value {
-        json!({ "not": {} })
+    /// A slice of the traffic of `from` with figures of its own.
+    ControlArm {
+        /// Its share of all the traffic in percent, at most 100 with that of a step. Beside a step of 100 there is none.
+        required "weight" weight: At<ArmWeight>,
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::config::read::{At, List, Named, written};
 use crate::config::values::{
-    CertificatePart, Cidr, Count, FallbackCause, FieldName, FlagKey, FollowSource, Name, Percent, Period, Size, Text,
-    Tolerance, Yes,
+    CertificatePart, Cidr, Count, FallbackCause, FieldName, FollowSource, Name, Percent, Period, Size, Text, Tolerance,
+    Yes,
 };
 
 use super::fault::Fault;
-use super::flags::ByFlag;
+use super::flags::{ByFlag, MeasureBy};
 use super::rollout::Rollout;
 use super::upstream::{Health, Outliers, Version};
 use super::{MAX_CONCURRENCY, MAX_VERSIONS, Weights};
@@ -41,8 +41,8 @@ written! {
         optional "rollout" rollout: Rollout,
         /// The flag whose variant is the version of a request; where it names none, the weights decide.
         optional "versionFrom" version_from: ByFlag,
-        /// The flag by whose variants latency and failures are kept apart, within each version.
-        optional "measureBy" measure_by: At<FlagKey>,
+        /// The flag by whose variants latency and failures are kept apart, within each version: its key, or with the variant that all others are compared with.
+        optional "measureBy" measure_by: MeasureBy,
     }
 
     /// One place where a sticky key may stand: exactly one of these keys.

@@ -11,7 +11,8 @@ use super::ask::Asked;
 use super::fault::Blow;
 use super::send::{self, Outgoing, Sent};
 use super::{
-    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, pick, upgrade,
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, control, fault, flags, headers, pick,
+    upgrade,
 };
 use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
 use crate::proxy::caller::Caller;
@@ -42,6 +43,8 @@ pub(super) struct Forward {
     again: Option<Box<Again>>,
     /// What it is measured by, if it is.
     measured: Option<MeasuredBy>,
+    /// Whether it is one of a control arm.
+    in_control: bool,
 }
 
 /// What came of one try.
@@ -107,8 +110,12 @@ impl Forward {
         }
         let mut record = Record::begin(view.target(service, picked.version), started, picked.why, log);
         let measured = told.as_ref().and_then(flags::Told::measured);
-        if let Some(variant) = measured {
-            record.measured(view.variant(service, picked.version, variant));
+        let in_control = plan.service(service).control.as_ref().is_some_and(|arm| {
+            control::has(arm, plan.service(service), picked, &parts, client, plan, &mut rng.borrow_mut())
+        });
+        if measured.is_some() || in_control {
+            let variant = measured.and_then(|variant| view.variant(service, picked.version, variant));
+            record.measured([variant, in_control.then(|| view.control_arm(service)).flatten()]);
         }
         if let Some(mut span) = trace.and_then(|trace| trace.pass_on(&mut parts.headers)) {
             span.picked(plan.service(service), version, picked.why);
@@ -157,6 +164,7 @@ impl Forward {
             busy,
             again,
             measured,
+            in_control,
         })
     }
 
@@ -246,9 +254,10 @@ impl Forward {
         let target = self.view.target(self.service, self.version);
         self.record = Record::begin_again(target, now, why, log);
         self.record.traced(span);
-        if let Some(variant) = self.measured {
-            self.record.measured(self.view.variant(self.service, self.version, variant));
-        }
+        let variant = self.measured.and_then(|variant| self.view.variant(self.service, self.version, variant));
+        // Who answers in the arm's place is none of it.
+        let in_control = self.in_control && why.is_none();
+        self.record.measured([variant, in_control.then(|| self.view.control_arm(self.service)).flatten()]);
     }
 
     /// Makes everything ready for the next try.

@@ -8,6 +8,7 @@ mod affinity;
 mod again;
 mod answer;
 mod ask;
+mod control;
 mod fault;
 mod flags;
 mod forward;

@@ -17,7 +17,7 @@ use crate::proxy::client::Client;
 use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
-use crate::telemetry::{Began, Failure, Outcome, Shed, VariantCell, Why};
+use crate::telemetry::{ArmCell, Began, Failure, Outcome, Shed, Why};
 use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
@@ -40,8 +40,8 @@ pub(in crate::proxy) struct Record {
     fault: Option<Box<Struck>>,
     /// There where its trace is recorded.
     span: Option<Box<SpanLine>>,
-    /// There where requests are measured by the variant of a flag.
-    variant: Option<Arc<VariantCell>>,
+    /// What else it counts in: where requests are measured by the variant of a flag, and where it is one of a control arm.
+    arms: [Option<Arc<ArmCell>>; 2],
 }
 
 /// Where else than in a response's head its gRPC status may be.
@@ -84,15 +84,17 @@ impl Record {
             ticket: None,
             fault: None,
             span: None,
-            variant: None,
+            arms: [None, None],
         }
     }
 
-    /// The request also counts in this cell, if there is one.
-    pub(super) fn measured(&mut self, cell: Option<&Arc<VariantCell>>) {
-        if let Some(cell) = cell {
-            cell.begin();
-            self.variant = Some(Arc::clone(cell));
+    /// The request also counts in these cells, as far as there are any. Said once.
+    pub(super) fn measured(&mut self, arms: [Option<&Arc<ArmCell>>; 2]) {
+        for (place, cell) in self.arms.iter_mut().zip(arms) {
+            if let Some(cell) = cell {
+                cell.begin(self.began);
+                *place = Some(Arc::clone(cell));
+            }
         }
     }
 
@@ -127,8 +129,8 @@ impl Record {
         self.written = true;
         self.target.cell.left(self.began);
         self.target.cell.shed(shed);
-        if let Some(cell) = &self.variant {
-            cell.turned_away();
+        for cell in self.arms.iter().flatten() {
+            cell.turned_away(self.began);
         }
         let status = caller.status(problem);
         if let Some(log) = self.log.take() {
@@ -153,7 +155,10 @@ impl Record {
     pub(super) fn sent_again(&mut self, service: &Service, version: &Version, now: Instant) {
         self.started = now;
         self.target.cell.left(self.began);
-        self.began = self.target.cell.entered(now);
+        let before = std::mem::replace(&mut self.began, self.target.cell.entered(now));
+        for cell in self.arms.iter().flatten() {
+            cell.begin_again(before, self.began);
+        }
         if let Some(log) = &mut self.log {
             log.sent_again(service, version);
         }
@@ -275,8 +280,8 @@ impl Record {
         let nanos = nanos_between(self.started, now);
         self.target.cell.left(self.began);
         self.target.cell.end(outcome, nanos);
-        if let Some(cell) = &self.variant {
-            cell.end(outcome, nanos);
+        for cell in self.arms.iter().flatten() {
+            cell.end(self.began, outcome, nanos);
         }
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), now);

@@ -45,13 +45,14 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let snapshot = registry.snapshot();
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
-    families.extend(super::variants::families(&snapshot.variants, &snapshot.workers));
+    families.extend(super::variants::families(&snapshot.variants, &snapshot.control_arms, &snapshot.workers));
     families.extend(of_overload(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(super::ledger::families(&control.ledger));
     families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions, &control.drill_seconds));
+    families.extend(super::verdicts::families(&control.verdicts));
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
     families.push(super::access::family(registry.admin()));

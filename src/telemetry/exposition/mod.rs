@@ -16,6 +16,7 @@ mod rollouts;
 mod spans;
 mod text;
 mod variants;
+mod verdicts;
 
 pub use negotiate::{Format, negotiate};
 
