@@ -157,7 +157,7 @@ fn table(live: &Live<'_>, colour: bool) -> String {
             q(0.999),
         );
     }
-    let note = "  figures since the last change, as clients see them; - is too few requests to say";
+    let note = "  figures since then, as clients see them; - is too few requests to say";
     let _ = writeln!(text, "{}", mark(note.to_owned(), "2", true));
     text.push_str(&judged(live));
     text

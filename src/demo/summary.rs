@@ -269,7 +269,7 @@ impl Summary<'_> {
              {program} status --watch{ask}\n  \
              curl -i -H 'x-user-id: ada' http://{proxy}/\n  \
              and edit the weights.yaml that it names in its second line\n\
-             Or ask the files of this run, without a server, what happened and which version ada gets:\n  \
+             Or ask the files of this run what happened, and which version ada gets:\n  \
              {program} ledger --config \\\n    {config}\n  \
              {program} pick {SERVICE} --key ada --config \\\n    {config}\n",
             given("--admin", "127.0.0.1:9901", answer_on),
