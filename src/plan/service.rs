@@ -7,7 +7,10 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, ServiceFlags, Split};
+use super::{
+    DiffPlan, Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, ServiceFlags, Shadow,
+    Split,
+};
 use crate::tls;
 
 /// Position of a service in its plan.
@@ -109,6 +112,10 @@ pub struct Service {
     pub faults: Vec<Fault>,
     /// How a version's share is to be widened. `None`: by hand. Nothing a worker looks at.
     pub rollout: Option<Arc<RolloutPlan>>,
+    /// Which requests are copied to which version. `None`: none.
+    pub shadow: Option<Arc<Shadow>>,
+    /// How answers are compared that two versions give to the same request. `None`: they are not.
+    pub diff: Option<Arc<DiffPlan>>,
     /// What flags do to its split.
     pub flags: ServiceFlags,
 }
