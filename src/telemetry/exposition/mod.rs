@@ -12,6 +12,7 @@ mod negotiate;
 mod process;
 mod protobuf;
 mod rollouts;
+mod shadow;
 mod spans;
 mod text;
 mod variants;
