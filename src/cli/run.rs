@@ -24,6 +24,7 @@ use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, Flag
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
+use crate::shadow::Comparing;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::tls::Server;
@@ -156,6 +157,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         registry: Arc::clone(&registry),
         access_log: access_log.as_ref().map(AccessLog::sender),
         tracer: spans.as_ref().map(Spans::tracer),
+        comparing: Comparing::new(Arc::clone(&registry)),
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;

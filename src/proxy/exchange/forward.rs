@@ -11,7 +11,8 @@ use super::ask::Asked;
 use super::fault::Blow;
 use super::send::{self, Outgoing, Sent};
 use super::{
-    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, pick, upgrade,
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, pick, shadow,
+    upgrade,
 };
 use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
 use crate::proxy::caller::Caller;
@@ -42,6 +43,8 @@ pub(super) struct Forward {
     again: Option<Box<Again>>,
     /// What it is measured by, if it is.
     measured: Option<MeasuredBy>,
+    /// There where it is copied.
+    shadowed: Option<Box<shadow::Shadowed>>,
 }
 
 /// What came of one try.
@@ -117,6 +120,8 @@ impl Forward {
         fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
         let priority = admit::priority(plan.service(service), route, &parts, client);
+        let request = shadow::Request { worker, view, service, matched, picked, asked, caller: &caller, client };
+        let shadowing = view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body));
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
@@ -131,14 +136,16 @@ impl Forward {
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
+        let before_h2 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
         if to_h2 {
             headers::for_h2(&mut parts);
         }
-        let body = match (&watch, &mut again) {
+        let mut body = match (&watch, &mut again) {
             (None, _) => RequestBody::default(),
             (Some(watch), None) => RequestBody::streamed(body, plan.limits.body_bytes, Rc::clone(watch)),
             (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
         };
+        let shadowed = shadowing.and_then(|to| request.copies(to, before_h2.as_ref().unwrap_or(&parts), &mut body));
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {
@@ -157,6 +164,7 @@ impl Forward {
             busy,
             again,
             measured,
+            shadowed,
         })
     }
 
@@ -168,6 +176,9 @@ impl Forward {
                     Ok(ticket) => self.record.admitted(ticket),
                     Err(shed) => return self.turn_away(shed),
                 }
+            }
+            if let Some(shadowed) = &mut self.shadowed {
+                shadowed.start(&self.worker);
             }
             let blow = match self.record.fault() {
                 // Boxed, so that what nearly never happens takes no room.
@@ -279,6 +290,7 @@ impl Forward {
         let now = Instant::now();
         self.limit.progressed(now);
         self.record.head(&response, &self.caller, now);
+        let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
@@ -294,7 +306,7 @@ impl Forward {
         }
         let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
         let Self { record, limit, busy, .. } = *self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy, capture).slowed(slow))
     }
 
     /// A drill keeps the request from its version.

@@ -18,6 +18,7 @@ mod pick;
 mod record;
 mod relay;
 mod send;
+mod shadow;
 mod time_limit;
 mod trace;
 mod upgrade;
