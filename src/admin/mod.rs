@@ -5,6 +5,7 @@
 
 mod api;
 mod connection;
+mod diffs;
 mod drills;
 mod grpc;
 mod guard;
@@ -18,15 +19,18 @@ mod refusal;
 mod rights;
 mod rollout;
 mod serve;
+mod shadow;
 mod steering;
 mod verdict;
 mod view;
 
+pub use diffs::DiffsView;
 pub use drills::DrillView;
 pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use shadow::ShadowView;
 pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use verdict::{VerdictView, Verdicts};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

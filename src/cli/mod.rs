@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod diff;
 mod flags;
 mod init;
 mod judge;
@@ -145,6 +146,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
+    /// Say where the answers of two versions differ, of a service whose requests are copied.
+    Diff(diff::DiffArgs),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
@@ -189,6 +192,7 @@ pub fn main() -> ExitCode {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Diff(args) => diff::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())

@@ -21,10 +21,12 @@ use crate::config::{
     OfrepSettings,
 };
 use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
+use crate::diff::Evidence;
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::shadow::Comparing;
+use crate::stats::Alpha;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::tls::Server;
@@ -293,6 +295,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             observer,
             ledger: Ledgers::new(reader),
             verdicts,
+            comparing: shared.comparing.clone(),
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
             access,
@@ -474,6 +477,10 @@ fn key(listener: &Listener) -> Arc<str> {
 impl DataPlane for Listening {
     fn up(&self, service: &Service) -> VersionSet {
         self.shared.health.up(service)
+    }
+
+    fn differences(&self, service: &str, to: &str, most: f64, alpha: Alpha) -> Option<Evidence> {
+        self.shared.comparing.evidence(service, to, most, alpha)
     }
 
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {
