@@ -4,10 +4,10 @@
 mod bounds;
 #[path = "shadow/copies.rs"]
 mod copies;
-//D#[path = "shadow/diffs.rs"]
-//Dmod diffs;
-//D#[path = "shadow/judged.rs"]
-//Dmod judged;
+#[path = "shadow/diffs.rs"]
+mod diffs;
+#[path = "shadow/judged.rs"]
+mod judged;
 mod support;
 
 use support::client::Raw;
