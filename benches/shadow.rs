@@ -150,7 +150,7 @@ async fn answer(mut stream: TcpStream, dark: Dark) {
                 Dark::TenMegabytes => {
                     let head = "HTTP/1.1 200 OK\r\ncontent-length: 10000000\r\n\r\n";
                     let _ = stream.write_all(head.as_bytes()).await;
-                    stream.write_all(&[b'x'; 10_000_000]).await
+                    stream.write_all(&vec![b'x'; 10_000_000]).await
                 }
                 Dark::Hangs => std::future::pending().await,
                 Dark::Resets | Dark::IsDead => {
@@ -262,13 +262,12 @@ fn offer(address: SocketAddr, time: Duration) -> Vec<Option<Duration>> {
 
 async fn ask(address: SocketAddr, idle: &RefCell<Vec<TcpStream>>) -> std::io::Result<bool> {
     let kept = idle.borrow_mut().pop();
-    let mut stream = match kept {
-        Some(kept) => kept,
-        None => {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            stream
-        }
+    let mut stream = if let Some(kept) = kept {
+        kept
+    } else {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        stream
     };
     stream.write_all(b"GET /item HTTP/1.1\r\nhost: shop.example\r\n\r\n").await?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 8192]);

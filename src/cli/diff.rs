@@ -18,6 +18,7 @@ const MAX_PLACES: usize = 20;
 
 /// What is asked of comparisons.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct DiffArgs {
     /// The service.
     service: String,
@@ -134,14 +135,11 @@ fn of_route(route: &RouteReport, noise: bool) -> String {
 
 fn of_place(place: &PlaceReport) -> String {
     let PlaceReport { place: name, verdict, rate, noise, changes, samples, .. } = place;
-    let mut text = format!(
-        "    {:<10} {}  {}, noise {}{}\n",
-        verdict.label(),
-        printable(name),
-        share(rate),
-        share(noise),
-        changes.iter().map(|(change, count)| format!(", {} {count}", change.label())).collect::<String>()
-    );
+    let mut text = format!("    {:<10} {}  {}, noise {}", verdict.label(), printable(name), share(rate), share(noise));
+    for (change, count) in changes {
+        let _ = write!(text, ", {} {count}", change.label());
+    }
+    text.push('\n');
     if *verdict != Verdict::Noise
         && let Some(SampleReport { old, new, .. }) = samples.last()
     {
