@@ -147,15 +147,22 @@ impl Reading {
             match frame.into_data() {
                 Ok(data) => self.data(&data)?,
                 Err(other) => {
-                    if let Ok(trailers) = other.into_trailers()
-                        && let (Outcome::Grpc(_), Some(outcome)) = (self.outcome, grpc_outcome(&trailers))
-                    {
-                        self.outcome = outcome;
+                    if let Ok(trailers) = other.into_trailers() {
+                        self.trailers(&trailers);
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn trailers(&mut self, trailers: &HeaderMap) {
+        if let (Outcome::Grpc(_), Some(outcome)) = (self.outcome, grpc_outcome(trailers)) {
+            self.outcome = outcome;
+        }
+        if let Some(keeping) = &mut self.keeping {
+            keeping.trailers(trailers);
+        }
     }
 
     fn data(&mut self, data: &Bytes) -> Result<(), Lost> {
