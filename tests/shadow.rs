@@ -1,5 +1,7 @@
 //! Copies of requests to a version that answers nobody with them, and what is found by comparing its answers.
 
+#![allow(clippy::float_cmp, reason = "counts are whole numbers")]
+
 #[path = "shadow/bounds.rs"]
 mod bounds;
 #[path = "shadow/copies.rs"]

@@ -153,9 +153,9 @@ fn opaque(body: &[u8]) -> String {
     format!("{} bytes, xxh3 {:016x}", body.len(), xxhash_rust::xxh3::xxh3_64(body))
 }
 
-/// `shows`: what stands in the lines.
-fn compare_lines(old: &str, new: &str, shows: bool, found: &mut Found) {
-    let line = |text: &str| if shows { Render::cut(text) } else { opaque(text.as_bytes()) };
+/// `open`: samples may show what stands in the lines.
+fn compare_lines(old: &str, new: &str, open: bool, found: &mut Found) {
+    let line = |text: &str| if open { Render::cut(text) } else { opaque(text.as_bytes()) };
     let [old_count, new_count] = [old, new].map(|text| text.lines().count());
     if old_count != new_count || old_count > MAX_LINES {
         let first = old.lines().zip(new.lines()).position(|(old, new)| old != new).unwrap_or(old_count.min(new_count));

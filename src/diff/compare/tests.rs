@@ -142,7 +142,7 @@ fn what_a_call_came_to_is_compared_whatever_the_headers_are() {
 
 #[test]
 fn sets_within_sets_take_no_time_that_grows_without_bound() {
-    let rules = rules(&[], &["$", "$..*", "$[*]", "$[*][*]", "$[*][*][*]"], &[]);
+    let rules = rules(&[], &["$..*"], &[]);
     // Nothing in the one is like anything in the other.
     let nested = |from: u32| {
         let leaf =
