@@ -4,7 +4,7 @@
 //!
 //! serin with one worker on one core; upstreams and clients on the other. Clients ask 2,000 times a second, each at its
 //! time whether or not others were answered; a latency counts from when a request was due. Each case afresh, one after the
-//! other, several rounds; medians of the rounds. `SERIN_BENCH_SECONDS` and `SERIN_BENCH_ROUNDS` for other lengths.
+//! other, several rounds; medians of the rounds. `SERIN_BENCH_SECONDS`, `SERIN_BENCH_ROUNDS` and `SERIN_BENCH_RATE` for others.
 //!
 //! Answers are 2 KB of JSON with a time of their own, so that each pair differs and is walked.
 
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const RATE: f64 = 2_000.0;
+/// Requests a second.
+const RATE: u64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(2);
 const PROXY_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
@@ -48,6 +49,7 @@ const CASES: [(&str, Dark, &str); 8] = [
 fn main() {
     let number = |name: &str, default: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
     let (seconds, rounds) = (number("SERIN_BENCH_SECONDS", 10), number("SERIN_BENCH_ROUNDS", 3));
+    let rate = number("SERIN_BENCH_RATE", RATE) as f64;
     let own = std::process::id().to_string();
     let pinned = Command::new("taskset").args(["--cpu-list", "--pid", LOAD_CORE, &own]).stdout(Stdio::null()).status();
     if !pinned.is_ok_and(|status| status.success()) {
@@ -56,7 +58,7 @@ fn main() {
     let mut found: Vec<Vec<Figures>> = CASES.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
         for ((_, dark, shadow), figures) in CASES.iter().zip(&mut found) {
-            figures.push(measure(*dark, shadow, Duration::from_secs(seconds)));
+            figures.push(measure(*dark, shadow, rate, Duration::from_secs(seconds)));
         }
     }
     println!(
@@ -93,12 +95,12 @@ struct Figures {
     failed: usize,
 }
 
-fn measure(dark: Dark, shadow: &str, time: Duration) -> Figures {
+fn measure(dark: Dark, shadow: &str, rate: f64, time: Duration) -> Figures {
     let (old, new) = (upstream(Dark::Answers), upstream(dark));
     let serin = Serin::start(old, new, shadow);
-    offer(serin.address, Duration::from_secs(1));
+    offer(serin.address, rate, Duration::from_secs(1));
     let before = serin.cpu();
-    let mut latencies = offer(serin.address, time);
+    let mut latencies = offer(serin.address, rate, time);
     let cpu = serin.cpu().saturating_sub(before);
     let requests = latencies.len();
     let failed = latencies.iter().filter(|latency| latency.is_none()).count();
@@ -197,6 +199,7 @@ impl Serin {
             .args(["--cpu-list", PROXY_CORE, env!("CARGO_BIN_EXE_serin"), "run", "--config"])
             .arg(&path)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("taskset (util-linux) and serin start");
         let mut line = String::new();
@@ -234,8 +237,8 @@ impl Drop for Serin {
     }
 }
 
-/// Asks [`RATE`] times a second; how long each took from when it was due, `None` where it was not answered 200 in time.
-fn offer(address: SocketAddr, time: Duration) -> Vec<Option<Duration>> {
+/// Asks `rate` times a second; how long each took from when it was due, `None` where it was not answered 200 in time.
+fn offer(address: SocketAddr, rate: f64, time: Duration) -> Vec<Option<Duration>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let latencies = Rc::new(RefCell::new(Vec::new()));
     let idle = Rc::new(RefCell::new(Vec::new()));
@@ -250,7 +253,7 @@ fn offer(address: SocketAddr, time: Duration) -> Vec<Option<Duration>> {
                 let good = matches!(answered, Ok(Ok(true)));
                 latencies.borrow_mut().push(good.then(|| due.elapsed()));
             }));
-            next += Duration::from_secs_f64(1.0 / RATE);
+            next += Duration::from_secs_f64(1.0 / rate);
         }
         for asked in asked {
             let _ = asked.await;
