@@ -184,3 +184,15 @@ fn services_without_comparisons_have_none_to_show() {
     assert_eq!(out.status.code(), Some(1));
     assert_eq!(serin.ask("GET", "/api/v1/services/none/diffs", "").status, 404);
 }
+
+#[test]
+fn rules_for_comparing_what_nobody_compares_are_warned_of() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("serin.yaml");
+    let (old, new) = (Upstream::named("old"), Upstream::named("new"));
+    std::fs::write(&path, shop(&[("old", &old), ("new", &new)], "    diff: {}\n", "")).expect("serin.yaml");
+    let out = command(&["check", "--config", path.to_str().expect("a plain path")]);
+    let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+    assert!(out.status.success(), "{said}");
+    assert!(said.contains("services.shop.diff: nothing is compared: the service has no `shadow`"), "{said}");
+}
