@@ -6,8 +6,8 @@
 //! is noise), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of
 //! two versions is worse), [`ledger`] (the record of every change), [`events`] (what happens, for whoever listens),
 //! [`config`] (files to plans), [`upstream`] (connections to versions), [`webhooks`] (receivers elsewhere that are told of
-//! events), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn), [`proxy`] (the
-//! data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
+//! events), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn), [`shadow`]
+//! (answers of two versions compared), [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod access;
 pub mod admin;
@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod plan;
 pub mod proxy;
 pub mod rollout;
+pub mod shadow;
 pub mod stats;
 pub mod telemetry;
 pub mod tls;

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{events, health, ledger, rollback_drill, rollout};
+use super::{diffs, events, health, ledger, rollback_drill, rollout};
 use crate::control::{Change, Changed, Refused};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -46,6 +46,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .merge(events::router())
         .merge(rollout::router())
         .merge(rollback_drill::router())
+        .merge(diffs::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -64,6 +65,7 @@ async fn index() -> &'static str {
      GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
      POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
      POST /api/v1/services/{service}/drill    {\"fault\":\"errors|delay\",\"share\":\"20%\",\"within\":\"30s\",\"reason\":\"...\"}; GET: how it stands\n\
+     GET /api/v1/services/{service}/diffs     where answers of two versions differ; DELETE forgets it\n\
      GET /api/v1/ledger?service=&rollout=&after=&limit=  the record of changes\n\
      GET /api/v1/events?service=&after=         what happens, as server-sent events\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
@@ -216,7 +218,8 @@ pub(super) fn document() -> serde_json::Value {
         }
     });
     let rollouts = rollout::paths().into_iter().chain(rollback_drill::paths());
-    for (path, item) in ledger::paths().into_iter().chain(rollouts).chain([events::path()]) {
+    let others = diffs::paths().into_iter().chain([events::path()]);
+    for (path, item) in ledger::paths().into_iter().chain(rollouts).chain(others) {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

@@ -5,6 +5,7 @@
 
 mod api;
 mod connection;
+mod diffs;
 mod drills;
 mod events;
 mod experiment;
@@ -21,11 +22,13 @@ mod rights;
 mod rollback_drill;
 mod rollout;
 mod serve;
+mod shadow;
 mod sse;
 mod steering;
 mod verdict;
 mod view;
 
+pub use diffs::DiffsView;
 pub use drills::DrillView;
 pub use events::EventStreams;
 pub use experiment::ExperimentView;
@@ -33,6 +36,7 @@ pub use ledger::Ledgers;
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use shadow::ShadowView;
 pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use verdict::{VerdictView, Verdicts};
 pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};

@@ -39,6 +39,8 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/services/{service}/drill", READ),
     ("POST", "/api/v1/services/{service}/drill", OPERATE),
     ("GET", "/api/v1/events", READ),
+    ("GET", "/api/v1/services/{service}/diffs", READ),
+    ("DELETE", "/api/v1/services/{service}/diffs", OPERATE),
     ("GET", "/api/v1/ledger", READ),
     ("GET", "/api/v1/ledger/verify", READ),
     ("GET", "/api/v1/ledger/{number}", READ),

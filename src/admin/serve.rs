@@ -18,6 +18,7 @@ use crate::access::Access;
 use crate::control::Handle;
 use crate::plan::Plan;
 use crate::proxy::Gate;
+use crate::shadow::Comparing;
 use crate::telemetry::Registry;
 use crate::upstream::Health;
 use crate::wire::{PeerAddr, Socket};
@@ -38,6 +39,8 @@ pub struct Admin {
     pub events: EventStreams,
     /// What is said of new versions.
     pub verdicts: Arc<Verdicts>,
+    /// What is found in the answers of two versions.
+    pub comparing: Comparing,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::experiment::{ExperimentView, Experiments};
+use super::observer::Recent;
+use super::shadow::{ShadowView, ShadowWindows};
 use crate::events::{Event, Feed};
 use crate::judge::{Arm, Gates, Outcome, Verdict, judge_named};
 use crate::plan::{Address, Plan, Service, Weight};
@@ -37,6 +39,7 @@ pub struct VerdictView {
 pub struct Verdicts {
     registry: Arc<Registry>,
     windows: Mutex<Windows>,
+    shadows: ShadowWindows,
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +65,7 @@ impl Verdicts {
     /// Windows over the figures of `registry`, none begun.
     #[must_use]
     pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, windows: Mutex::default() }
+        Self { registry, windows: Mutex::default(), shadows: ShadowWindows::default() }
     }
 
     /// Looks for changed weights and flags once a second, for as long as it is polled, and tells who follows `feed` of verdicts that are
@@ -90,6 +93,7 @@ impl Verdicts {
         known.retain(|name, _| plan.service_named(name).is_some());
         let mut now = None;
         let mut now = || Arc::clone(now.get_or_insert_with(|| Arc::new(self.registry.snapshot())));
+        self.shadows.look(plan, &mut now);
         for service in &plan.services {
             let versions = versions(service);
             if known.get(&service.name).is_none_or(|since| since.versions != versions) {
@@ -117,6 +121,11 @@ impl Verdicts {
         let before = std::mem::replace(&mut windows.versions.get_mut(&service.name)?.told, verdict.verdict);
         let event = || Event::verdict(&service.name, [&from, &to], None, before, &verdict, SystemTime::now());
         (before != verdict.verdict).then(event)
+    }
+
+    /// The copies of a service's requests; `None` where there are none.
+    pub(super) fn shadow(&self, service: &Service, recent: &Recent) -> Option<ShadowView> {
+        self.shadows.view(service, recent)
     }
 
     /// The verdict on a service by the figures `now`; `None` where it has one version only, or no window has begun.

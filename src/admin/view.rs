@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::drills::{DrillView, drills};
 use super::experiment::ExperimentView;
 use super::observer::Recent;
+use super::shadow::ShadowView;
 use super::steering::SteeringView;
 use super::verdict::{VerdictView, Verdicts};
 use crate::plan::{Plan, Service, Standing, Version, VersionId};
@@ -47,6 +48,9 @@ pub struct ServiceView {
     /// How the variants of the flag that it is measured by compare with one of them; nothing where it is measured by none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<ExperimentView>,
+    /// Copies of its requests for a version that answers nobody with them, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowView>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
@@ -189,6 +193,7 @@ impl ServiceView {
             rollout: None,
             verdict: verdicts.of(service, &recent.now),
             experiment: verdicts.of_variants(plan, service, &recent.now),
+            shadow: verdicts.shadow(service, recent),
             drills: drills(service, recent),
             steering: standing.map(|standing| SteeringView::new(&standing, service)),
         }

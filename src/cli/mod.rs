@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod diff;
 mod drill;
 mod flags;
 mod init;
@@ -146,6 +147,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
+    /// Say where the answers of two versions differ, of a service whose requests are copied.
+    Diff(diff::DiffArgs),
     /// Hurt requests of a new version on purpose, and see whether it is withdrawn.
     #[command(subcommand)]
     Drill(drill::DrillCommand),
@@ -193,6 +196,7 @@ pub fn main() -> ExitCode {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Diff(args) => diff::run(&global, &args),
         Command::Drill(command) => drill::run(&global, &command),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {

@@ -219,6 +219,8 @@ mod tests {
                 follow: None,
                 faults: Vec::new(),
                 rollout: None,
+                shadow: None,
+                diff: None,
                 flags: ServiceFlags::default(),
                 control: None,
             })

@@ -23,10 +23,13 @@ use crate::config::{
 use crate::control::{
     self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, Handle, InForce, Start, beside,
 };
+use crate::diff::Evidence;
 use crate::events::{Event, Feed};
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
+use crate::shadow::Comparing;
+use crate::stats::Alpha;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::tls::Server;
@@ -171,6 +174,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         registry: Arc::clone(&registry),
         access_log: access_log.as_ref().map(AccessLog::sender),
         tracer: spans.as_ref().map(Spans::tracer),
+        comparing: Comparing::new(Arc::clone(&registry)),
         connections: 0.into(),
     });
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
@@ -324,6 +328,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             ledger: Ledgers::new(reader),
             events: EventStreams::new(events),
             verdicts,
+            comparing: shared.comparing.clone(),
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
             access,
@@ -505,6 +510,10 @@ fn key(listener: &Listener) -> Arc<str> {
 impl DataPlane for Listening {
     fn up(&self, service: &Service) -> VersionSet {
         self.shared.health.up(service)
+    }
+
+    fn differences(&self, service: &str, to: &str, most: f64, alpha: Alpha) -> Option<Evidence> {
+        self.shared.comparing.evidence(service, to, most, alpha)
     }
 
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {

@@ -9,7 +9,7 @@ use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
 use crate::admin::{
     AddressStateView, AddressView, DrillView, ExperimentView, KillSwitchView, OverloadView, SaysView, ServiceView,
-    ServicesView, SteeringView, VerdictView, VersionFromView, VersionView,
+    ServicesView, ShadowView, SteeringView, VerdictView, VersionFromView, VersionView,
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -108,6 +108,9 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         if let Some(experiment) = &service.experiment {
             text.push_str(&compared(experiment));
         }
+        if let Some(shadow) = &service.shadow {
+            text.push_str(&copies(shadow));
+        }
         if let Some(rollout) = &service.rollout {
             text.push_str(&super::rollout::lines(rollout));
         }
@@ -161,7 +164,7 @@ fn address_state(address: &AddressView) -> String {
 fn compared(experiment: &ExperimentView) -> String {
     let ExperimentView { flag, variants, problem, .. } = experiment;
     if let Some(problem) = problem {
-        return filled(&format!("flag {flag}: nothing is compared: {problem}"));
+        return wrapped(&format!("flag {flag}: nothing is compared: {problem}"));
     }
     variants.iter().map(|variant| judged(variant, &format!("flag {flag}: "))).collect()
 }
@@ -170,11 +173,35 @@ fn compared(experiment: &ExperimentView) -> String {
 fn judged(verdict: &VerdictView, what: &str) -> String {
     let VerdictView { verdict, from, to, .. } = verdict;
     let arm = verdict.old_arm.as_ref().map(|arm| format!("'s {arm} arm")).unwrap_or_default();
-    filled(&format!("{what}{to} beside {from}{arm}: {}: {}", verdict.verdict.label(), verdict.reason))
+    wrapped(&format!("{what}{to} beside {from}{arm}: {}: {}", verdict.verdict.label(), verdict.reason))
 }
 
-/// A sentence in lines of 80 columns.
-fn filled(said: &str) -> String {
+/// Copies of requests, and what is said of the version that gets them.
+fn copies(shadow: &ShadowView) -> String {
+    let ShadowView { to, share, latency, copies_per_second, results, verdict, .. } = shadow;
+    let name = format!("{} (shadow)", clip(to, 16));
+    let mut text = format!(
+        "  {name:<25} {copies_per_second:>5.1} {:>8} {:>8} {:>8} {:>8}\n",
+        duration(latency.p50),
+        duration(latency.p90),
+        duration(latency.p99),
+        duration(latency.p999),
+    );
+    let results: Vec<_> = results.iter().map(|(result, count)| format!("{count} {result}")).collect();
+    let results = if results.is_empty() { "none yet".to_owned() } else { results.join(", ") };
+    text.push_str(&wrapped(&format!("copies of {}% of the requests: {results}", share * 100.0)));
+    if let Some(VerdictView { verdict, from, .. }) = verdict {
+        text.push_str(&wrapped(&format!(
+            "shadow: {to} beside {from}: {}: {}",
+            verdict.verdict.label(),
+            verdict.reason
+        )));
+    }
+    text
+}
+
+/// Words in lines of 80 columns.
+fn wrapped(said: &str) -> String {
     let (mut text, mut column) = (String::new(), 80);
     for word in said.split(' ') {
         if column + 1 + word.chars().count() > 80 {

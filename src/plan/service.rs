@@ -8,7 +8,8 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::{
-    ControlArm, Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, ServiceFlags, Split,
+    ControlArm, DiffPlan, Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan,
+    ServiceFlags, Shadow, Split,
 };
 use crate::tls;
 
@@ -111,6 +112,10 @@ pub struct Service {
     pub faults: Vec<Fault>,
     /// How a version's share is to be widened. `None`: by hand. Nothing a worker looks at.
     pub rollout: Option<Arc<RolloutPlan>>,
+    /// Which requests are copied to which version. `None`: none.
+    pub shadow: Option<Arc<Shadow>>,
+    /// How answers are compared that two versions give to the same request. `None`: they are not.
+    pub diff: Option<Arc<DiffPlan>>,
     /// What flags do to its split.
     pub flags: ServiceFlags,
     /// Requests whose figures are kept apart while a rollout compares with them. `None`: none are, which is the rule.

@@ -71,6 +71,8 @@ mod tests {
             follow: None,
             faults: Vec::new(),
             rollout: None,
+            shadow: None,
+            diff: None,
             flags: crate::plan::ServiceFlags::default(),
             control: None,
         }

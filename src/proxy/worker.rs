@@ -21,6 +21,7 @@ use super::secured::Gate;
 use super::view::View;
 use crate::jwt;
 use crate::plan::Plan;
+use crate::shadow::Comparing;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::trace::Tracer;
 use crate::telemetry::{Refusal, Registry, WorkerCell};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub access_log: Option<AccessLogSender>,
     /// Where spans go, where there is tracing.
     pub tracer: Option<Tracer>,
+    /// Where answers of two versions are compared.
+    pub comparing: Comparing,
     /// Client connections open in the whole process.
     pub connections: AtomicUsize,
 }
@@ -319,7 +322,7 @@ impl Worker {
         loop {
             tokio::time::sleep(REAP_INTERVAL).await;
             let now = Instant::now();
-            self.view().targets().for_each(|target| target.pool.reap(now));
+            self.view().pools().for_each(|pool| pool.reap(now));
         }
     }
 }

@@ -5,16 +5,17 @@ use std::time::{Duration, SystemTime};
 use super::aftermath::{Aftermath, Range};
 use super::budget::Budget;
 use super::control::Control;
+use super::differences;
 use super::drill::Drill;
 use super::drill_need::SoFar;
 use super::input::{Evidence, Finding};
 use super::need::Traffic;
 use super::state::{Exposure, Phase, Planned, State};
 use super::tally::Tally;
+use crate::diff::Evidence as Differences;
 use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge_named};
 use crate::ledger;
 use crate::plan::{RolloutPlan, Service};
-use crate::stats::Alpha;
 use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
 
 /// What one service's versions have counted so far.
@@ -188,13 +189,25 @@ impl Watch {
     }
 
     /// What the machine is to be told of `service`, where its rollout stands at `state`.
-    pub fn evidence(&mut self, planned: &Planned, state: &State, service: &Service, figures: &Figures) -> Evidence {
+    ///
+    /// `differences`: what comparing answers has found, where a gate goes by it.
+    pub fn evidence(
+        &mut self,
+        planned: &Planned,
+        state: &State,
+        service: &Service,
+        figures: &Figures,
+        differences: Option<&Differences>,
+    ) -> Evidence {
         self.follow(state, figures);
         self.tally.note(state, figures, &self.begin);
         let plan = &*planned.plan;
         let versions = service.version_named(&state.from).zip(service.version_named(&state.to));
         let in_force = versions.and_then(|(from, to)| Exposure::in_force(&service.split, from, to));
-        let verdict = self.judge(plan, state, figures);
+        let mut verdict = self.judge(plan, state, figures);
+        if let Some(most) = plan.gates.max_diff {
+            verdict = verdict.with(differences::metric(differences, most));
+        }
         let requests = figures.since(&self.begin, &state.to).map_or(0, |window| window.requests());
         let control_requests = self.control_requests(plan, state, figures);
         let min_requests = plan.min_requests;
@@ -309,7 +322,7 @@ impl Watch {
         // A request that was made to wait may have failed for that, past a time limit.
         new.failures = new.failures.saturating_sub(figures.drilled.saturating_sub(self.drilled));
         // Invariant: `config` holds gates within the judge's bounds.
-        let gates = Gates::new(Some(plan.gates.max_failure_increase), Vec::new(), alpha(plan))
+        let gates = Gates::new(Some(plan.gates.max_failure_increase), Vec::new(), differences::alphas(plan).0)
             .expect("configuration bounds gates");
         let verdict = judge_named([&state.from, &state.to], [&old, &new], &gates);
         (verdict.verdict == Outcome::Regressed).then_some(verdict.reason)
@@ -341,9 +354,6 @@ fn gates(plan: &RolloutPlan) -> Gates {
     let latency = latency
         .map(|gate| LatencyGate::new(gate.quantile, gate.max_ratio, gate.slack).expect("configuration bounds gates"))
         .collect();
-    Gates::new(Some(plan.gates.max_failure_increase), latency, alpha(plan)).expect("configuration bounds gates")
-}
-
-fn alpha(plan: &RolloutPlan) -> Alpha {
-    Alpha::new(plan.alpha).unwrap_or_default()
+    let (alpha, _) = differences::alphas(plan);
+    Gates::new(Some(plan.gates.max_failure_increase), latency, alpha).expect("configuration bounds gates")
 }

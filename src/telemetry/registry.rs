@@ -7,11 +7,12 @@ use std::time::{Instant, SystemTime};
 use crate::flags::FlagSet;
 
 use super::flags::FlagFigures;
+use super::shadow::ShadowFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ArmCell, ArmFigures, ControlArmSnapshot, ControlFigures, EventFigures, FaultCell, FlagCells,
-    FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell, RegistrySnapshot, VersionCell, VersionSnapshot,
-    WorkerCell,
+    AdminFigures, ArmCell, ArmFigures, ControlArmSnapshot, ControlFigures, DiffFigures, EventFigures, FaultCell,
+    FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell, RegistrySnapshot, ShadowCell,
+    VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -25,6 +26,8 @@ pub struct Registry {
     variants: VariantFigures,
     /// Control arms, by the version whose requests they are.
     control_arms: Mutex<BTreeMap<VersionName, Box<[Arc<ArmCell>]>>>,
+    shadows: ShadowFigures,
+    diffs: DiffFigures,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     flags: FlagFigures,
@@ -56,6 +59,8 @@ impl Registry {
             faults: Mutex::default(),
             variants: VariantFigures::default(),
             control_arms: Mutex::default(),
+            shadows: ShadowFigures::default(),
+            diffs: DiffFigures::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
             // One more for the flag API.
@@ -158,6 +163,22 @@ impl Registry {
         Arc::clone(&cells[worker])
     }
 
+    /// The cells for copies of requests to one version: what all workers share, and this worker's arm. The same ones for
+    /// the same names. Takes a lock: ask when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If the registry was made for fewer workers.
+    #[must_use]
+    pub fn shadow(&self, worker: usize, service: &str, version: &str) -> (Arc<ShadowCell>, Arc<VersionCell>) {
+        self.shadows.cells((worker, self.workers.len()), (service, version), self.made)
+    }
+
+    /// Figures of comparisons.
+    #[must_use]
+    pub fn diffs(&self) -> &DiffFigures {
+        &self.diffs
+    }
+
     /// How many workers there are.
     #[must_use]
     pub fn workers(&self) -> usize {
@@ -251,6 +272,7 @@ impl Registry {
             faults: of_faults.collect(),
             variants: self.variants.snapshot(),
             control_arms: arms.collect(),
+            shadows: self.shadows.snapshot(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::stats::Snapshot;
 
 use super::{
-    BeganTogether, ControlArmSnapshot, Failure, FallbackResult, FaultSnapshot, Outcomes, Refusal, RetryResult, Shed,
-    TokenResult, VariantSnapshot, Why,
+    BeganTogether, ControlArmSnapshot, Failure, FallbackResult, FaultSnapshot, Outcomes, Refusal, RetryResult,
+    ShadowSnapshot, Shed, TokenResult, VariantSnapshot, Why,
 };
 
 /// All figures of the data plane at one time.
@@ -23,6 +23,8 @@ pub struct RegistrySnapshot {
     pub variants: Vec<VariantSnapshot>,
     /// Control arms, by service and version.
     pub control_arms: Vec<ControlArmSnapshot>,
+    /// Copies of requests, by service and version.
+    pub shadows: Vec<ShadowSnapshot>,
     /// By worker.
     pub workers: Vec<WorkerSnapshot>,
 }

@@ -14,6 +14,7 @@ mod rollout;
 mod routes;
 mod services;
 mod settings;
+mod shadow;
 mod tls;
 mod webhooks;
 mod weights;

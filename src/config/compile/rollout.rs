@@ -34,6 +34,9 @@ pub(super) fn rollout(written: &Rollout, service: &Service, problems: &mut Probl
     let to = written.to.as_ref().and_then(|name| version(name, names.as_deref(), problems));
     let gates = written.gates.as_ref().map_or_else(|| Some(RolloutGates::default()), |gates| compile(gates, problems));
     let control = written.control.as_ref().map(|control| room_for(control, written, problems));
+    if let Some(gate) = written.gates.as_ref().and_then(|gates| gates.diff.as_ref()) {
+        is_compared(gate, written, service, problems)?;
+    }
     let (from, to) = (from?, to?);
     if let (true, Some(name)) = (from == to, &written.to) {
         problems
@@ -102,6 +105,27 @@ fn room_for(control: &written::ControlArm, rollout: &Rollout, problems: &mut Pro
     (!steps().any(|step| is_crowded(&step))).then_some(share.value.0)
 }
 
+/// Whether the answers of `to` are compared at all. `None` after noting why not.
+fn is_compared(
+    gate: &written::DiffGate,
+    rollout: &Rollout,
+    service: &Service,
+    problems: &mut Problems<'_>,
+) -> Option<()> {
+    let shadowed = service.shadow.as_ref().and_then(|shadow| shadow.to.as_ref());
+    let missing = match (shadowed, &service.diff, &rollout.to) {
+        (Some(shadowed), Some(_), Some(to)) if shadowed.value != to.value => {
+            format!("`shadow: {{ to: {} }}`, the version that the steps are for", &*to.0)
+        }
+        (Some(_), Some(_), _) => return Some(()),
+        // One that is wrong is not missing.
+        _ if problems.noted(&service.spot, &["shadow", "diff"]) => return None,
+        _ => "`shadow` and `diff` in this service".to_owned(),
+    };
+    problems.error(&gate.spot, "the answers of `to` are not compared with any others").expected(missing);
+    None
+}
+
 fn version(name: &At<Name>, names: Option<&[&str]>, problems: &mut Problems<'_>) -> Option<Arc<str>> {
     let names = names?;
     if names.contains(&&*name.0) {
@@ -143,6 +167,10 @@ fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Opti
         Some(budget) => Some(error_budget(budget, problems)?),
         None => None,
     };
+    let max_diff = match &written.diff {
+        Some(gate) => Some(fraction(gate.max_rate.as_ref()?.value.0)),
+        None => None,
+    };
     Some(RolloutGates {
         max_failure_increase: match failures {
             Some(failures) => failures?,
@@ -150,6 +178,7 @@ fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Opti
         },
         latency: latency?,
         error_budget,
+        max_diff,
     })
 }
 

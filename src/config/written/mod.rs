@@ -11,6 +11,7 @@ mod ofrep;
 mod rollout;
 mod route;
 mod service;
+mod shadow;
 mod upstream;
 mod webhook;
 
@@ -22,9 +23,10 @@ pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
 pub(in crate::config) use self::ofrep::{Cors, Ofrep};
-pub(in crate::config) use self::rollout::{ControlArm, ErrorBudget, Gates as RolloutGates, Rollout};
+pub(in crate::config) use self::rollout::{ControlArm, DiffGate, ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
+pub(in crate::config) use self::shadow::{Diff, Shadow};
 pub(in crate::config) use self::upstream::{
     Health, Outliers, RetryBudget, SuccessRate, UpstreamTls, Upstreams, Version,
 };

@@ -12,7 +12,7 @@ use super::fault::Blow;
 use super::send::{self, Outgoing, Sent};
 use super::{
     Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, control, fault, flags, headers, pick,
-    upgrade,
+    shadow, upgrade,
 };
 use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
 use crate::proxy::caller::Caller;
@@ -45,6 +45,8 @@ pub(super) struct Forward {
     measured: Option<MeasuredBy>,
     /// Whether it is one of a control arm.
     in_control: bool,
+    /// There where it is copied.
+    shadowed: Option<Box<shadow::Shadowed>>,
 }
 
 /// What came of one try.
@@ -124,6 +126,8 @@ impl Forward {
         fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
         let priority = admit::priority(plan.service(service), route, &parts, client);
+        let request = shadow::Request { worker, view, service, matched, picked, asked, caller: &caller, client };
+        let shadowing = view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body));
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
@@ -138,14 +142,16 @@ impl Forward {
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
+        let before_h2 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
         if to_h2 {
             headers::for_h2(&mut parts);
         }
-        let body = match (&watch, &mut again) {
+        let mut body = match (&watch, &mut again) {
             (None, _) => RequestBody::default(),
             (Some(watch), None) => RequestBody::streamed(body, plan.limits.body_bytes, Rc::clone(watch)),
             (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
         };
+        let shadowed = shadowing.and_then(|to| request.copies(to, before_h2.as_ref().unwrap_or(&parts), &mut body));
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {
@@ -165,6 +171,7 @@ impl Forward {
             again,
             measured,
             in_control,
+            shadowed,
         })
     }
 
@@ -176,6 +183,9 @@ impl Forward {
                     Ok(ticket) => self.record.admitted(ticket),
                     Err(shed) => return self.turn_away(shed),
                 }
+            }
+            if let Some(shadowed) = &mut self.shadowed {
+                shadowed.start(&self.worker);
             }
             let blow = match self.record.fault() {
                 // Boxed, so that what nearly never happens takes no room.
@@ -288,6 +298,7 @@ impl Forward {
         let now = Instant::now();
         self.limit.progressed(now);
         self.record.head(&response, &self.caller, now);
+        let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
@@ -303,7 +314,7 @@ impl Forward {
         }
         let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
         let Self { record, limit, busy, .. } = *self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy, capture).slowed(slow))
     }
 
     /// A drill keeps the request from its version.
