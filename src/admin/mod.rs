@@ -5,14 +5,21 @@
 
 mod api;
 mod connection;
+mod distribution;
 mod drills;
+mod flags;
 mod grpc;
 mod guard;
 mod health;
+mod history;
 mod ledger;
+mod live;
+mod me;
 mod observer;
 pub mod ofrep;
 mod origin;
+mod page;
+mod preview;
 mod problem;
 mod refusal;
 mod rights;
@@ -24,6 +31,7 @@ mod view;
 
 pub use drills::DrillView;
 pub use ledger::Ledgers;
+pub use live::Live;
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};

@@ -1,7 +1,7 @@
 //! The admin address.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use super::api;
 use super::connection::{self, Peer};
 use super::ledger::Ledgers;
+use super::live::Live;
 use super::observer::Observer;
 use super::refusal::Memory;
 use super::verdict::Verdicts;
@@ -18,6 +19,7 @@ use crate::control::Handle;
 use crate::plan::Plan;
 use crate::proxy::Gate;
 use crate::telemetry::Registry;
+use crate::telemetry::history::History;
 use crate::upstream::Health;
 use crate::wire::{PeerAddr, Socket};
 
@@ -31,6 +33,10 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// Their last hour, and day.
+    pub history: Arc<Mutex<History>>,
+    /// What the open pages are shown.
+    pub live: Live,
     /// The record of changes.
     pub ledger: Ledgers,
     /// What is said of new versions.

@@ -77,6 +77,12 @@ impl Verdicts {
         }
     }
 
+    /// The figures as they were when the weights of a service last changed.
+    pub(super) fn since(&self, service: &str) -> Option<Arc<RegistrySnapshot>> {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.get(service).map(|since| Arc::clone(&since.figures))
+    }
+
     /// The verdict on a service by the figures `now`; `None` where it has one version only, or no window has begun.
     pub(super) fn of(&self, service: &Service, now: &RegistrySnapshot) -> Option<VerdictView> {
         let (old, new) = (service.versions.first()?, service.versions.last()?);

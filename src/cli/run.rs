@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +15,7 @@ use super::BAD_USAGE;
 use super::tracing_export::Spans;
 use crate::access::Access;
 use crate::admin::ofrep::FlagApi;
-use crate::admin::{self, Admin, AdminListener, Ledgers, Memory, Observer, Phase, Readiness, Verdicts};
+use crate::admin::{self, Admin, AdminListener, Ledgers, Live, Memory, Observer, Phase, Readiness, Verdicts};
 use crate::config::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
     OfrepSettings,
@@ -26,6 +26,7 @@ use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
+use crate::telemetry::history::History;
 use crate::tls::Server;
 use crate::upstream::{Health, Resolver};
 
@@ -237,6 +238,21 @@ fn look_after_upstreams(shared: &Arc<Shared>) {
     });
 }
 
+/// Looks at the figures from now on, and remembers them.
+fn watch_figures(observer: &Arc<Observer>, shared: &Arc<Shared>) -> Arc<Mutex<History>> {
+    let history = Arc::<Mutex<History>>::default();
+    let (observer, shared, noting) = (Arc::clone(observer), Arc::clone(shared), Arc::clone(&history));
+    tokio::spawn(async move {
+        let note = |figures: &_| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+            // Rows are written one by one: a panic elsewhere leaves none half done.
+            noting.lock().unwrap_or_else(PoisonError::into_inner).note(now, &shared.plan.load(), figures);
+        };
+        observer.run(note).await;
+    });
+    history
+}
+
 /// Compares the newest versions with the oldest ones from now on.
 fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
@@ -268,8 +284,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     });
     look_after_upstreams(&shared);
-    let observing = Arc::clone(&observer);
-    tokio::spawn(async move { observing.run().await });
+    let history = watch_figures(&observer, &shared);
     let verdicts = judging(&shared);
 
     let plan = Arc::clone(&shared);
@@ -289,6 +304,8 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            history,
+            live: Live::default(),
             ledger: Ledgers::new(reader),
             verdicts,
             health: Arc::clone(&shared.health),
