@@ -35,8 +35,10 @@ const PAGES: usize = 64;
 const EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether something has changed.
 const LOOK: Duration = Duration::from_millis(100);
-/// An answer is made at most so many times its own cost apart.
+/// An answer is made no sooner than so many times its own cost after the one before …
 const COST: u32 = 200;
+/// … but for this long at most, as pages are to be live.
+const RAREST: Duration = Duration::from_secs(5);
 /// Longest that a page may leave unread what it is sent.
 const UNREAD: Duration = Duration::from_secs(30);
 
@@ -62,6 +64,8 @@ struct Made {
 struct Changes {
     generation: u64,
     entries: u64,
+    /// Where rollouts stand.
+    rollouts: u64,
     phase: Phase,
 }
 
@@ -109,7 +113,7 @@ async fn tell(admin: Arc<Admin>, service: Option<String>, page: mpsc::Sender<Byt
     let mut told: Option<Made> = None;
     while Arc::ptr_eq(&access, &admin.access.load()) {
         let due = told.as_ref().is_none_or(|told| {
-            let pace = EVERY.max(told.took * COST);
+            let pace = (told.took * COST).clamp(EVERY, RAREST);
             told.at.elapsed() >= pace || told.state != admin.changes()
         });
         if due {
@@ -131,6 +135,7 @@ impl Admin {
         Changes {
             generation: self.plan().generation,
             entries: self.registry.control().ledger_entries(),
+            rollouts: self.control.rollouts_mark(),
             phase: self.readiness.phase(),
         }
     }

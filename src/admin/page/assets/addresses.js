@@ -6,7 +6,7 @@ import { span } from "./format.js";
 const STATES = { up: ["good", "✓ up"], ejected: ["bad", "✕ ejected"], unhealthy: ["bad", "✕ unhealthy"] };
 
 export function addresses(page) {
-  const { node, body } = panel("Addresses", "w6");
+  const { node, body } = panel("Addresses", "loose");
   return {
     node,
     update({ service }) {
@@ -26,7 +26,7 @@ const SAYS = { always: "for every request", byRequest: "by its rule", nothing: "
 
 /** What flags do to the split of a service. */
 export function steering() {
-  const { node, body } = panel("Flags that steer", "w6");
+  const { node, body } = panel("Flags that steer", "loose");
   return {
     node,
     update({ service }) {

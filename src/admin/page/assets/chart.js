@@ -69,6 +69,8 @@ export class Chart {
     const { format, formatX, log, logX, range, draw, paths, fill, key } = this.options;
     const axis = { stroke: colour("ink-soft"), font: "12px system-ui, sans-serif", ticks: { show: false },
       grid: { stroke: colour("line-soft"), width: 1 } };
+    // Of a logarithmic axis: 1, 2, 5, 10, 20 …
+    const few = (_, splits) => splits.map((value) => (/^[125]/.test(value.toExponential()) ? value : null));
     const written = (write) => (_, splits) => splits.map((value) => (value === null ? "" : write(value)));
     const lines = this.series.map(({ name, index, width: thick = 1.6, dash, step, alpha }) => ({
       label: name, stroke: alpha ? faint(versionColour(index), alpha) : versionColour(index), width: thick,
@@ -77,11 +79,11 @@ export class Chart {
       fill: fill ? faint(versionColour(index), 0.1) : undefined,
     }));
     this.plot = new uPlot({
-      width, height: this.height, padding: [8, 8, 0, 0], legend: { show: false },
+      width, height: this.height, padding: [8, formatX ? 26 : 8, 0, 0], legend: { show: false },
       cursor: { drag: { x: false, y: false, setScale: false }, sync: key ? { key } : undefined, points: { size: 6 } },
       scales: { x: { time: !formatX, distr: logX ? 3 : 1, range: logX ? undefined : (_, low, high) => [low, high] },
         y: { distr: log ? 3 : 1, range } },
-      axes: [{ ...axis, size: 30, space: 80, values: formatX ? written(formatX) : times }, { ...axis, size: 62, values: written(format) }],
+      axes: [{ ...axis, size: 30, space: 80, values: formatX ? written(formatX) : times }, { ...axis, size: 62, values: written(format), filter: log ? few : undefined }],
       series: [{}, ...lines],
       hooks: { drawClear: [(plot) => draw?.(plot)], draw: [() => this.options.after?.(this)], setCursor: [() => this.tell()] },
     }, this.data, this.host);
@@ -103,11 +105,12 @@ export class Chart {
       return at === null ? list.findLast((known) => known !== null) : list[at];
     };
     const shown = this.series.map((series, index) => ({ series, value: value(index) })).filter(({ series }) => !series.quiet);
+    const still = at === null && formatX;
     const texts = shown.map(({ series, value }) => [series.name, value === undefined || value === null ? "–" : format(value)]);
     const when = at === null ? title?.() : formatX ? formatX(this.data[0][at]) : times(null, [this.data[0][at]], 0, 0, 1)[0];
     this.legend.replaceChildren(...shown.map(({ series }, index) =>
-      h("span", {}, version(series.name, series.index), " ", h("b", {}, texts[index][1]))), ...(when ? [h("span", {}, when)] : []));
-    this.host.setAttribute("aria-label", `${this.label}: ${texts.map((pair) => pair.join(" ")).join(", ")}`);
+      h("span", {}, version(series.name, series.index), " ", still ? "" : h("b", {}, texts[index][1]))), ...(when ? [h("span", {}, when)] : []));
+    this.host.setAttribute("aria-label", `${this.label}: ${texts.map((pair) => (still ? pair[0] : pair.join(" "))).join(", ")}`);
   }
 
   close() {

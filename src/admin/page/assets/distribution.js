@@ -1,8 +1,9 @@
 // How long requests took, all of them.
 
+/* global uPlot */
 import { get, of } from "./api.js";
 import { Chart, faint, versionColour } from "./chart.js";
-import { choice, panel, say, h } from "./dom.js";
+import { choice, h, panel, say } from "./dom.js";
 import { count, duration, percent, span } from "./format.js";
 
 /** Buckets that are drawn as one: eight to the factor of two. */
@@ -62,7 +63,6 @@ export function distribution(page) {
   return { node, update: load, close: () => chart.close(), redraw: () => data && draw() };
 }
 
-/* global uPlot */
 function bands(plot, page) {
   const { left, top, width, height } = plot.bbox;
   const at = (value) => Math.min(Math.max(plot.valToPos(value, "x", true), left), left + width);

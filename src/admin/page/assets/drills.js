@@ -4,7 +4,7 @@ import { h, paint, panel, table } from "./dom.js";
 import { clock, count } from "./format.js";
 
 export function drills() {
-  const { node, body } = panel("Drills under way", "w6");
+  const { node, body } = panel("Drills under way", "loose");
   return {
     node,
     update({ service }) {

@@ -5,7 +5,7 @@ import { count, percent, span } from "./format.js";
 
 /** Stage, journal and consistency, for services that are migrated. */
 export function migration() {
-  const { node, body } = panel("Migration", "w6");
+  const { node, body } = panel("Migration", "loose");
   node.hidden = true;
   return {
     node,

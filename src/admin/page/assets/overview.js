@@ -96,7 +96,6 @@ class Summary {
     const all = service.versions.reduce((sum, version) => sum + version.requestsPerSecond, 0);
     const rows = service.versions.map((of, index) => {
       const canvas = h("canvas", { class: "spark", "aria-hidden": "true" });
-      canvas.style.cssText = "width: 130px; height: 26px";
       this.canvases.set(of.name, canvas);
       const failed = of.requestsPerSecond > 0 ? of.failuresPerSecond / of.requestsPerSecond : null;
       return [version(of.name, index), weight(of.weight), percent(of.effectiveShare), all > 0 ? percent(of.requestsPerSecond / all) : "–",

@@ -30,7 +30,7 @@ const ACTIONS = [
 /** The steps of a rollout, what it waits for, and what can be done with it. */
 export function rollout(page) {
   const mark = h("span");
-  const { node, body } = panel("Rollout", "w5", mark);
+  const { node, body } = panel("Rollout", "loose", mark);
   const about = h("div");
   const why = h("p", { class: "why", id: "rollout-why" });
   const buttons = ACTIONS.map(([action, text, fits]) => {

@@ -6,7 +6,6 @@ import { diffs } from "./diffs.js";
 import { distribution } from "./distribution.js";
 import { bar, choice, h, paint, say, version } from "./dom.js";
 import { drills } from "./drills.js";
-import { flags } from "./flags.js";
 import { count, duration, percent, rate, weight } from "./format.js";
 import { latency } from "./latency.js";
 import { ledger, openEntry } from "./ledger.js";
@@ -49,7 +48,11 @@ export function service(main, name, offers) {
   };
   const record = ledger(name, () => shares.marksChanged());
   const [lines, spread, load, shares] = [latency(page), distribution(page), traffic(page), timeline(page)];
-  const panels = [rollout(page), verdict(page), lines, spread, load, shares, drills(), migration(), diffs(page), addresses(page), steering(), record];
+  const standing = [rollout(page), verdict(page)];
+  const around = [drills(), migration(), addresses(page), steering(), diffs(page)];
+  const panels = [...standing, lines, spread, load, shares, ...around, record];
+  const nodes = (panel) => panel.nodes ?? [panel.node];
+  const row = (of) => h("div", { class: "row-of" }, of.flatMap(nodes));
 
   const split = h("div");
   const table = h("div");
@@ -61,7 +64,7 @@ export function service(main, name, offers) {
   const top = h("section", { class: "panel", "aria-label": "Versions" }, h("div", { class: "body" }, split, table));
   main.replaceChildren(
     h("div", { class: "head" }, h("h1", {}, name), h("div", { class: "acts" }, range, test, set)), why,
-    h("div", { class: "grid" }, top, notice, panels.flatMap((panel) => panel.nodes ?? panel.node)));
+    h("div", { class: "grid" }, top, notice, row(standing), [lines, spread, load, shares].flatMap(nodes), row(around), nodes(record)));
   test.hidden = true;
 
   const stop = watch(() => {

@@ -13,11 +13,13 @@ export function badge(verdict) {
 
 /** How the newest version compares with the oldest one. */
 export function verdict(page) {
-  const { node, body } = panel("Verdict", "w7");
+  const mark = h("span");
+  const { node, body } = panel("Verdict", "loose", mark);
   return {
     node,
     update({ service }) {
       node.hidden = !service.verdict;
+      if (service.verdict) paint(mark, service.verdict.verdict, () => badge(service.verdict.verdict));
       if (service.verdict) paint(body, [service.verdict, page.versions], () => shown(service.verdict, page));
     },
   };
@@ -29,18 +31,19 @@ function shown(verdict, page) {
   const rows = verdict.metrics.map((metric) => {
     const value = metric.unit === "share" ? percent : duration;
     return [metric.metric, ["n", known(metric.old, value)], ["n", known(metric.new, value)],
-      whiskers(metric, place(verdict.from), place(verdict.to)), badge(metric.verdict), ["wide soft", metric.couldHide]];
+      whiskers(metric, place(verdict.from), place(verdict.to)), badge(metric.verdict)];
   });
   const requests = verdict.metrics[0] ? `${count(verdict.metrics[0].old.n)} and ${count(verdict.metrics[0].new.n)} requests in ` : "";
   return [
-    h("p", { class: "sentence" }, badge(verdict.verdict), " ", verdict.reason),
+    h("p", { class: "sentence" }, `${verdict.reason}.`),
     h("p", { class: "sub" }, `${requests}${span(verdict.windowSeconds)} since the weights last changed.`),
-    table("The verdict by metric", ["Metric", ["n", old], ["n", now], "Intervals", "Verdict", "What could still be"], rows),
+    table("The verdict by metric", ["Metric", ["n", old], ["n", now], "Intervals", "Verdict"], rows),
+    h("p", { class: "sub" }, `What could still be: ${verdict.metrics.map((metric) => metric.couldHide).join("; ")}.`),
   ];
 }
 
 function known({ estimate, low, high }, value) {
-  return h("span", {}, h("b", {}, value(estimate)), h("span", { class: "soft" }, ` ${value(low)} to ${high === null ? "?" : value(high)}`));
+  return [h("b", {}, value(estimate)), h("div", { class: "soft small" }, `${value(low)} to ${high === null ? "?" : value(high)}`)];
 }
 
 /** Both intervals, one above the other, on one logarithmic scale. */
