@@ -18,6 +18,7 @@ mod support;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use support::eventually;
 use support::load::{WITH_WEIGHTS, shop};
 use support::serin::Serin;
 use support::upstream::Upstream;
@@ -27,6 +28,15 @@ fn shop_with_weights() -> (Serin, [Upstream; 2]) {
     let upstreams = [Upstream::named("old"), Upstream::named("new")];
     let config = shop(&[("old", &upstreams[0]), ("new", &upstreams[1])], "", WITH_WEIGHTS);
     (Serin::with_files(&config, &[("weights.yaml", "shop: { old: 95, new: 5 }\n")]), upstreams)
+}
+
+/// Waits until there is a past: what was before it has no place in the charts.
+fn await_history(serin: &Serin) {
+    eventually("a row of history", || {
+        let text = serin.ask("GET", "/api/v1/services/shop/history", "").text();
+        let rows: Value = serde_json::from_str(&text).expect("JSON");
+        rows["at"].as_array().is_some_and(|rows| !rows.is_empty()).then_some(())
+    });
 }
 
 /// Milliseconds since 1970, as the page counts them.

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serin::telemetry::Rfc3339;
 
+use crate::await_history;
 use crate::browser::Browser;
 use crate::support::load::shop;
 use crate::support::serin::Serin;
@@ -44,7 +45,7 @@ fn what_others_wrote_stays_text() {
     browser.show(&format!("{}/#/service/shop", serin.admin_url()));
     shown("the reason", &format!("{SCRIPT}{IMAGE}"));
     shown("the header", VECTOR);
-    browser.until("the past", "!!document.querySelector('.plot canvas')");
+    await_history(&serin);
     assert_eq!(serin.ask("PUT", "/api/v1/services/shop/weights", &body.replace(":1,", ":2,")).status, 200);
     browser.until("the mark", "!!document.querySelector('.mark')");
     browser.run("[...document.querySelectorAll('.mark')].at(-1).focus()");

@@ -9,7 +9,7 @@ use crate::support::load::{Load, shop};
 use crate::support::serin::Serin;
 use crate::support::upstream::Upstream;
 use crate::support::{OK, eventually};
-use crate::{ledger, now, shop_with_weights};
+use crate::{await_history, ledger, now, shop_with_weights};
 
 const LOADED: &str = "performance.getEntriesByType('navigation')[0].loadEventEnd";
 
@@ -67,6 +67,7 @@ fn an_edit_of_the_weight_file_shows_within_a_moment() {
     let (serin, _upstreams) = shop_with_weights();
     browser.show(&format!("{}/#/service/shop", serin.admin_url()));
     browser.until("the shares", "/new 5.0 %/.test(document.querySelector('.bar')?.ariaLabel)");
+    await_history(&serin);
     browser.watch_for("/new 40.0 %/.test(document.querySelector('.bar')?.ariaLabel)");
     let written = now();
     std::fs::write(serin.path("weights.yaml"), "shop: { old: 60, new: 40 }\n").expect("a file");

@@ -67,13 +67,19 @@ export function service(main, name, offers) {
     h("div", { class: "grid" }, top, notice, row(standing), [lines, spread, load, shares].flatMap(nodes), row(around), nodes(record)));
   test.hidden = true;
 
-  const stop = watch(() => {
+  /** What the credentials do not allow is disabled, and it is said why. */
+  function allow() {
     const lack = missing("operate");
     for (const button of [set, test]) {
-      button.disabled = lack !== null;
+      button.disabled = lack !== null || page.last === null;
       if (lack) button.setAttribute("aria-describedby", "service-why");
+      else button.removeAttribute("aria-describedby");
     }
     say(why, lack ?? "");
+  }
+
+  const stop = watch(() => {
+    allow();
     if (page.last) panels[0].update(page.last);
   });
 
@@ -88,7 +94,9 @@ export function service(main, name, offers) {
     path: `/api/v1/live?service=${encodeURIComponent(name)}`,
     title: name,
     update(state) {
+      const first = page.last === null;
       page.last = state;
+      if (first) allow();
       page.at = state.at;
       page.versions = state.service.versions.map((version) => version.name);
       page.store.add(state.rows);
