@@ -109,7 +109,7 @@ fn a_rollback_shows_within_a_moment_with_its_reason() {
     );
     bad.store(true, Ordering::SeqCst);
     let seen = browser.seen("the rollback");
-    let back = |entry: &serde_json::Value| entry["kind"] == "weights" && entry["to"]["new"] == 0;
+    let back = |entry: &serde_json::Value| entry["actor"] == "rollout" && entry["to"]["new"] == 0;
     let decided = eventually("the decision in the ledger", || ledger(&serin).into_iter().find(back));
     let decided = browser.value(&format!("Date.parse({})", decided["time"])).as_f64().expect("a time");
     let took = seen - decided;
