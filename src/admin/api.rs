@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{distribution, flags, health, history, ledger, live, me, page, preview, rollout};
+use super::{distribution, events, flags, health, history, ledger, live, me, page, preview, rollout};
 use crate::control::{Change, Changed, Refused};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -45,6 +45,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .merge(health::router())
         .merge(history::router())
         .merge(ledger::router())
+        .merge(events::router())
         .merge(live::router())
         .merge(me::router())
         .merge(page::router())
@@ -212,7 +213,13 @@ pub(super) fn document() -> serde_json::Value {
     });
     let parts =
         ledger::paths().into_iter().chain(rollout::paths()).chain(history::paths()).chain(distribution::paths());
-    for (path, item) in parts.chain(flags::paths()).chain(live::paths()).chain(me::paths()).chain(preview::paths()) {
+    for (path, item) in parts
+        .chain(flags::paths())
+        .chain(live::paths())
+        .chain(me::paths())
+        .chain(preview::paths())
+        .chain([events::path()])
+    {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

@@ -10,6 +10,7 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use tokio::io::AsyncReadExt;
+use tokio::sync::Notify;
 use tower_service::Service;
 
 use crate::access::Source;
@@ -41,6 +42,8 @@ pub(super) struct Peer {
     pub(super) encrypted: bool,
     /// By the certificate it has shown.
     pub(super) identity: Option<Identity>,
+    /// Ends its connection, whatever is under way there.
+    pub(super) hang_up: Notify,
 }
 
 impl Peer {
@@ -55,7 +58,7 @@ impl Peer {
             (None, Some(uid)) => Source::Uid(uid),
             (None, None) => Source::Unix,
         };
-        Self { address, source, uid, encrypted: false, identity: None }
+        Self { address, source, uid, encrypted: false, identity: None, hang_up: Notify::new() }
     }
 
     pub(super) fn is_unix(&self) -> bool {
@@ -91,19 +94,26 @@ pub(super) async fn serve(router: Router, gate: Arc<Gate>, socket: Socket, mut p
     };
     let Ok(Some((first, is_h2))) = tokio::time::timeout(BEGINNING, first_bytes(&mut socket)).await else { return };
     let (io, peer) = (PlainIo::new(socket, first), Arc::new(peer));
+    let hung_up = Arc::clone(&peer);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(Arc::clone(&peer));
         // A router is always ready.
         router.clone().call(request)
     });
-    let ended = if is_h2 {
-        let mut builder = http2::Builder::new(Spawns);
-        builder.timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(STREAMS);
-        builder.serve_connection(io, service).await
-    } else {
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(SILENCE).half_close(true);
-        builder.serve_connection(io, service).await
+    let serving = async {
+        if is_h2 {
+            let mut builder = http2::Builder::new(Spawns);
+            builder.timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(STREAMS);
+            builder.serve_connection(io, service).await
+        } else {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(SILENCE).half_close(true);
+            builder.serve_connection(io, service).await
+        }
+    };
+    let ended = tokio::select! {
+        ended = serving => ended,
+        () = hung_up.hang_up.notified() => Ok(()),
     };
     if let Err(error) = ended {
         tracing::trace!(%error, "a connection to the admin address ended");

@@ -38,7 +38,7 @@ impl Ledgers {
     }
 
     /// Reads without anybody else waiting for it.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,9 +22,11 @@ use bytes::Bytes;
 use http_body::Frame;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::error::Elapsed;
 
 use super::api::unknown_service;
+use super::connection::Peer;
 use super::problem::Problem;
 use super::serve::{Admin, Phase};
 use crate::telemetry::history::Step;
@@ -89,6 +91,7 @@ struct Asked {
 
 async fn watch(
     State(admin): State<Arc<Admin>>,
+    Extension(peer): Extension<Arc<Peer>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(Asked { service }) =
@@ -101,14 +104,23 @@ async fn watch(
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
     };
     let (sender, events) = mpsc::channel(1);
-    tokio::spawn(tell(admin, service, sender, place));
+    tokio::spawn(async move {
+        if tell(&admin, service, sender).await.is_err() {
+            // It may be stuck in the middle of an answer, where nothing but this ends it.
+            peer.hang_up.notify_one();
+        }
+        drop(place);
+    });
     const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store"), (BUFFERING, "no")];
     Ok((headers, Body::new(Events(events))).into_response())
 }
 
 /// Tells one page until it goes, leaves too much unread, or those who may look are others than before.
-async fn tell(admin: Arc<Admin>, service: Option<String>, page: mpsc::Sender<Bytes>, _place: OwnedSemaphorePermit) {
+///
+/// # Errors
+/// Where it has left too much unread.
+async fn tell(admin: &Admin, service: Option<String>, page: mpsc::Sender<Bytes>) -> Result<(), Elapsed> {
     let access = admin.access.load_full();
     let mut told: Option<Made> = None;
     while Arc::ptr_eq(&access, &admin.access.load()) {
@@ -117,17 +129,18 @@ async fn tell(admin: Arc<Admin>, service: Option<String>, page: mpsc::Sender<Byt
             told.at.elapsed() >= pace || told.state != admin.changes()
         });
         if due {
-            let Some(made) = admin.made(service.as_deref()) else { return };
-            if !matches!(tokio::time::timeout(UNREAD, page.send(made.event.clone())).await, Ok(Ok(()))) {
-                return;
+            let Some(made) = admin.made(service.as_deref()) else { return Ok(()) };
+            if tokio::time::timeout(UNREAD, page.send(made.event.clone())).await?.is_err() {
+                return Ok(());
             }
             told = Some(made);
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = page.closed() => return,
+            () = page.closed() => return Ok(()),
         }
     }
+    Ok(())
 }
 
 impl Admin {

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::api;
 use super::connection::{self, Peer};
+use super::events::EventStreams;
 use super::ledger::Ledgers;
 use super::live::Live;
 use super::observer::Observer;
@@ -39,6 +40,8 @@ pub struct Admin {
     pub live: Live,
     /// The record of changes.
     pub ledger: Ledgers,
+    /// What happens, for those who follow it.
+    pub events: EventStreams,
     /// What is said of new versions.
     pub verdicts: Arc<Verdicts>,
     /// Which addresses can take requests.

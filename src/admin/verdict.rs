@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Arm, Gates, Verdict, judge};
+use crate::events::{Event, Feed};
+use crate::judge::{Arm, Gates, Outcome, Verdict, judge};
 use crate::plan::{Plan, Service, Weight};
 use crate::telemetry::{Registry, RegistrySnapshot, Window};
 
@@ -41,6 +42,8 @@ pub struct Verdicts {
 struct Since {
     versions: Vec<(Arc<str>, Weight)>,
     figures: Arc<RegistrySnapshot>,
+    /// The verdict that was told last.
+    told: Outcome,
 }
 
 impl Verdicts {
@@ -50,14 +53,18 @@ impl Verdicts {
         Self { registry, windows: Mutex::default() }
     }
 
-    /// Looks for changed weights once a second, for as long as it is polled.
-    pub async fn run(&self, plan: impl Fn() -> Arc<Plan>) {
+    /// Looks for changed weights once a second, for as long as it is polled, and tells who follows `feed` of verdicts that are
+    /// other than before; not of services that are `judged` elsewhere.
+    pub async fn run(&self, plan: impl Fn() -> Arc<Plan>, feed: &Feed, judged: impl Fn(&str) -> bool) {
         let mut generation = None;
         loop {
             let plan = plan();
             if generation != Some(plan.generation) {
                 self.look(&plan);
                 generation = Some(plan.generation);
+            }
+            if feed.is_followed() {
+                self.news(&plan, &judged).into_iter().for_each(|event| feed.tell(event));
             }
             tokio::time::sleep(EVERY).await;
         }
@@ -72,7 +79,10 @@ impl Verdicts {
             let versions = versions(service);
             if windows.get(&service.name).is_none_or(|since| since.versions != versions) {
                 let now = now.get_or_insert_with(|| Arc::new(self.registry.snapshot()));
-                let _ = windows.insert(Arc::clone(&service.name), Since { versions, figures: Arc::clone(now) });
+                let _ = windows.insert(
+                    Arc::clone(&service.name),
+                    Since { versions, figures: Arc::clone(now), told: Outcome::Inconclusive },
+                );
             }
         }
     }
@@ -81,6 +91,25 @@ impl Verdicts {
     pub(super) fn since(&self, service: &str) -> Option<Arc<RegistrySnapshot>> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.get(service).map(|since| Arc::clone(&since.figures))
+    }
+
+    /// The verdicts that are other than before.
+    fn news(&self, plan: &Plan, judged: &impl Fn(&str) -> bool) -> Vec<Event> {
+        let several = |service: &&Arc<Service>| service.versions.len() > 1 && !judged(&service.name);
+        let services: Vec<_> = plan.services.iter().filter(several).collect();
+        if services.is_empty() {
+            return Vec::new();
+        }
+        let now = self.registry.snapshot();
+        services.into_iter().filter_map(|service| self.news_of(service, &now)).collect()
+    }
+
+    fn news_of(&self, service: &Service, now: &RegistrySnapshot) -> Option<Event> {
+        let VerdictView { verdict, from, to, .. } = self.of(service, now)?;
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut windows.get_mut(&service.name)?.told, verdict.verdict);
+        let event = || Event::verdict(&service.name, [&from, &to], None, before, &verdict, SystemTime::now());
+        (before != verdict.verdict).then(event)
     }
 
     /// The verdict on a service by the figures `now`; `None` where it has one version only, or no window has begun.

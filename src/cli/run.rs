@@ -15,12 +15,17 @@ use super::BAD_USAGE;
 use super::tracing_export::Spans;
 use crate::access::Access;
 use crate::admin::ofrep::FlagApi;
-use crate::admin::{self, Admin, AdminListener, Ledgers, Live, Memory, Observer, Phase, Readiness, Verdicts};
+use crate::admin::{
+    self, Admin, AdminListener, EventStreams, Ledgers, Live, Memory, Observer, Phase, Readiness, Verdicts,
+};
 use crate::config::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
-    OfrepSettings,
+    OfrepSettings, WebhookSettings,
 };
-use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
+use crate::control::{
+    self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, Handle, InForce, Start, beside,
+};
+use crate::events::{Event, Feed};
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
@@ -29,6 +34,7 @@ use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::telemetry::history::History;
 use crate::tls::Server;
 use crate::upstream::{Health, Resolver};
+use crate::webhooks;
 
 /// Runs the proxy that `config` describes until it is told to stop; gives the exit code.
 pub(super) fn run(config: &Path) -> ExitCode {
@@ -92,6 +98,8 @@ pub(super) struct Prepared {
     spans: Option<Spans>,
     admin: Option<(AdminListener, String)>,
     reader: ledger::Reader,
+    events: Feed,
+    webhooks: watch::Receiver<Vec<WebhookSettings>>,
     ofrep: Option<(AdminListener, String, OfrepSettings)>,
 }
 
@@ -121,7 +129,10 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let ledger = open_ledger(config, &loaded)?;
+    let mut ledger = open_ledger(config, &loaded)?;
+    let events = Feed::new(ledger.written());
+    let told = events.clone();
+    ledger.listen(move |line| Event::of_entry(line).into_iter().for_each(|event| told.tell(event)));
     let in_force = InForce::resumed(loaded, ledger.state());
     let settings = in_force.settings();
     let workers = settings.workers.unwrap_or_else(granted_cores);
@@ -171,8 +182,18 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     for (listener, bound) in bound {
         listening.add(&listener, bound);
     }
-    let start = Start { config: config.to_owned(), files, flags, begun, data_plane: listening, registry };
-    Ok(Prepared { start, shared, running, access_log, spans, admin, reader, ofrep })
+    let (hooks, webhooks) = watch::channel(Vec::new());
+    let start = Start {
+        config: config.to_owned(),
+        files,
+        flags,
+        begun,
+        data_plane: listening,
+        registry,
+        feed: events.clone(),
+        webhooks: hooks,
+    };
+    Ok(Prepared { start, shared, running, access_log, spans, admin, reader, events, webhooks, ofrep })
 }
 
 /// The ledger in `stateDir`; without one, a ledger that ends with the process.
@@ -254,15 +275,19 @@ fn watch_figures(observer: &Arc<Observer>, shared: &Arc<Shared>) -> Arc<Mutex<Hi
 }
 
 /// Compares the newest versions with the oldest ones from now on.
-fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
+fn judging(shared: &Arc<Shared>, feed: Feed, handle: Handle) -> Arc<Verdicts> {
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
     let (judge, shared) = (Arc::clone(&verdicts), Arc::clone(shared));
-    tokio::spawn(async move { judge.run(|| shared.plan.load_full()).await });
+    tokio::spawn(async move {
+        // While a rollout is on, its own gates say what its version is.
+        let judged = |service: &str| handle.rollout(service).is_some_and(|rollout| rollout.is_on());
+        judge.run(|| shared.plan.load_full(), &feed, judged).await;
+    });
     verdicts
 }
 
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
+    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader, events, webhooks } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -275,6 +300,8 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
 
     let entrance = start.data_plane.admin.clone();
     let (control, handle) = Control::new(start);
+    // Before anything happens that they are to be told of.
+    tokio::spawn(webhooks::run(events.clone(), webhooks, Arc::clone(&registry)));
     let observer = Arc::new(Observer::new(Arc::clone(&registry)));
     let readiness = Arc::new(Readiness::default());
     let controlling = tokio::spawn(control.run());
@@ -285,7 +312,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     });
     look_after_upstreams(&shared);
     let history = watch_figures(&observer, &shared);
-    let verdicts = judging(&shared);
+    let verdicts = judging(&shared, events.clone(), handle.clone());
 
     let plan = Arc::clone(&shared);
     let mut stop = when_ready(Ready {
@@ -307,6 +334,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             history,
             live: Live::default(),
             ledger: Ledgers::new(reader),
+            events: EventStreams::new(events),
             verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),

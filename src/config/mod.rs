@@ -24,7 +24,7 @@ pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
 pub use settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Listener, ListenerTls, Loaded, OfrepSettings,
-    Origins, Settings, TracingSettings,
+    Origins, Settings, TracingSettings, WebhookSettings,
 };
 pub use starter::{Starter, StarterError, StarterFiles, starter};
 pub use values::Bind;

@@ -106,6 +106,14 @@ impl<'a> Problems<'a> {
         }
     }
 
+    /// The same where the line may hold what is known to few: nothing of its text will be shown.
+    pub(super) fn names_file_unshown(&mut self, spot: &Spot, path: &Path) {
+        if self.places.iter().all(|(known, _)| known != path) {
+            let place = Problem { snippet: None, ..self.aside(spot, "") };
+            self.places.push((path.to_owned(), place));
+        }
+    }
+
     /// A problem that is none yet: whether it is depends on what this text does not say.
     pub(super) fn aside(&self, spot: &Spot, message: impl Into<String>) -> Problem {
         self.problem(spot, message.into(), self.snippet(spot))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::access::Access;
-use crate::plan::{Plan, ServiceId, Share, Weight};
+use crate::events::{Kind, Secret};
+use crate::plan::{Address, Plan, ServiceId, Share, UpstreamTls, Weight};
 use crate::{ledger, tls};
 
 use super::flag_uses::FlagUses;
@@ -103,6 +104,8 @@ pub struct Settings {
     pub access_log: Option<AccessLogSettings>,
     /// Spans of requests. `None`: none.
     pub tracing: Option<TracingSettings>,
+    /// Who is told of what happens; at most 16, each with a URL of its own.
+    pub webhooks: Vec<WebhookSettings>,
     /// The weight file, as written: relative to the folder of `serin.yaml`.
     pub weights_file: Option<PathBuf>,
     /// The flag definitions, as written: relative to the folder of `serin.yaml`.
@@ -186,6 +189,34 @@ pub struct TracingSettings {
     pub sample: Share,
     /// `service.name` of the spans.
     pub service_name: String,
+}
+
+/// A receiver that is told of what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// Where it is; no unix socket.
+    pub address: Address,
+    /// The path and query that are posted to. They may be known to few: not to be shown.
+    pub target: String,
+    /// TLS towards it. `None`: plain HTTP.
+    pub tls: Option<UpstreamTls>,
+    /// Of which events it is told.
+    pub kinds: Vec<Kind>,
+    /// The file with the secret, as written: relative to the folder of `serin.yaml`.
+    pub secret_file: PathBuf,
+    /// What is in it, once it was read.
+    pub secret: Option<Arc<Secret>>,
+    /// Longest time for one try.
+    pub timeout: Duration,
+}
+
+impl WebhookSettings {
+    /// Whether both are the same receiver, whatever else is said of it.
+    #[must_use]
+    pub fn is_same_receiver(&self, other: &Self) -> bool {
+        let of = |hook: &Self| (hook.address.clone(), hook.target.clone(), hook.tls.is_some());
+        of(self) == of(other)
+    }
 }
 
 /// Where access log lines go, and how they look.

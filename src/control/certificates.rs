@@ -1,4 +1,4 @@
-//! The files of certificates, keys, CAs and tokens, and of the keys that tokens of requests are signed by: read with the
+//! The files of certificates, keys, CAs, tokens and secrets, and of the keys that tokens of requests are signed by: read with the
 //! configuration that names them, and made part of it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +11,7 @@ use super::files::{Hash, beside};
 use super::force::InForce;
 use crate::access::Tokens;
 use crate::config::{self, Errors, ListenerTls, Loaded, Problem, Settings, Source};
+use crate::events::Secret;
 use crate::jwt::{KeySet, Rules};
 use crate::plan::{FlagContext, Plan, Service, UpstreamSpec, UpstreamTls};
 use crate::telemetry::CertificateInUse;
@@ -64,6 +65,7 @@ impl Certificates {
         reading.listeners(loaded);
         reading.upstreams(loaded);
         reading.admin(loaded, config);
+        reading.webhooks(loaded);
         reading.signing_keys(loaded, config);
         warn(loaded);
         if reading.errors.is_empty() { Ok(reading.certificates) } else { Err(Errors(reading.errors)) }
@@ -115,7 +117,9 @@ fn content(place: &Path) -> io::Result<Vec<u8>> {
 fn paths<'a>(settings: &'a Settings, plan: &'a Plan) -> impl Iterator<Item = &'a PathBuf> {
     let shown_to_clients = server_tls(settings).flat_map(|(_, tls)| tls.files.paths());
     let tokens = settings.admin.iter().filter_map(|admin| admin.tokens_file.as_ref());
-    shown_to_clients.chain(upstream_tls(plan).flat_map(|tls| tls.files.paths())).chain(tokens)
+    let secrets = settings.webhooks.iter().map(|hook| &hook.secret_file);
+    let shown_to_us = upstream_tls(plan).chain(hook_tls(settings)).flat_map(|tls| tls.files.paths());
+    shown_to_clients.chain(shown_to_us).chain(tokens).chain(secrets)
 }
 
 /// The TLS that clients meet, with what they meet it at.
@@ -127,6 +131,11 @@ fn server_tls(settings: &Settings) -> impl Iterator<Item = (&'static str, &Liste
 fn upstream_tls(plan: &Plan) -> impl Iterator<Item = &UpstreamTls> {
     let versions = plan.services.iter().flat_map(|service| &service.versions);
     versions.filter_map(|version| version.upstream.tls.as_ref())
+}
+
+/// The TLS towards receivers of events.
+fn hook_tls(settings: &Settings) -> impl Iterator<Item = &UpstreamTls> {
+    settings.webhooks.iter().filter_map(|hook| hook.tls.as_ref())
 }
 
 /// The files while they are read.
@@ -213,6 +222,33 @@ impl Reading<'_> {
         }
     }
 
+    /// What receivers of events are spoken to with, and what is signed by.
+    fn webhooks(&mut self, loaded: &mut Loaded) {
+        let mut hooks = std::mem::take(&mut loaded.settings.webhooks);
+        for hook in &mut hooks {
+            if let Some(tls) = &mut hook.tls {
+                tls.connector = self.connector(&tls.files, loaded);
+            }
+            let known = self.before.and_then(|before| {
+                let same = before.settings().webhooks.iter().find(|known| known.secret_file == hook.secret_file);
+                same?.secret.clone()
+            });
+            let bytes = self.material.bytes(&hook.secret_file);
+            let secret = bytes.and_then(|bytes| {
+                Secret::parse(&String::from_utf8_lossy(bytes))
+                    .map_err(|message| Fault { path: hook.secret_file.clone(), message })
+            });
+            hook.secret = match secret {
+                Ok(secret) => Some(Arc::new(secret)),
+                Err(fault) => {
+                    self.note("secret", &[fault], known.is_some(), vec![hook.secret_file.clone()], loaded);
+                    known
+                }
+            };
+        }
+        loaded.settings.webhooks = hooks;
+    }
+
     fn upstreams(&mut self, loaded: &mut Loaded) {
         let mut services = std::mem::take(&mut loaded.plan.services);
         for service in &mut services {
@@ -237,7 +273,8 @@ impl Reading<'_> {
             return known.clone();
         }
         let before = self.before.and_then(|before| {
-            let same = upstream_tls(before.plan()).find(|tls| tls.files == *files);
+            let mut known = upstream_tls(before.plan()).chain(hook_tls(before.settings()));
+            let same = known.find(|tls| tls.files == *files);
             same?.connector.clone()
         });
         let connector = match Connector::new(files, &self.material) {

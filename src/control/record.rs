@@ -14,7 +14,7 @@ const MAX_PROBLEM: usize = 4000;
 const MAX_DIFF: usize = 200;
 const MAX_LINE: usize = 400;
 /// Most characters of the names of files.
-const MAX_NAME: usize = 200;
+pub(super) const MAX_NAME: usize = 200;
 
 /// What was so before files were read: by service what they said of its weights, and those in force.
 pub(super) struct Before {

@@ -29,6 +29,7 @@ impl<D: DataPlane> Control<D> {
                 continue;
             }
             let Some(evidence) = self.rollouts.evidence(&service) else { continue };
+            self.rollouts.new_verdict(&name).into_iter().for_each(|verdict| self.feed.tell(verdict));
             let obstacle = match phase {
                 Phase::Replacing { .. } => self.preflight_of(&service).and_then(|preflight| preflight.obstacle()),
                 _ => None,

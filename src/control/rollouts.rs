@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::force::Refused;
+use crate::events::Event;
+use crate::judge::Outcome;
 use crate::plan::{Plan, Service, VersionId, VersionSet};
 use crate::rollout::{
     self, Evidence, Exposure, Facts, Figures, Input, Phase, Planned, Preflight, RolloutView, State, Stepped, Watch,
@@ -60,6 +62,8 @@ pub(super) struct Course {
     recent: VecDeque<(Duration, Figures)>,
     /// What was decided last, and when.
     said: Option<(String, SystemTime)>,
+    /// What the judge was last told to say, and of which window.
+    told: Option<(u64, Outcome)>,
     /// Why what was decided is not carried out; said aloud once.
     pub(super) blocked: Option<String>,
 }
@@ -161,6 +165,17 @@ impl Rollouts {
         Some(Evidence { next_run, ..evidence })
     }
 
+    /// What the judge says of a service's rollout, where that is another than before in the same window.
+    pub(super) fn new_verdict(&mut self, service: &str) -> Option<Event> {
+        let course = self.courses.get_mut(service)?;
+        let State { window, run, from, to, phase, .. } = &course.state;
+        let verdict = course.watch.verdict().filter(|_| phase.is_active())?;
+        let before = course.told.filter(|(told, _)| told == window).map_or(Outcome::Inconclusive, |(_, told)| told);
+        course.told = Some((*window, verdict.verdict));
+        let event = || Event::verdict(service, [from, to], Some(*run), before, verdict, SystemTime::now());
+        (before != verdict.verdict).then(event)
+    }
+
     /// Looks at everything before a start.
     pub(super) fn preflight(
         &self,
@@ -206,7 +221,7 @@ impl Rollouts {
 
 impl Course {
     pub(super) fn new(planned: Planned, state: State) -> Self {
-        Self { planned, state, watch: Watch::default(), recent: VecDeque::new(), said: None, blocked: None }
+        Self { planned, state, watch: Watch::default(), recent: VecDeque::new(), said: None, told: None, blocked: None }
     }
 
     fn note(&mut self, now: Duration, figures: Figures) {

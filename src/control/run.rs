@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -18,9 +19,10 @@ use super::record::{self, Before};
 use super::recorder::{Recorded, Recorder};
 use super::rollouts::Rollouts;
 use super::watch::FileWatch;
-use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
+use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings, WebhookSettings};
+use crate::events::{Event, Feed, Kind};
 use crate::flags::FlagSet;
-use crate::ledger::Draft;
+use crate::ledger::{self, Draft, Time};
 use crate::plan::{Plan, Service, VersionSet, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
@@ -98,6 +100,9 @@ pub struct Control<D> {
     /// Content that was refused, so that it is reported once.
     refused: Option<Seen>,
     drills: Drills,
+    /// Where what has no entry in the ledger is told.
+    pub(super) feed: Feed,
+    webhooks: watch::Sender<Vec<WebhookSettings>>,
 }
 
 /// What the control plane starts from.
@@ -114,12 +119,18 @@ pub struct Start<D> {
     pub data_plane: D,
     /// Where reloads are counted.
     pub registry: Arc<Registry>,
+    /// Where what has no entry in the ledger is told.
+    pub feed: Feed,
+    /// Tells who sends them of the receivers of events.
+    pub webhooks: watch::Sender<Vec<WebhookSettings>>,
 }
 
 impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
-    pub fn new(Start { config, files, flags, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
+    pub fn new(
+        Start { config, files, flags, begun, data_plane, registry, feed, webhooks }: Start<D>,
+    ) -> (Self, Handle) {
         let Begun { in_force, recorder, held_back, rollouts } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
@@ -143,7 +154,10 @@ impl<D: DataPlane> Control<D> {
             drain_timeout,
             refused: None,
             drills: Drills::default(),
+            feed,
+            webhooks,
         };
+        control.tell_of_webhooks();
         control.follow_files(None);
         control.report_in_force();
         let rollouts = control.rollouts.views();
@@ -311,7 +325,7 @@ impl<D: DataPlane> Control<D> {
         let changed = files.seen().differs_from(&self.files.seen());
         if !files.has_usable_news(&self.files) && !self.held_back {
             // What is in force stays, and this is not looked at again before something changes.
-            self.report_certificates(&files);
+            self.report_certificates(&files).await;
             self.files = files;
             self.follow_files(None);
             self.refused = None;
@@ -330,7 +344,7 @@ impl<D: DataPlane> Control<D> {
         }
         self.held_back = false;
         self.warn_of_restart(next.settings());
-        self.report_certificates(&files);
+        self.report_certificates(&files).await;
         (self.files, self.flags, self.wanted_flags) = (files, flags, None);
         self.follow_files(None);
         self.refused = None;
@@ -352,7 +366,19 @@ impl<D: DataPlane> Control<D> {
             self.data_plane.tell_of_flags(FlagsInForce::new(&self.in_force.plan().flags, self.flags.as_ref()));
         }
         self.drain_timeout.send_replace(self.in_force.settings().drain_timeout);
+        self.tell_of_webhooks();
         self.report_in_force();
+    }
+
+    fn tell_of_webhooks(&self) {
+        self.webhooks.send_if_modified(|known| {
+            let now = &self.in_force.settings().webhooks;
+            let differs = known != now;
+            if differs {
+                known.clone_from(now);
+            }
+            differs
+        });
     }
 
     async fn refuse(&mut self, error: &str, seen: Seen) {
@@ -363,7 +389,10 @@ impl<D: DataPlane> Control<D> {
         let generation = self.in_force.plan().generation;
         // In the message and not as a field, which would stand at the end of many lines.
         tracing::error!("refused; generation {generation} stays in force:\n{error}");
-        let draft = record::files_refused(&record::names(&self.files), error);
+        self.record_refused(record::files_refused(&record::names(&self.files), error)).await;
+    }
+
+    async fn record_refused(&mut self, draft: Draft) {
         if let Err(refused) = self.record(draft, true).await {
             tracing::error!(%refused, "that files were refused could not be recorded");
         }
@@ -378,8 +407,9 @@ impl<D: DataPlane> Control<D> {
     }
 
     /// Counts the files of certificates and tokens that changed, and says what is wrong with them.
-    fn report_certificates(&self, files: &Files) {
+    async fn report_certificates(&mut self, files: &Files) {
         let changed = files.certificates.changed_since(&self.files.certificates);
+        let mut refused = Vec::new();
         for path in &changed {
             let stale = files.certificates.is_stale(path);
             let result = if stale { ReloadResult::Refused } else { ReloadResult::Applied };
@@ -387,8 +417,16 @@ impl<D: DataPlane> Control<D> {
         }
         for stale in files.stale().iter().filter(|stale| stale.files.iter().any(|file| changed.contains(&file))) {
             let problems = Errors(stale.problems.clone());
-            let verb = if stale.what == "certificate" { "stays" } else { "stay" };
+            refused.push((
+                stale.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
+                problems.to_string(),
+            ));
+            let verb = if ["certificate", "secret"].contains(&stale.what) { "stays" } else { "stay" };
             tracing::error!("refused; the {} in force {verb}:\n{problems}", stale.what);
+        }
+        for (files, problem) in refused {
+            self.record_refused(record::files_refused(&ledger::clip(&files.join(", "), record::MAX_NAME), &problem))
+                .await;
         }
     }
 
@@ -423,6 +461,7 @@ impl<D: DataPlane> Control<D> {
             return;
         }
         for news in news {
+            self.feed.tell(told(&news));
             match news {
                 News::Began(end) => {
                     let (service, version, fault, until) = (end.service, end.version, end.fault, Rfc3339(end.until));
@@ -454,4 +493,15 @@ impl<D: DataPlane> Control<D> {
         control.set_config_effective(SystemTime::now());
         self.tell_of_drills();
     }
+}
+
+/// A drill's begin or end, for those who follow what happens.
+fn told(news: &News) -> Event {
+    let (began, end) = match news {
+        News::Began(end) => (true, end),
+        News::Ended(end) => (false, end),
+    };
+    let until = Time::from(end.until);
+    let data = json!({ "version": &*end.version, "fault": &*end.fault, "began": began, "until": until });
+    Event::without_entry(Kind::Drill, &end.service, SystemTime::now(), data)
 }

@@ -1,6 +1,7 @@
 //! Writing entries: each on the disk before anybody acts on it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -33,6 +34,17 @@ pub struct Ledger {
     pub(super) dropped: u64,
     /// Since when and why nothing can be written.
     pub(super) trouble: Option<(Time, String)>,
+    /// Who is told of what is written.
+    pub(super) listener: Option<Listener>,
+}
+
+/// Who is told of each line that is written.
+pub(super) struct Listener(Box<dyn Fn(&str) + Send>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 #[derive(Debug)]
@@ -67,7 +79,14 @@ impl Ledger {
             waiting: VecDeque::new(),
             dropped: 0,
             trouble: None,
+            listener: None,
         }
+    }
+
+    /// Has `listener` told of every entry from now on, by its line, once it is on the disk. Whoever waits for the entry waits for
+    /// that, too: it must not take long.
+    pub fn listen(&mut self, listener: impl Fn(&str) + Send + 'static) {
+        self.listener = Some(Listener(Box::new(listener)));
     }
 
     /// What is in force by the entries so far.
@@ -158,7 +177,7 @@ impl Ledger {
         let mut draft = self.compose(now, drafts, false)?;
         let done = match &mut self.store {
             Store::Memory(memory) => {
-                memory.push(draft.lines.drain(..));
+                memory.push(draft.lines.iter().cloned());
                 Ok(())
             }
             Store::Folder(folder) => {
@@ -181,6 +200,9 @@ impl Ledger {
         (self.next, self.last, self.state) = (draft.next, draft.last, draft.state);
         self.waiting.clear();
         (self.dropped, self.trouble) = (0, None);
+        if let Some(Listener(listener)) = &self.listener {
+            draft.lines.iter().for_each(|line| listener(line));
+        }
         Ok(())
     }
 

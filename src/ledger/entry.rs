@@ -68,6 +68,9 @@ pub struct About {
     /// The rollout it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<u64>,
+    /// What a rollout decided, in a word; where the kind of the entry does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
     /// The judge's verdict it goes by, with its intervals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Value>,

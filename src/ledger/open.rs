@@ -46,6 +46,7 @@ impl Ledger {
             waiting: VecDeque::new(),
             dropped: 0,
             trouble: None,
+            listener: None,
         };
         ledger.probe(Time::from(now))?;
         if !notes.is_empty() {

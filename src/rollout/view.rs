@@ -78,6 +78,12 @@ pub struct StepView {
 }
 
 impl RolloutView {
+    /// Whether a run is on: begun and neither withdrawn nor done.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        ["replacing", "baking", "awaitingApproval", "paused"].contains(&&*self.state)
+    }
+
     /// What there is to show of a state; `verdict` and `requests` are those of its window.
     #[must_use]
     pub fn new(planned: &Planned, state: &State, verdict: Option<&Verdict>, requests: Option<[u64; 2]>) -> Self {

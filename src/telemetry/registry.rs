@@ -9,8 +9,8 @@ use crate::flags::FlagSet;
 use super::flags::FlagFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
-    RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ControlFigures, EventFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell,
+    HealthFigures, OfrepCell, RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -29,6 +29,7 @@ pub struct Registry {
     control: ControlFigures,
     health: HealthFigures,
     admin: AdminFigures,
+    events: EventFigures,
     started: SystemTime,
     /// What the cells count times from.
     made: Instant,
@@ -59,6 +60,7 @@ impl Registry {
             control: ControlFigures::default(),
             health: HealthFigures::default(),
             admin: AdminFigures::default(),
+            events: EventFigures::default(),
             started: SystemTime::now(),
             made: Instant::now(),
         }
@@ -182,6 +184,12 @@ impl Registry {
     #[must_use]
     pub fn admin(&self) -> &AdminFigures {
         &self.admin
+    }
+
+    /// Figures of who is told of events.
+    #[must_use]
+    pub fn events(&self) -> &EventFigures {
+        &self.events
     }
 
     /// When the process started.

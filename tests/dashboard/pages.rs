@@ -115,8 +115,10 @@ fn a_rollback_shows_within_a_moment_with_its_reason() {
     let took = seen - decided;
     eprintln!("a rollback is in the page {took:.0} ms after it was decided (1,000 ms are allowed)");
     assert!((-5.0..5000.0).contains(&took), "{took} ms");
-    browser
-        .until("its reason", "/rolled back|back as before/.test(document.querySelector('[aria-label=Rollout] .facts').textContent)");
+    browser.until(
+        "its reason",
+        "/rolled back|back as before/.test(document.querySelector('[aria-label=Rollout] .facts').textContent)",
+    );
     load.stop();
     assert_eq!(browser.console(), Vec::<String>::new());
 }

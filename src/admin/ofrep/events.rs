@@ -12,12 +12,9 @@ use http::HeaderValue;
 use tokio::sync::watch;
 
 use super::serve::Server;
+use crate::admin::sse::{self, COMMENT, RETRY};
 use crate::control::FlagsInForce;
 
-/// After how many milliseconds a client connects again that lost its connection.
-const RETRY: &str = "retry: 2000\n\n";
-/// Says nothing; keeps the connection from looking idle to whoever is on the way.
-const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// As much of the hash of the flags' file as tells one content from another.
 const TOKEN: usize = 16;
 
@@ -41,7 +38,7 @@ impl Events {
     pub(super) fn begin(server: &Rc<Server>, known: Option<&HeaderValue>) -> Option<Self> {
         let open = Open::new(server)?;
         let mut flags = server.news();
-        let mut first = RETRY.to_owned();
+        let mut first = format!("{RETRY}\n");
         {
             let flags = flags.borrow_and_update();
             // One that knows of none may have asked for its flags before the last change.
@@ -91,7 +88,7 @@ fn event(flags: &FlagsInForce) -> String {
     let since = flags.since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let data =
         serde_json::json!({ "type": "refetchEvaluation", "etag": format!("\"{token}\""), "lastModified": since });
-    format!("id: {token}\nevent: message\ndata: {data}\n\n")
+    sse::event(token, "message", data)
 }
 
 /// One client that is told of changes, counted for as long as this lives.

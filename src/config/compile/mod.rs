@@ -15,6 +15,7 @@ mod routes;
 mod services;
 mod settings;
 mod tls;
+mod webhooks;
 mod weights;
 
 pub(super) use admin::tokens;

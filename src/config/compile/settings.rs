@@ -35,6 +35,7 @@ pub(super) fn settings(written: &Serin, problems: &mut Problems<'_>) -> Option<S
         ledger: super::ledger::ledger(written, problems),
         drain_timeout: period(written.drain_timeout.as_ref(), DRAIN_TIMEOUT),
         access_log: written.access_log.as_ref().and_then(access_log),
+        webhooks: written.webhooks.as_ref().map_or_else(Vec::new, |hooks| super::webhooks::webhooks(hooks, problems)),
         tracing: written.tracing.as_ref().and_then(|written| tracing(written, problems)),
         weights_file: files.and_then(|files| files.weights.as_ref()).map(path),
         flag_uses: super::attached::uses(written, problems),

@@ -123,7 +123,7 @@ impl Scalar for Upstream {
 }
 
 /// `host[:port]` after `http://` or `https://`.
-fn authority(text: &str, default_port: u16) -> Result<Address, Wrong> {
+pub(super) fn authority(text: &str, default_port: u16) -> Result<Address, Wrong> {
     let text = text.strip_suffix('/').unwrap_or(text);
     if text.contains('@') {
         return Err(Wrong::new("a user or password has no place in an upstream's URL"));

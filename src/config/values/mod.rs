@@ -15,6 +15,7 @@ mod percent;
 mod rollout;
 mod tls;
 mod tolerance;
+mod webhook;
 
 pub(super) use access::{RoleName, Sha256Hex, Switch};
 pub use address::Bind;
@@ -35,6 +36,7 @@ pub(super) use percent::Percent;
 pub(super) use rollout::{Alpha, Order, StepWeight};
 pub(super) use tls::{ServerName, TlsVersion};
 pub(super) use tolerance::Tolerance;
+pub(super) use webhook::{EventName, HookUrl};
 
 use serde_json::Value;
 

@@ -12,6 +12,7 @@ mod rollout;
 mod route;
 mod service;
 mod upstream;
+mod webhook;
 
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
@@ -27,6 +28,7 @@ pub(in crate::config) use self::service::{Fallback, Overload, Override, Priority
 pub(in crate::config) use self::upstream::{
     Health, Outliers, RetryBudget, SuccessRate, UpstreamTls, Upstreams, Version,
 };
+pub(in crate::config) use self::webhook::Webhook;
 
 use super::read::{At, List, Named, written};
 use super::values::{Count, FilePath, Period, Share};
@@ -79,6 +81,8 @@ written! {
         optional "accessLog" access_log: AccessLog,
         /// Spans of requests, exported by OTLP. Without it there are none, and `traceparent` passes as it came.
         optional "tracing" tracing: Tracing,
+        /// Who is told of what happens.
+        optional "webhooks" webhooks: List<Webhook, 0, 16>,
         /// What the rules of flags may ask about requests, beside what they always may.
         optional "flagContext" flag_context: FlagContext,
         /// Services by name, each with its versions.

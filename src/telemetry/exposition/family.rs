@@ -55,6 +55,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
     families.push(super::access::family(registry.admin()));
+    families.extend(super::events::families(registry.events()));
     families.extend(health::families(registry.health().read()));
     families.extend(of_process(registry.started()));
     families.retain(|family| !family.series.is_empty());

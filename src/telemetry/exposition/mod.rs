@@ -3,6 +3,7 @@
 //! Both are written from the same families, so they never disagree.
 
 mod access;
+mod events;
 mod family;
 mod faults;
 mod flags;

@@ -1,0 +1,361 @@
+//! What happens, as server-sent events: what the ledger has after a place that is named, then everything as it comes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http_body::Frame;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
+
+use super::connection::Peer;
+use super::problem::Problem;
+use super::serve::{Admin, Phase};
+use super::sse::{self, COMMENT, RETRY};
+use crate::events::{Event, Feed, Id, Kind, Told};
+use crate::ledger::{self, MAX_PAGE};
+use crate::telemetry::Registry;
+
+/// Most clients that are told at a time.
+const STREAMS: usize = 64;
+/// When to come again where there are too many.
+const LATER: HeaderValue = HeaderValue::from_static("5");
+/// How often a client is told that nothing happens.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longest that a client may take nothing.
+const TAKING: Duration = Duration::from_secs(10);
+/// Pieces on their way to a client, beside what its connection holds.
+const PIECES: usize = 16;
+
+/// Clients that are told of what happens.
+#[derive(Debug)]
+pub struct EventStreams {
+    feed: Feed,
+    places: Arc<Semaphore>,
+}
+
+impl EventStreams {
+    /// None yet, of what `feed` is told.
+    #[must_use]
+    pub fn new(feed: Feed) -> Self {
+        Self { feed, places: Arc::new(Semaphore::new(STREAMS)) }
+    }
+}
+
+/// The route of events.
+pub(super) fn router() -> Router<Arc<Admin>> {
+    Router::new().route("/api/v1/events", get(events))
+}
+
+/// What may be asked for in the query.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    service: Option<String>,
+    after: Option<String>,
+}
+
+async fn events(
+    State(admin): State<Arc<Admin>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(asked) = asked.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let after = known(asked.after.as_deref(), &headers)?;
+    let place = Arc::clone(&admin.events.places).try_acquire_owned().map_err(|_| {
+        let detail = format!("{STREAMS} clients are told of events already, and more are not.");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with(header::RETRY_AFTER, LATER)
+    })?;
+    let (pieces, body) = mpsc::channel(PIECES);
+    let telling = Telling {
+        following: admin.events.feed.follow(),
+        begin: admin.events.feed.last(),
+        service: asked.service,
+        pieces,
+        taking: TAKING,
+        _open: Open::new(Arc::clone(&admin.registry), place),
+    };
+    let closing = admin.readiness.watch();
+    tokio::spawn(async move {
+        let figures = Arc::clone(&admin.registry);
+        if telling.run(&admin, after, closing).await.is_err() {
+            figures.events().stream_dropped();
+            // It may be stuck in the middle of a piece, where nothing but this ends it.
+            peer.hang_up.notify_one();
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // For nginx and what follows its habits: pieces are to pass as they come.
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::new(Pieces(body))).into_response())
+}
+
+/// The last event that the client knows. What its connection was lost at is later than what its address names.
+fn known(after: Option<&str>, headers: &HeaderMap) -> Result<Option<Id>, Problem> {
+    let wrong = |what: &str, why: &str| Problem::new(StatusCode::BAD_REQUEST, format!("`{what}` is {why}."));
+    match (headers.get("last-event-id").filter(|id| !id.is_empty()), after) {
+        (Some(id), _) => {
+            let id = id.to_str().unwrap_or_default().parse();
+            id.map(Some).map_err(|why| wrong("Last-Event-ID", why))
+        }
+        (None, Some(after)) => after.parse().map(Some).map_err(|why| wrong("after", why)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The client has not taken what it was sent, or is too far behind.
+#[derive(Debug, PartialEq)]
+struct TooSlow;
+
+/// Telling one client.
+struct Telling {
+    following: broadcast::Receiver<Arc<Told>>,
+    /// The place of the last event before those that come from `following`, or one of these.
+    begin: Id,
+    service: Option<String>,
+    pieces: mpsc::Sender<Bytes>,
+    taking: Duration,
+    _open: Open,
+}
+
+impl Telling {
+    /// Tells the client until it leaves, or serin shuts down.
+    async fn run(
+        mut self,
+        admin: &Admin,
+        after: Option<Id>,
+        mut closing: watch::Receiver<Phase>,
+    ) -> Result<(), TooSlow> {
+        let left = self.pieces.clone();
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(|phase| *phase == Phase::Draining) => Ok(()),
+            () = left.closed() => Ok(()),
+            ended = self.tell(admin, after) => ended,
+        }
+    }
+
+    async fn tell(&mut self, admin: &Admin, after: Option<Id>) -> Result<(), TooSlow> {
+        // A place that is yet to come is one of another ledger, before a restart: nothing of this one is known then.
+        let after = after.map(|after| if after.entry > self.begin.entry { Id::default() } else { after });
+        let from = after.unwrap_or(self.begin);
+        // An id without data is remembered by the client, should it lose the connection before the first event.
+        self.send(format!("{RETRY}id: {from}\n\n").into()).await?;
+        let told = match after {
+            Some(after) => self.catch_up(admin, after.entry).await?,
+            None => from.entry,
+        };
+        self.go_on(told).await
+    }
+
+    /// Tells of the entries after this one; gives the last of them. Those without an entry are gone.
+    async fn catch_up(&mut self, admin: &Admin, after: u64) -> Result<u64, TooSlow> {
+        let mut after = after;
+        loop {
+            let query = ledger::Query { service: self.service.clone(), after: Some(after), limit: MAX_PAGE };
+            let Ok(page) = admin.ledger.read(move |reader| reader.page(&query)).await else {
+                // What cannot be read now may be when the client comes again.
+                return Err(TooSlow);
+            };
+            for event in page.lines.iter().filter_map(|line| Event::of_entry(line)) {
+                let Some(entry) = event.number else { continue };
+                after = after.max(entry);
+                self.send(piece(Id { entry, since: 0 }, &event)).await?;
+            }
+            match page.next {
+                Some(next) => after = after.max(next),
+                None => return Ok(after),
+            }
+        }
+    }
+
+    /// Tells of everything that comes and was not told yet.
+    async fn go_on(&mut self, told: u64) -> Result<(), TooSlow> {
+        loop {
+            let next = tokio::select! {
+                next = self.following.recv() => next,
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    self.send(COMMENT).await?;
+                    continue;
+                }
+            };
+            match next {
+                Ok(next) if self.concerns(&next, told) => self.send(piece(next.id, &next.event)).await?,
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(_)) => return Err(TooSlow),
+                // Nobody is left who could tell.
+                Err(broadcast::error::RecvError::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    fn concerns(&self, next: &Told, told: u64) -> bool {
+        let is_new = next.event.number.is_none_or(|number| number > told);
+        is_new && self.service.as_ref().is_none_or(|service| next.event.service.as_deref() == Some(service))
+    }
+
+    async fn send(&self, piece: Bytes) -> Result<(), TooSlow> {
+        match self.pieces.send_timeout(piece, self.taking).await {
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(TooSlow),
+            // One that has left is noticed elsewhere.
+            Ok(()) | Err(mpsc::error::SendTimeoutError::Closed(_)) => Ok(()),
+        }
+    }
+}
+
+fn piece(id: Id, event: &Event) -> Bytes {
+    sse::event(id, event.kind.word(), &event.json).into()
+}
+
+/// One client that is told, counted for as long as this lives.
+struct Open {
+    registry: Arc<Registry>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(registry: Arc<Registry>, place: OwnedSemaphorePermit) -> Self {
+        registry.events().stream_begins();
+        Self { registry, _place: place }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.registry.events().stream_ends();
+    }
+}
+
+/// The body: pieces as they come.
+struct Pieces(mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.get_mut().0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+/// The part of the `OpenAPI` document.
+pub(super) fn path() -> (&'static str, Value) {
+    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
+    let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("- `{}`: {}", kind.word(), kind.about())).collect();
+    let id = json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"});
+    let parameters = json!([
+        {"name": "service", "in": "query", "required": false, "schema": {"type": "string"},
+            "description": "only events that concern this service"},
+        {"name": "after", "in": "query", "required": false, "schema": id,
+            "description": "the id of an event: first come the ledger's entries after it; without it, only what happens from now on"},
+        {"name": "Last-Event-ID", "in": "header", "required": false, "schema": id,
+            "description": "the same, as clients send it that have lost their connection; it goes before `after`"},
+    ]);
+    let data = json!({"type": "object", "required": ["type", "timestamp", "data"], "properties": {
+        "type": {"enum": Kind::WORDS, "description": "the name of the event"},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "data": {"type": "object", "description": "the entry of the ledger as it is written; of more than 64 KiB only number, time, kind, service, actor, reason and rollout, and `shortened`. For `verdict` the service, the versions `from` and `to`, the `rollout`, what was said `before` and the verdict. For a `drill` without an entry the service, version and fault, whether it `began`, and `until` when."},
+    }});
+    let description = format!(
+        "Server-sent events, each with an id (the number of its entry in the ledger; `42.3` is the third without one after \
+         entry 42), a name and one line of JSON. A comment every {} seconds says that nothing happened. Names:\n\n{}",
+        KEEP_ALIVE.as_secs(),
+        kinds.join("\n")
+    );
+    let item = json!({"get": {"operationId": "followEvents", "description": description, "parameters": parameters,
+    "responses": {
+        "200": {"description": "events until the client leaves, is too slow, or serin shuts down",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "x-serin-data": data}}},
+        "400": problem("not what is expected"),
+        "429": problem("so many clients are told already, or too many wrong credentials came from there"),
+    }}});
+    ("/api/v1/events", item)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn telling(feed: &Feed, service: Option<&str>) -> (Telling, mpsc::Receiver<Bytes>) {
+        let (pieces, body) = mpsc::channel(1);
+        let places = Arc::new(Semaphore::new(1));
+        let open = Open::new(Arc::new(Registry::new(1)), places.try_acquire_owned().unwrap());
+        let (following, begin, service) = (feed.follow(), feed.last(), service.map(str::to_owned));
+        (Telling { following, begin, service, pieces, taking: Duration::from_millis(1), _open: open }, body)
+    }
+
+    fn event(service: &str, number: Option<u64>) -> Event {
+        Event { number, ..Event::without_entry(Kind::Verdict, service, SystemTime::UNIX_EPOCH, json!({})) }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_or_is_far_behind_is_given_up() {
+        let feed = Feed::new(0);
+        let (mut stuck, _body) = telling(&feed, None);
+        feed.tell(event("shop", Some(1)));
+        feed.tell(event("shop", Some(2)));
+        assert_eq!(stuck.go_on(0).await, Err(TooSlow), "its only place is taken");
+        let (mut behind, mut body) = telling(&feed, None);
+        (3..1000).for_each(|number| feed.tell(event("shop", Some(number))));
+        assert_eq!(behind.go_on(2).await, Err(TooSlow));
+        assert!(body.try_recv().is_err(), "no event is left out silently");
+    }
+
+    #[tokio::test]
+    async fn what_was_told_already_or_concerns_others_is_left_out() {
+        let feed = Feed::new(0);
+        let (mut telling, mut body) = telling(&feed, Some("shop"));
+        [
+            event("shop", Some(1)),
+            event("cart", Some(2)),
+            event("cart", None),
+            event("shop", None),
+            event("shop", Some(3)),
+        ]
+        .into_iter()
+        .for_each(|event| feed.tell(event));
+        drop(feed);
+        let told = async {
+            let mut ids = Vec::new();
+            while let Some(piece) = body.recv().await {
+                ids.push(String::from_utf8_lossy(&piece).lines().next().unwrap_or_default().to_owned());
+                if ids.len() == 2 {
+                    break;
+                }
+            }
+            ids
+        };
+        telling.taking = Duration::from_secs(5);
+        let (ended, ids) = tokio::join!(telling.go_on(1), told);
+        assert_eq!((ended, ids), (Ok(()), vec!["id: 2.2".to_owned(), "id: 3".to_owned()]));
+    }
+
+    #[test]
+    fn a_lost_connection_says_more_than_the_address() {
+        let mut headers = HeaderMap::new();
+        let at = |headers: &HeaderMap, after| known(after, headers).ok().flatten().map(|id| id.to_string());
+        assert_eq!(at(&headers, None), None);
+        assert_eq!(at(&headers, Some("3")), Some("3".to_owned()));
+        assert!(known(Some("x"), &headers).is_err());
+        headers.insert("last-event-id", HeaderValue::from_static("5.1"));
+        assert_eq!(at(&headers, Some("3")), Some("5.1".to_owned()));
+        headers.insert("last-event-id", HeaderValue::from_static("x"));
+        assert!(known(None, &headers).is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! Server-sent events as they stand on the wire (WHATWG HTML, section 9.2).
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+
+/// After how many milliseconds a client connects again that lost its connection.
+pub(super) const RETRY: &str = "retry: 2000\n";
+/// Says nothing; keeps the connection from looking idle to whoever is on the way.
+pub(super) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
+/// One event. `data` has no line end in it.
+pub(super) fn event(id: impl Display, name: &str, data: impl Display) -> String {
+    format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
+}
