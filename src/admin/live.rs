@@ -125,8 +125,8 @@ async fn tell(admin: &Admin, service: Option<String>, page: mpsc::Sender<Bytes>)
     let mut told: Option<Made> = None;
     while Arc::ptr_eq(&access, &admin.access.load()) {
         let due = told.as_ref().is_none_or(|told| {
-            let pace = (told.took * COST).clamp(EVERY, RAREST);
-            told.at.elapsed() >= pace || told.state != admin.changes()
+            let rest = (told.took * COST).clamp(EVERY, RAREST);
+            told.at.elapsed() >= rest || told.state != admin.changes()
         });
         if due {
             let Some(made) = admin.made(service.as_deref()) else { return Ok(()) };

@@ -3,31 +3,57 @@
 import { get, of } from "./api.js";
 import { read } from "./dialog.js";
 import { h, paint, panel, table } from "./dom.js";
-import { clock, count, percent } from "./format.js";
+import { clock, count, duration, percent, rate } from "./format.js";
+import { badge as verdict } from "./verdict.js";
 
 const EVERY = 3000;
 const KINDS = { different: ["bad", "✕ different"], undecided: ["open", "… undecided"], noise: ["", "≈ noise"], same: ["good", "✓ same"] };
 
 /** Differences by path, for services whose requests are copied. */
 export function diffs(page) {
-  const { node, body } = panel("Shadow diffs", "");
+  const { node, body } = panel("Shadow traffic", "loose");
+  const copies = h("div");
+  const compared = h("div");
+  body.append(copies, compared);
   node.hidden = true;
   let asked = 0;
+  let none = false;
 
   async function load() {
-    if (Date.now() - asked < EVERY) return;
+    if (none || Date.now() - asked < EVERY) return;
     asked = Date.now();
     try {
-      const answer = await get(of(page.name, "/diffs"));
-      const routes = Array.isArray(answer) ? answer : answer.routes ?? [];
-      node.hidden = false;
-      paint(body, routes, () => (routes.length === 0 ? h("p", { class: "none" }, "Nothing has been compared yet.") : routes.map(route)));
-    } catch {
-      // The stream says that serin is gone.
+      const { routes, dropped } = await get(of(page.name, "/diffs"));
+      paint(compared, [routes, dropped], () => [
+        routes.length === 0 ? h("p", { class: "none" }, "Nothing has been compared yet.") : routes.map(route),
+        dropped > 0 ? h("p", { class: "sub" }, `${count(dropped)} answers that were to be compared were not, for want of room.`) : null]);
+    } catch (error) {
+      // Copies need not be compared. Whatever else it is, the stream says it.
+      none = error.status === 404;
     }
   }
 
-  return { node, update: ({ service }) => { if (service.shadow) load(); else node.hidden = true; } };
+  return {
+    node,
+    update({ service: { shadow } }) {
+      node.hidden = !shadow;
+      if (!shadow) return;
+      paint(copies, shadow, () => told(shadow));
+      load();
+    },
+  };
+}
+
+/** What became of the copies, and how the dark version does. */
+function told(shadow) {
+  const results = Object.entries(shadow.results).map(([result, number]) => `${result} ${count(number)}`).join(", ");
+  const facts = [
+    ["Copies", `${percent(shadow.share)} of the requests to ${shadow.to}: ${rate(shadow.copiesPerSecond)} a second, ${count(shadow.inFlight)} in flight`],
+    ["p50, p99", `${duration(shadow.latency.p50)}, ${duration(shadow.latency.p99)}`],
+    ["What became of them", results],
+    ["Verdict", shadow.verdict && [verdict(shadow.verdict.verdict), ` ${shadow.verdict.reason}`]],
+  ].filter(([, fact]) => fact);
+  return h("dl", { class: "facts" }, facts.map(([name, fact]) => [h("dt", {}, name), h("dd", {}, fact)]));
 }
 
 const badge = (verdict) => h("span", { class: `badge ${KINDS[verdict]?.[0] ?? ""}` }, KINDS[verdict]?.[1] ?? verdict);

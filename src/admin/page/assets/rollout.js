@@ -7,7 +7,7 @@ import { missing } from "./session.js";
 
 const STATES = {
   pending: ["", "not started"], replacing: ["open", "… replacing"], baking: ["open", "… baking"],
-  awaitingApproval: ["open", "! waits for approval"], paused: ["open", "❙❙ paused"], validating: ["open", "… validating"],
+  awaitingApproval: ["open", "! waits for approval"], drilling: ["open", "! drill"], paused: ["open", "❙❙ paused"], validating: ["open", "… validating"],
   rolledBack: ["bad", "✕ rolled back"], aborted: ["bad", "✕ aborted"], completed: ["good", "✓ completed"],
 };
 

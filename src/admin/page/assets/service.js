@@ -49,7 +49,7 @@ export function service(main, name, offers) {
   const record = ledger(name, () => shares.marksChanged());
   const [lines, spread, load, shares] = [latency(page), distribution(page), traffic(page), timeline(page)];
   const standing = [rollout(page), verdict(page)];
-  const around = [drills(), migration(), addresses(page), steering(), diffs(page)];
+  const around = [drills(), migration(page), addresses(page), steering(), diffs(page)];
   const panels = [...standing, lines, spread, load, shares, ...around, record];
   const nodes = (panel) => panel.nodes ?? [panel.node];
   const row = (of) => h("div", { class: "row-of" }, of.flatMap(nodes));
