@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{distribution, events, flags, health, history, ledger, live, me, page, preview, rollout};
+use super::{distribution, events, flags, health, history, ledger, live, me, page, preview, rollback_drill, rollout};
 use crate::control::{Change, Changed, Refused};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -51,6 +51,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .merge(page::router())
         .merge(preview::router())
         .merge(rollout::router())
+        .merge(rollback_drill::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -211,15 +212,18 @@ pub(super) fn document() -> serde_json::Value {
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
-    let parts =
-        ledger::paths().into_iter().chain(rollout::paths()).chain(history::paths()).chain(distribution::paths());
-    for (path, item) in parts
-        .chain(flags::paths())
-        .chain(live::paths())
-        .chain(me::paths())
-        .chain(preview::paths())
-        .chain([events::path()])
-    {
+    let mut paths: Vec<(&'static str, serde_json::Value)> = Vec::new();
+    paths.extend(distribution::paths());
+    paths.extend([events::path()]);
+    paths.extend(flags::paths());
+    paths.extend(history::paths());
+    paths.extend(ledger::paths());
+    paths.extend(live::paths());
+    paths.extend(me::paths());
+    paths.extend(preview::paths());
+    paths.extend(rollback_drill::paths());
+    paths.extend(rollout::paths());
+    for (path, item) in paths {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

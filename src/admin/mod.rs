@@ -24,6 +24,7 @@ mod preview;
 mod problem;
 mod refusal;
 mod rights;
+mod rollback_drill;
 mod rollout;
 mod serve;
 mod sse;

@@ -25,7 +25,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 26] = [
+const TABLE: [(&str, &str, Need); 28] = [
     // The page itself holds nothing; what it shows it has to ask for.
     ("GET", "/", Need::Nothing),
     ("GET", "/assets/{file}", Need::Nothing),
@@ -47,6 +47,8 @@ const TABLE: [(&str, &str, Need); 26] = [
     ("POST", "/api/v1/services/{service}/rollout", Need::Any(&[Right::Operate, Right::Approve])),
     ("GET", "/api/v1/services/{service}/rollout/preflight", READ),
     ("GET", "/api/v1/events", READ),
+    ("GET", "/api/v1/services/{service}/drill", READ),
+    ("POST", "/api/v1/services/{service}/drill", OPERATE),
     ("GET", "/api/v1/ledger", READ),
     ("GET", "/api/v1/ledger/verify", READ),
     ("GET", "/api/v1/ledger/{number}", READ),

@@ -86,20 +86,10 @@ async fn order(
     let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, format!("The body is not what is expected: {error}."))
     })?;
-    if asked.reason.chars().count() > MAX_REASON {
-        let detail = format!("The reason is longer than {MAX_REASON} characters.");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-    }
+    check_reason(&asked.reason)?;
     let right = if matches!(asked.action, Action::Approve) { Right::Approve } else { Right::Operate };
     caller.require(right, &admin)?;
-    let is_name = |actor: &String| {
-        !actor.is_empty() && actor.chars().count() <= MAX_ACTOR && !actor.chars().any(char::is_control)
-    };
-    if asked.actor.as_ref().is_some_and(|actor| !is_name(actor) || is_reserved(actor)) {
-        let detail = format!("`actor` is not a name: expected 1 to {MAX_ACTOR} characters that can be printed.");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-    }
-    let actor = caller.name_or(asked.actor);
+    let actor = who(&caller, asked.actor)?;
     let in_force = || admin.control.rollout(&name).map(|view| view.plan_hash).unwrap_or_default();
     let command = match asked.action {
         // What is in force, and the number of the run, are for control to say.
@@ -111,6 +101,26 @@ async fn order(
         Action::Approve => Command::Approve { plan: asked.plan_hash.unwrap_or_else(in_force) },
     };
     Ok(Json(admin.control.order(&name, Order { command, actor, reason: asked.reason }).await?))
+}
+
+/// Refuses a reason that is too long.
+pub(super) fn check_reason(reason: &str) -> Result<(), Problem> {
+    if reason.chars().count() <= MAX_REASON {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::BAD_REQUEST, format!("The reason is longer than {MAX_REASON} characters.")))
+}
+
+/// The name that an order is written down under: what is known of the caller, else what they call themselves.
+pub(super) fn who(caller: &Caller, claimed: Option<String>) -> Result<String, Problem> {
+    let is_name = |actor: &String| {
+        !actor.is_empty() && actor.chars().count() <= MAX_ACTOR && !actor.chars().any(char::is_control)
+    };
+    if claimed.as_ref().is_some_and(|actor| !is_name(actor) || is_reserved(actor)) {
+        let detail = format!("`actor` is not a name: expected 1 to {MAX_ACTOR} characters that can be printed.");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    Ok(caller.name_or(claimed))
 }
 
 impl From<RolloutRefused> for Problem {

@@ -1,4 +1,4 @@
-//! `serin demo`: versions, proxy and traffic in one process, and a script that widens the new version.
+//! `serin demo`: versions, proxy and traffic in one process, and a rollout of the new version.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -140,7 +140,7 @@ fn proxy(ready: Ready) -> Proxy {
         },
         None => "none".to_owned(),
     };
-    Proxy { address, admin, plan: ready.plan }
+    Proxy { address, admin, control: ready.control, plan: ready.plan }
 }
 
 /// Where to connect to reach what listens on `address`.

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod drill;
 mod flags;
 mod init;
 mod judge;
@@ -145,6 +146,9 @@ enum Command {
     Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
+    /// Hurt requests of a new version on purpose, and see whether it is withdrawn.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
@@ -189,6 +193,7 @@ pub fn main() -> ExitCode {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Drill(command) => drill::run(&global, &command),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())

@@ -77,6 +77,8 @@ pub(super) struct Ready {
     pub(super) admin: Option<String>,
     /// The address in use of the flag API.
     pub(super) ofrep: Option<String>,
+    /// Where changes are handed in, and rollouts are seen.
+    pub(super) control: control::Handle,
     /// The plan in force.
     pub(super) plan: Box<dyn Fn() -> Arc<Plan> + Send + Sync>,
 }
@@ -319,6 +321,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         listeners: addresses,
         admin: admin.as_ref().map(|(_, address)| address.clone()),
         ofrep: ofrep.as_ref().map(|(_, address, _)| address.clone()),
+        control: handle.clone(),
         plan: Box::new(move || plan.plan.load_full()),
     });
     let ofrep = ofrep

@@ -35,13 +35,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::access::Tokens;
-use crate::plan::{Plan, ServiceId, Weight};
+use crate::plan::{Plan, ServiceId, Share, Weight};
 
 use self::compile::Known;
 use self::node::Kind;
 use self::problem::{Problems, Spot};
 use self::read::{Cursor, Read};
-use self::values::Period;
+use self::values::{Percent, Period};
 use self::written::{Serin, TokensFile, WeightFile};
 
 /// Everything that `serin.yaml` and the weight file say, as one whole with a plan of generation 0. What depends on the time
@@ -165,6 +165,14 @@ pub fn text<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Errors> {
 /// What is wrong and what is expected, in one line.
 pub fn duration(text: &str) -> Result<Duration, String> {
     values::parse::<Period>(text).map(|period| period.0)
+}
+
+/// A share of requests as the files write it: a percentage above zero with at most two decimals.
+///
+/// # Errors
+/// What is wrong and what is expected, in one line.
+pub fn share(text: &str) -> Result<Share, String> {
+    values::parse::<Percent<1>>(text).map(|percent| percent.0)
 }
 
 /// An address to listen on as the files write it.

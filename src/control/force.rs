@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{Loaded, Settings};
 use crate::flags::FlagSet;
 use crate::ledger::{About, Source, State, Weights};
-use crate::plan::{Plan, Service, ServiceId, Split, Weight, WeightError};
+use crate::plan::{Fault, Plan, Service, ServiceId, Split, Weight, WeightError};
 
 /// A change of weights that a person or a program asks for.
 #[derive(Debug, Clone)]
@@ -166,6 +166,27 @@ impl InForce {
     pub fn with_flags(&self, flags: Arc<FlagSet>) -> Self {
         let plan = Plan { generation: self.plan.generation + 1, flags, ..Plan::clone(&self.plan) };
         Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) }
+    }
+
+    /// What becomes of this where the fault of this name in a service is `fault`, or is none. One that was not there comes
+    /// before those that are configured.
+    #[must_use]
+    pub fn with_fault(self, service: &str, name: &str, fault: Option<Fault>) -> Self {
+        let Some((id, known)) = self.plan.service_named(service) else { return self };
+        if fault.is_none() && known.faults.iter().all(|fault| &*fault.name != name) {
+            return self;
+        }
+        let others = known.faults.iter().filter(|fault| &*fault.name != name).cloned();
+        let faults = fault.into_iter().chain(others).collect();
+        let mut plan = Plan::clone(&self.plan);
+        plan.services[id.index()] = Arc::new(Service { faults, ..Service::clone(known) });
+        Self { plan: Arc::new(plan), ..self }
+    }
+
+    /// The same once more, as the next generation.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        self.with_flags(Arc::clone(&self.plan.flags))
     }
 
     /// What becomes of this by `change`.

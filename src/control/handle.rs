@@ -106,7 +106,8 @@ impl Handle {
     pub fn rollouts_mark(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for (name, view) in self.rollouts.borrow().iter() {
-            (name, &view.state, view.step, &view.reason, view.approvals.len()).hash(&mut hasher);
+            let drill = view.drill.as_ref().map(|drill| (drill.running, &drill.sentence));
+            (name, &view.state, view.step, &view.reason, view.approvals.len(), drill).hash(&mut hasher);
         }
         hasher.finish()
     }

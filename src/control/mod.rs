@@ -6,6 +6,7 @@
 
 mod begin;
 mod certificates;
+mod drilling;
 mod drills;
 mod files;
 mod flags;

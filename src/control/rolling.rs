@@ -52,6 +52,9 @@ impl<D: DataPlane> Control<D> {
                 return Err(RolloutRefused::Preflight(obstacle));
             }
         }
+        if let Command::Drill(asked) = &mut order.command {
+            self.prepare_drill(&service, asked)?;
+        }
         let done = self.put(name, &Input::Order(order)).await;
         self.show_rollouts();
         done?;
@@ -157,7 +160,7 @@ impl<D: DataPlane> Control<D> {
         let no_plan = || RolloutRefused::NoPlan(name.to_owned());
         let Stepped { state, action } = self.rollouts.step(name, input).ok_or_else(no_plan)??;
         let Some(action) = action else {
-            self.rollouts.keep(name, state, None);
+            self.rollouts.keep(name, state, None, None);
             return Ok(());
         };
         if let Err(refused) = self.carry_out(name, &state, &action).await {
@@ -173,7 +176,7 @@ impl<D: DataPlane> Control<D> {
         let Action { decision, actor, sentence, .. } = &action;
         let decision = decision.word();
         match action.decision {
-            Decision::RolledBack | Decision::NotValidated | Decision::NotStarted => {
+            Decision::RolledBack | Decision::NotValidated | Decision::NotStarted | Decision::DrillFailed => {
                 tracing::warn!(service = %name, decision, %actor, "{sentence}");
             }
             Decision::Progress => {}
@@ -183,7 +186,8 @@ impl<D: DataPlane> Control<D> {
         if said.is_some() {
             self.registry.control().rollout_decided(name, decision);
         }
-        self.rollouts.keep(name, state, said);
+        self.count_drill(name, &action);
+        self.rollouts.keep(name, state, said, action.drill.map(|drill| *drill));
         Ok(())
     }
 
@@ -197,7 +201,7 @@ impl<D: DataPlane> Control<D> {
             state: Some(serde_json::to_value(state).unwrap_or_default()),
             ..About::default()
         };
-        if action.decision == Decision::Started || action.decision == Decision::AwaitingApproval {
+        if matches!(action.decision, Decision::Started | Decision::AwaitingApproval | Decision::DrillStarted) {
             self.record_plan(name, state, action).await?;
         }
         if action.decision == Decision::Approved {
@@ -212,9 +216,11 @@ impl<D: DataPlane> Control<D> {
             there(&publish.from) && there(&publish.to)
         });
         let Some(publish) = publish else {
-            let event = What::Event { event: action.decision.word().to_owned(), fields: serde_json::Map::new() };
-            let draft = Draft { about, ..Draft::new(&action.actor, reason, event).of_service(name) };
-            return self.record(draft, true).await.map(|_| ());
+            let draft = Draft { about, ..Draft::new(&action.actor, reason, event(action)).of_service(name) };
+            // Nobody is hurt on purpose where nobody can read of it.
+            self.record(draft, action.decision != Decision::DrillStarted).await?;
+            self.follow_drill(name, state);
+            return Ok(());
         };
         let exposure = publish.exposure;
         let shares = [(&publish.from, exposure.rest()), (&publish.to, exposure)];
@@ -226,17 +232,23 @@ impl<D: DataPlane> Control<D> {
             source: Source::Rollout,
             about,
         };
-        self.change_by_rollout(&change, exposure == Exposure::NONE).await
+        self.change_by_rollout(&change, action, state).await
     }
 
-    /// `withdraws`: it takes everything from a version, which nothing may stand in the way of, whichever of the two is older.
-    async fn change_by_rollout(&mut self, change: &Change, withdraws: bool) -> Result<(), Refused> {
-        if !withdraws {
-            return self.try_change(change).await.map(|_| ());
+    /// What takes everything from a version, nothing may stand in the way of, whichever of the two is older.
+    async fn change_by_rollout(&mut self, change: &Change, action: &Action, state: &State) -> Result<(), Refused> {
+        let next = self.with_drill_of(self.in_force.with_change(change)?, &change.service, state);
+        let mut drafts = vec![record::weights(change, &self.in_force, &next, &self.files)];
+        if action.drill.is_some() {
+            let draft = Draft::new(&action.actor, &change.reason, event(action)).of_service(&change.service);
+            let about = About { rollout: change.about.rollout, ..About::default() };
+            drafts.insert(0, Draft { about, ..draft });
         }
-        let next = self.in_force.with_change(change)?;
-        let draft = record::weights(change, &self.in_force, &next, &self.files);
-        self.record_in_any_case(vec![draft]).await?;
+        if action.publish.as_ref().is_some_and(|publish| publish.exposure == Exposure::NONE) {
+            self.record_in_any_case(drafts).await?;
+        } else {
+            self.record_before(&next, drafts).await?;
+        }
         self.publish(next);
         Ok(())
     }
@@ -267,7 +279,7 @@ impl<D: DataPlane> Control<D> {
         Ok(Arc::clone(service))
     }
 
-    fn preflight_of(&self, service: &Service) -> Option<Preflight> {
+    pub(super) fn preflight_of(&self, service: &Service) -> Option<Preflight> {
         let ledger = match &self.in_force.settings().state_dir {
             None => None,
             Some(_) if self.recorder.is_unwell() => Some(Err("the ledger cannot be written".to_owned())),
@@ -284,4 +296,10 @@ impl<D: DataPlane> Control<D> {
     fn handle_views(&self) -> Arc<super::rollouts::Views> {
         self.rollouts.views().borrow().clone()
     }
+}
+
+/// A decision as an entry that is no change of weights.
+fn event(action: &Action) -> What {
+    let fields = action.drill.as_ref().map(|drill| drill.fields()).unwrap_or_default();
+    What::Event { event: action.decision.word().to_owned(), fields }
 }

@@ -13,7 +13,8 @@ use crate::events::Event;
 use crate::judge::Outcome;
 use crate::plan::{Plan, Service, VersionId, VersionSet};
 use crate::rollout::{
-    self, Evidence, Exposure, Facts, Figures, Input, Phase, Planned, Preflight, RolloutView, State, Stepped, Watch,
+    self, DrillNeed, DrillOrder, DrillResult, DrillView, Evidence, Exposure, Facts, Figures, Input, Phase, Planned,
+    Preflight, RolloutView, State, Stepped, Watch,
 };
 use crate::telemetry::{RegistrySnapshot, Rfc3339, RolloutFigure};
 
@@ -64,6 +65,8 @@ pub(super) struct Course {
     said: Option<(String, SystemTime)>,
     /// What the judge was last told to say, and of which window.
     told: Option<(u64, Outcome)>,
+    /// How the last drill stands.
+    drill: Option<DrillView>,
     /// Why what was decided is not carried out; said aloud once.
     pub(super) blocked: Option<String>,
 }
@@ -138,9 +141,10 @@ impl Rollouts {
     }
 
     /// Puts a state in place once what it asks for is done.
-    pub(super) fn keep(&mut self, service: &str, state: State, said: Option<String>) {
+    pub(super) fn keep(&mut self, service: &str, state: State, said: Option<String>, drill: Option<DrillView>) {
         self.last_run = self.last_run.max(state.run);
         let Some(course) = self.courses.get_mut(service) else { return };
+        course.follow_drill(&state, said.as_deref(), drill);
         course.state = state;
         course.blocked = None;
         if let Some(said) = said {
@@ -205,6 +209,29 @@ impl Rollouts {
         Some(rollout::preflight(plan, &facts))
     }
 
+    /// What a drill needs where `to` has `exposure`; how long requests wait in it.
+    pub(super) fn drill_need(
+        &self,
+        service: &Service,
+        asked: &DrillOrder,
+        exposure: Exposure,
+    ) -> Option<Result<DrillNeed, String>> {
+        let course = self.courses.get(&service.name)?;
+        let ((before, earlier), (now, figures)) = (course.recent.front()?, course.recent.back()?);
+        let plan = &course.planned.plan;
+        let traffic = figures.traffic(earlier, now.saturating_sub(*before).as_secs_f64(), &plan.from);
+        // Where no run is on, one begins with the drill, and so does the evidence.
+        let is_on = course.state.phase.is_active();
+        let so_far = if is_on { course.watch.so_far(&course.state, figures) } else { Default::default() };
+        Some(rollout::drill_need(plan, asked, exposure, &traffic, so_far))
+    }
+
+    /// A service in which a drill is on.
+    pub(super) fn drilling(&self) -> Option<&str> {
+        let mut on = self.courses.iter().filter(|(_, course)| matches!(course.state.phase, Phase::Drilling(_)));
+        on.next().map(|(service, _)| &**service)
+    }
+
     /// Shows people how everything stands; gives the figures of it.
     pub(super) fn show(&self) -> Vec<RolloutFigure> {
         let views = self.courses.iter().map(|(service, course)| (Arc::clone(service), course.view()));
@@ -221,15 +248,45 @@ impl Rollouts {
 
 impl Course {
     pub(super) fn new(planned: Planned, state: State) -> Self {
-        Self { planned, state, watch: Watch::default(), recent: VecDeque::new(), said: None, told: None, blocked: None }
+        Self {
+            planned,
+            state,
+            watch: Watch::default(),
+            recent: VecDeque::new(),
+            said: None,
+            told: None,
+            drill: None,
+            blocked: None,
+        }
     }
 
     fn note(&mut self, now: Duration, figures: Figures) {
-        self.watch.note(&self.planned.plan, now, &figures);
+        self.watch.note(&self.planned.plan, &self.state, now, &figures);
         self.recent.push_back((now, figures));
         while self.recent.get(1).is_some_and(|(second, _)| now.saturating_sub(*second) >= TODAY) {
             self.recent.pop_front();
         }
+    }
+
+    /// Keeps how a drill stands for people to see; `next` is the state that follows.
+    fn follow_drill(&mut self, next: &State, said: Option<&str>, now: Option<DrillView>) {
+        let was_on = match &self.state.phase {
+            Phase::Drilling(drill) => Some(drill),
+            _ => None,
+        };
+        self.drill = match (now, &next.phase, was_on) {
+            (Some(now), ..) => Some(now),
+            (None, Phase::Drilling(drill), _) => {
+                let sentence = self.drill.take().map(|known| known.sentence).unwrap_or_default();
+                Some(drill.view(None, sentence, None))
+            }
+            // Whatever ended it was none of its own ends.
+            (None, _, Some(drill)) => {
+                let sentence = format!("drill interrupted: {}", said.unwrap_or_default());
+                Some(drill.view(Some(DrillResult::Interrupted), sentence, None))
+            }
+            (None, _, None) => self.drill.take(),
+        };
     }
 
     fn view(&self) -> RolloutView {
@@ -240,6 +297,7 @@ impl Course {
             reason: self.said.as_ref().map(|(said, _)| said.clone()),
             since: self.said.as_ref().map(|(_, at)| Rfc3339(*at).to_string()),
             blocked: self.blocked.clone().or(view.blocked),
+            drill: self.drill.clone(),
             ..view
         }
     }

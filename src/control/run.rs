@@ -235,7 +235,7 @@ impl<D: DataPlane> Control<D> {
 
     /// Records what makes `next`, which must not be published before. Gives the number of the last entry; `None`: it is yet to be
     /// written, which is enough for what widens nothing.
-    async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
+    pub(super) async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
         if widened(self.in_force.plan(), next.plan()).is_some() {
             return Ok(Some(self.recorder.append(drafts).await?.end - 1));
         }
@@ -331,7 +331,7 @@ impl<D: DataPlane> Control<D> {
             self.refused = None;
             return;
         }
-        let next = self.in_force.with_files(loaded);
+        let next = self.with_drills(self.in_force.with_files(loaded));
         if let Err(error) = self.data_plane.open(&next.settings().listeners) {
             return self.refuse(&error, files.seen()).await;
         }

@@ -1,11 +1,13 @@
-//! The demo's own `serin.yaml` and `weights.yaml`, and what an edit of the latter moves.
+//! The demo's own `serin.yaml` and `weights.yaml`, and what a change of weights moves.
 
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::scenario::{Script, Step};
 use super::{NEW, OLD, SERVICE, VERSIONS};
 use crate::config::Bind;
 use crate::plan::Plan;
@@ -37,51 +39,53 @@ impl Folder {
         self.path.join("serin.yaml")
     }
 
-    pub(super) fn weights(&self) -> PathBuf {
-        self.path.join("weights.yaml")
-    }
-
-    /// Writes `serin.yaml`.
+    /// Writes `serin.yaml`, and a `weights.yaml` that gives everything to old.
     ///
     /// # Errors
     /// As the system says.
-    pub(super) fn write_config(&self, listen: SocketAddr, admin: &Bind, upstreams: [SocketAddr; 2]) -> io::Result<()> {
-        fs::write(self.config(), config(listen, admin, upstreams))
-    }
-
-    /// Gives new this weight and old the rest to 100, as an editor would: a whole new file takes the old one's place.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub(super) fn write_weights(&self, new: u32) -> io::Result<()> {
-        let beside = self.path.join(".weights.yaml.new");
-        fs::write(&beside, weights_file(new))?;
-        fs::rename(beside, self.weights())
+    pub(super) fn write(
+        &self,
+        listen: SocketAddr,
+        admin: &Bind,
+        upstreams: [SocketAddr; 2],
+        script: &Script,
+    ) -> io::Result<()> {
+        fs::write(self.config(), config(listen, admin, upstreams, script))?;
+        fs::write(self.path.join("weights.yaml"), WEIGHTS)
     }
 }
 
-fn weights_file(new: u32) -> String {
-    format!(
-        "# Edit this while the demo runs: serin takes it at once.\n{SERVICE}: {{ old: {}, new: {new} }}\n",
-        100 - new
-    )
-}
+/// What the rollout begins from.
+const WEIGHTS: &str = "# Edit this while the demo runs: serin takes it at once, and pauses the rollout.\n\
+                       checkout: { old: 100, new: 0 }\n";
 
-fn config(listen: SocketAddr, admin: &Bind, upstreams: [SocketAddr; 2]) -> String {
+fn config(listen: SocketAddr, admin: &Bind, upstreams: [SocketAddr; 2], script: &Script) -> String {
     let [old, new] = upstreams;
     // Where others can reach it, it is read-only.
     let open = if admin.is_local() { ", open: true" } else { "" };
+    let steps = script.steps.map(|Step { weight, bake }| format!("{{ weight: {weight}, bake: {} }}", written(bake)));
+    let (steps, min_requests) = (steps.join(", "), script.min_requests);
     format!(
         "# Written by `serin demo`. The weights are in weights.yaml.\n\
          listeners:\n  - {{ name: web, address: \"{listen}\" }}\n\
          admin: {{ address: \"{admin}\"{open} }}\n\
+         stateDir: state   # the record of what happened: serin ledger --config this-file\n\
          drainTimeout: 2s\n\
          files: {{ weights: weights.yaml }}\n\
          services:\n  {SERVICE}:\n    versions:\n      \
          old: {{ upstream: \"http://{old}\" }}\n      new: {{ upstream: \"http://{new}\" }}\n    \
-         sticky: [ {{ header: x-user-id }} ]   # the same user always gets the same version\n\
+         sticky: [ {{ header: x-user-id }} ]   # the same user always gets the same version\n    \
+         outliers: {{ consecutiveFailures: 0 }}   # a bad new version is the rollout's to withdraw\n    \
+         rollout:\n      from: old\n      to: new\n      steps: [ {steps} ]\n      minRequests: {min_requests}\n      \
+         gates:\n        failures: {{ maxIncrease: 0.2% }}\n        \
+         latency: [ {{ quantile: 0.5, maxRatio: 1.1, slack: 2ms }}, {{ quantile: 0.99, maxRatio: 1.2, slack: 2ms }} ]\n\
          routes:\n  - service: {SERVICE}\n"
     )
+}
+
+/// A duration as `serin.yaml` has it.
+fn written(duration: Duration) -> String {
+    format!("{}s{}ms", duration.as_secs(), duration.subsec_millis())
 }
 
 /// How users are shared among the versions, as far as the demo needs to know.
@@ -129,13 +133,6 @@ impl Shares {
     }
 }
 
-/// Whether the weights in force are those that [`Folder::write_weights`] writes.
-pub(super) fn in_force(plan: &Plan, new: u32) -> bool {
-    let written = [u64::from(100 - new) * 1000, u64::from(new) * 1000];
-    plan.service_named(SERVICE)
-        .is_some_and(|(_, service)| service.split.weights().iter().map(|weight| weight.thousandths()).eq(written))
-}
-
 /// Users who change their version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moves {
@@ -145,13 +142,16 @@ pub(super) struct Moves {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scenario::Scenario;
     use super::*;
     use crate::config::{self, Source};
 
     fn plan(new: u32) -> Plan {
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));
         let admin = Bind::Unix(PathBuf::from("/run/serin admin.sock"));
-        let (serin, weights) = (config(address, &admin, [address; 2]), weights_file(new));
+        let script = Scenario::Good.script(Duration::from_millis(3_210));
+        let serin = config(address, &admin, [address; 2], &script);
+        let weights = WEIGHTS.replace("old: 100, new: 0", &format!("old: {}, new: {new}", 100 - new));
         let source = |name, text| Source { name, text };
         let loaded = config::load(source("serin.yaml", &serin), Some(source("weights.yaml", &weights)));
         loaded.expect("the demo's files are valid").plan
@@ -162,11 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn the_files_of_the_demo_are_valid_and_say_the_weights() {
-        for new in [0, 5, 25, 50, 100] {
-            assert!(in_force(&plan(new), new));
-            assert!(!in_force(&plan(new), 1));
-        }
+    fn the_files_of_the_demo_are_valid_and_plan_what_the_script_says() {
+        let plan = plan(0);
+        let (_, service) = plan.service_named(SERVICE).expect("the demo's service");
+        let script = Scenario::Good.script(Duration::from_millis(3_210));
+        let rollout = service.rollout.as_ref().expect("a rollout");
+        let planned: Vec<_> = rollout.steps.iter().map(|step| (step.weight.as_f64(), step.bake.as_millis())).collect();
+        let wanted: Vec<_> = script.steps.iter().map(|step| (f64::from(step.weight), step.bake.as_millis())).collect();
+        assert_eq!((planned, rollout.min_requests), (wanted, script.min_requests));
+        assert_eq!(Shares::of(&plan, &users()).users_on_new(), 0);
     }
 
     #[test]

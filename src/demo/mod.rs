@@ -1,9 +1,9 @@
-//! Floor 5. The demo: two built-in versions of a service, traffic of known users, and a script that widens the new version
-//! by editing the weight file.
+//! Floor 5. The demo: two built-in versions of a service, traffic of known users, and a rollout from one to the other.
 //!
 //! Everything is real but the service: upstreams, clients and the proxy between them talk through sockets, and the split
-//! changes because a file changes. The proxy itself is not started here (that is for the command line); this room gets
-//! to know where it listens and which plan is in force, and decides nothing for it. Figures are the clients' own.
+//! changes because serin's own rollout says so. The proxy itself is not started here (that is for the command line); this
+//! room starts the rollout as a person would, makes the new version turn bad where the scenario says so, watches, and
+//! decides nothing. Figures are the clients' own.
 
 mod files;
 mod messages;

@@ -1,4 +1,4 @@
-//! The script: addresses, traffic, one edit of the weight file after another, the summary.
+//! The demo as it is played: addresses, traffic, the rollout and what becomes of it, the summary.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,24 +7,26 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::files::{Moves, Shares, in_force};
+use super::files::{Moves, Shares};
 use super::messages::Messages;
 use super::prepare::{Demo, DemoError, Options, Proxy, system};
-use super::scenario::Step;
-use super::screen::{Live, Screen, clock, fails_more, grouped, is_slower, ms};
-use super::summary::{Next, StepDone, Summary};
+use super::screen::{Live, Screen, clock, grouped};
+use super::summary::{Next, Outcome, StepDone, Summary};
 use super::tally::{Figures, Tally};
 use super::traffic::{RATE, Traffic};
 use super::{NEW, SERVICE};
+use crate::rollout::{Command, Grade, Order, RolloutView};
 
 /// How many users there are.
 const USERS: usize = 2000;
 /// How often the table is drawn on a terminal.
 const FRAME: Duration = Duration::from_millis(250);
-/// How often the weights in force are looked at after an edit.
-const LOOK: Duration = Duration::from_millis(1);
-/// How long an edit may take to be in force before the script goes on without.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked what serin has done.
+const LOOK: Duration = Duration::from_millis(5);
+/// How much later than the weights a rollout shows where it stands.
+const SHOWN: Duration = Duration::from_millis(500);
+/// Who starts the rollout.
+const ACTOR: &str = "demo";
 
 impl Demo {
     /// Plays the script to its end, or until SIGINT or SIGTERM; then prints the summary. `messages` are kept from the
@@ -58,11 +60,17 @@ struct Play {
     done: Vec<StepDone>,
     /// As last known.
     shares: Shares,
+    /// When those came in force.
+    since: Instant,
     slow: Option<Duration>,
     outside: bool,
+    turned_bad: Option<Duration>,
+    withdrawn: Option<Duration>,
+    /// What serin said last of the rollout.
+    said: Option<String>,
 }
 
-/// What makes a step end.
+/// What makes a demo end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Time,
@@ -82,8 +90,12 @@ impl Play {
             users,
             begin: Instant::now(),
             done: Vec::new(),
+            since: Instant::now(),
             slow: None,
             outside: false,
+            turned_bad: None,
+            withdrawn: None,
+            said: None,
         }
     }
 
@@ -98,7 +110,8 @@ impl Play {
         let traffic =
             Traffic::start(self.proxy.address, &ids, &self.tally).map_err(system("cannot start the traffic"))?;
         self.begin = Instant::now();
-        let end = self.steps(&mut told).await;
+        self.since = self.begin;
+        let end = self.watch(&mut told).await.map_err(DemoError::Output);
         traffic.finish();
         self.conclude(end? == End::Told).map_err(DemoError::Output)
     }
@@ -107,12 +120,12 @@ impl Play {
         let Options { scenario, .. } = self.demo.options;
         let Proxy { address, admin, .. } = &self.proxy;
         let text = format!(
-            "proxy http://{address}   admin {admin}\n\
+            "dashboard {admin}   proxy http://{address}\n\
              files {} and weights.yaml beside it\n\n\
              {} users ask the service `{SERVICE}` through serin, {RATE} requests a second.\n\
              Scenario {}: {}\n\
              From another terminal:  curl -i -H 'x-user-id: ada' http://{address}/\n\
-             You may edit weights.yaml yourself. Ctrl-C ends it early, with the summary.\n\n",
+             You may edit weights.yaml yourself, which pauses the rollout. Ctrl-C ends it early, with the summary.\n\n",
             self.demo.config().display(),
             grouped(USERS as u64),
             scenario.name(),
@@ -121,43 +134,107 @@ impl Play {
         self.screen.print(&text)
     }
 
-    async fn steps(&mut self, told: &mut [Signal; 2]) -> Result<End, DemoError> {
-        let steps = self.demo.options.scenario.steps(self.demo.options.total);
-        let mut until = self.begin;
-        for (index, step) in steps.iter().enumerate() {
-            match index.checked_sub(1) {
-                None => self.start_at(*step)?,
-                Some(before) => self.edit(steps[before], *step).await?,
+    /// Starts the rollout when it is time, and shows what becomes of it until the demo is over.
+    async fn watch(&mut self, told: &mut [Signal; 2]) -> io::Result<End> {
+        let Options { scenario, total, .. } = self.demo.options;
+        let (start, until) = (self.begin + scenario.script(total).lead, self.begin + total);
+        let every =
+            if self.screen.live { FRAME } else { (total / 12).clamp(Duration::from_secs(1), Duration::from_secs(5)) };
+        self.done.push(StepDone {
+            at: Duration::ZERO,
+            weight: 0,
+            users_on_new: 0,
+            moves: Moves { to_new: 0, back: 0 },
+        });
+        self.say("old has all of the traffic; the rollout begins in a moment")?;
+        let (mut started, mut next) = (false, self.begin + every);
+        let [interrupt, terminate] = told;
+        loop {
+            let look = (Instant::now() + LOOK).min(until);
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => return Ok(End::Told),
+                _ = terminate.recv() => return Ok(End::Told),
+                () = tokio::time::sleep_until(look.into()) => {}
             }
-            until += step.lasts;
-            let end = self.watch((index + 1, steps.len()), until, told).await.map_err(DemoError::Output)?;
-            if end == End::Told {
-                return Ok(end);
+            if !started && Instant::now() >= start {
+                started = true;
+                self.start().await?;
+            }
+            self.notice().await?;
+            if Instant::now() >= next || Instant::now() >= until {
+                next = Instant::now() + every;
+                self.pass_on_messages()?;
+                self.draw(until)?;
+            }
+            if Instant::now() >= until {
+                return Ok(End::Time);
             }
         }
-        Ok(End::Time)
     }
 
-    fn start_at(&mut self, step: Step) -> Result<(), DemoError> {
+    /// Starts the rollout, as a person would.
+    async fn start(&mut self) -> io::Result<()> {
+        if let Ok(preflight) = self.proxy.control.preflight(SERVICE).await
+            && let Some(evidence) = preflight.checks.iter().find(|check| check.name == "evidence")
+            && evidence.grade != Grade::Ok
+        {
+            self.say(&format!("a short run, says the preflight: {}", evidence.detail))?;
+        }
+        let reason = format!("scenario {}", self.demo.options.scenario.name());
+        // What is in force, and the number of the run, are for control to say.
+        let command = Command::Start { in_force: None, run: 0 };
+        let order = Order { command, actor: ACTOR.to_owned(), reason };
+        match self.proxy.control.order(SERVICE, order).await {
+            Ok(_) => Ok(()),
+            Err(refused) => self.say(&format!("the rollout does not start: {refused}")),
+        }
+    }
+
+    /// Says what has changed since the last look, and has the new version turn bad where that is its part.
+    async fn notice(&mut self) -> io::Result<()> {
+        let now = Shares::of(&(self.proxy.plan)(), &self.users);
+        if now.are(&self.shares) {
+            return self.notice_words();
+        }
+        let at = Instant::now();
+        let weight = whole_percent(now.shares[NEW]);
+        let falls = now.shares[NEW] < self.shares.shares[NEW];
+        if falls {
+            self.tally().may_move_back(at);
+        }
+        self.turn_bad_at(weight);
+        self.tally().next_step();
+        let by_rollout = self.is_by_rollout(now.shares[NEW]).await;
+        self.notice_words()?;
+        if by_rollout && falls && weight == 0 && self.turned_bad.is_some() {
+            self.withdrawn.get_or_insert(at - self.begin);
+        }
+        let moves = self.shares.moves_to(&now);
+        let who = if by_rollout { "serin" } else { "somebody else" };
+        let text =
+            format!("{who}: new {} → {}; {}", percent(self.shares.shares[NEW]), percent(now.shares[NEW]), moved(moves));
+        self.outside |= !by_rollout;
+        (self.shares, self.since) = (now, at);
         let users_on_new = self.shares.users_on_new();
-        let moves = Moves { to_new: users_on_new, back: 0 };
-        self.done.push(StepDone { at: Duration::ZERO, weight: step.weight, users_on_new, moves });
-        let text = format!(
-            "weights.yaml: new starts at {}; {} of {} users are on new",
-            step.weight,
-            grouped(users_on_new as u64),
-            grouped(USERS as u64)
-        );
-        self.say(&text).map_err(DemoError::Output)
+        self.done.push(StepDone { at: at - self.begin, weight, users_on_new, moves });
+        self.say(&text)
     }
 
-    /// Edits the weight file and waits until the edit is in force.
-    async fn edit(&mut self, before: Step, step: Step) -> Result<(), DemoError> {
-        if step.weight < before.weight {
-            let why = self.why_back();
-            self.say(&why).map_err(DemoError::Output)?;
-            self.tally().may_move_back();
-        } else if self.slow.is_none() {
+    /// Says what serin has decided, where that is new.
+    fn notice_words(&mut self) -> io::Result<()> {
+        let said = self.rollout().and_then(|rollout| rollout.reason);
+        if said == self.said {
+            return Ok(());
+        }
+        let text = said.as_ref().map(|said| format!("serin: {said}"));
+        self.said = said;
+        text.map_or(Ok(()), |text| self.say(&text))
+    }
+
+    /// From a weight on a bad version shows what it is.
+    fn turn_bad_at(&mut self, weight: u32) {
+        if self.slow.is_none() && self.done.last().is_some_and(|step| step.weight > 0) {
             // What old did while new was small is the measure for what follows.
             let [old, _] = self.tally().total();
             self.slow = old.quantile(0.99).map(Duration::from_secs_f64);
@@ -165,95 +242,43 @@ impl Play {
                 self.tally().set_slow(slow);
             }
         }
-        self.notice_outside().map_err(DemoError::Output)?;
-        let file = self.demo.folder.weights();
-        self.demo
-            .folder
-            .write_weights(step.weight)
-            .map_err(system(format!("{}: cannot be written", file.display())))?;
-        let written = Instant::now();
-        while !in_force(&(self.proxy.plan)(), step.weight) {
-            if written.elapsed() > PATIENCE {
-                let text =
-                    format!("weights.yaml: new {} → {}; NOT in force after {PATIENCE:?}", before.weight, step.weight);
-                return self.say(&text).map_err(DemoError::Output);
+        if self.turned_bad.is_none()
+            && let Some(profile) = self.demo.options.scenario.turns_bad_at(weight)
+        {
+            self.demo.upstreams[NEW].behave(profile);
+            self.tally().turns_bad();
+            self.turned_bad = Some(self.begin.elapsed());
+        }
+    }
+
+    /// Whether the rollout gave new this share. It says so a moment after the weights are in force.
+    async fn is_by_rollout(&self, share: f64) -> bool {
+        let until = Instant::now() + SHOWN;
+        loop {
+            let Some(rollout) = self.rollout() else { return false };
+            if gives(&rollout, share) {
+                return true;
+            }
+            if rollout.state == "paused" || Instant::now() >= until {
+                return false;
             }
             tokio::time::sleep(LOOK).await;
         }
-        let took = written.elapsed();
-        let new = step.weight;
-        self.demo.upstreams[NEW].behave(self.demo.options.scenario.new_at(new));
-        self.tally().next_step();
-        let after = Shares::of(&(self.proxy.plan)(), &self.users);
-        let moves = self.shares.moves_to(&after);
-        let text = format!(
-            "weights.yaml: new {} → {new}; in force after {:.0} ms; {}",
-            percent(self.shares.shares[NEW]),
-            (took.as_secs_f64() * 1e3).max(1.0),
-            moved(moves)
-        );
-        self.shares = after;
-        let users_on_new = self.shares.users_on_new();
-        self.done.push(StepDone { at: self.begin.elapsed(), weight: new, users_on_new, moves });
-        self.say(&text).map_err(DemoError::Output)
     }
 
-    /// What an operator would see before taking a version back.
-    fn why_back(&self) -> String {
-        let tally = self.tally();
-        let figures = &tally.steps[tally.step()];
-        let [old, new] = figures;
-        let seen = if fails_more(figures) {
-            format!(
-                "new fails {:.1} % of its requests and old {:.1} %",
-                new.failure_share() * 100.0,
-                old.failure_share() * 100.0
-            )
-        } else if is_slower(figures) {
-            format!("new's p99 is {} ms and old's {} ms", ms(new.quantile(0.99)), ms(old.quantile(0.99)))
-        } else {
-            "new is worse than old".to_owned()
-        };
-        format!("{seen}: as an operator would, the demo now takes new back")
-    }
-
-    /// Shows the figures until the time comes.
-    async fn watch(&mut self, step: (usize, usize), until: Instant, told: &mut [Signal; 2]) -> io::Result<End> {
-        let began = Instant::now();
-        let every = if self.screen.live {
-            FRAME
-        } else {
-            (self.demo.options.total / 12).clamp(Duration::from_secs(1), Duration::from_secs(5))
-        };
-        let [interrupt, terminate] = told;
-        let end = loop {
-            let next = (Instant::now() + every).min(until);
-            let end = tokio::select! {
-                biased;
-                _ = interrupt.recv() => Some(End::Told),
-                _ = terminate.recv() => Some(End::Told),
-                () = tokio::time::sleep_until(next.into()) => (next == until).then_some(End::Time),
-            };
-            self.notice_outside()?;
-            self.pass_on_messages()?;
-            self.draw(step, began, until)?;
-            if let Some(end) = end {
-                break end;
-            }
-        };
-        Ok(end)
-    }
-
-    fn draw(&mut self, step: (usize, usize), began: Instant, until: Instant) -> io::Result<()> {
+    fn draw(&mut self, until: Instant) -> io::Result<()> {
         let figures: [Figures; 2] = {
             let tally = self.tally();
             tally.steps[tally.step()].clone()
         };
+        let rollout = self.rollout();
+        let (stands, verdict) = (stands(rollout.as_ref()), judged(rollout.as_ref()));
         let live = Live {
             at: self.begin.elapsed(),
-            step,
+            stands: &stands,
+            verdict: &verdict,
             left: until.saturating_duration_since(Instant::now()),
-            over: began.elapsed(),
+            over: self.since.elapsed(),
             shares: self.shares.shares,
             users_on_new: self.shares.users_on_new(),
             figures: &figures,
@@ -261,23 +286,8 @@ impl Play {
         self.screen.draw(&live)
     }
 
-    /// Says so if somebody else has changed the weights.
-    fn notice_outside(&mut self) -> io::Result<()> {
-        let now = Shares::of(&(self.proxy.plan)(), &self.users);
-        if now.are(&self.shares) {
-            return Ok(());
-        }
-        if now.shares[NEW] < self.shares.shares[NEW] {
-            self.tally().may_move_back();
-        }
-        let text = format!(
-            "somebody else: new {} → {}; {}",
-            percent(self.shares.shares[NEW]),
-            percent(now.shares[NEW]),
-            moved(self.shares.moves_to(&now))
-        );
-        (self.shares, self.outside) = (now, true);
-        self.say(&text)
+    fn rollout(&self) -> Option<RolloutView> {
+        self.proxy.control.rollout(SERVICE)
     }
 
     fn pass_on_messages(&mut self) -> io::Result<()> {
@@ -298,7 +308,7 @@ impl Play {
             admin: self.proxy.admin.clone(),
             config: self.demo.config(),
         };
-        let tally = self.tally().clone();
+        let (tally, rollout) = (self.tally().clone(), self.rollout());
         let summary = Summary {
             scenario: self.demo.options.scenario,
             lasted: self.begin.elapsed(),
@@ -308,6 +318,14 @@ impl Play {
             tally: &tally,
             slow: self.slow,
             outside: self.outside,
+            outcome: &Outcome {
+                turned_bad: self.turned_bad,
+                withdrawn: self.withdrawn,
+                stands: stands(rollout.as_ref()),
+                completed: rollout.as_ref().is_some_and(|rollout| rollout.state == "completed"),
+                verdict: judged(rollout.as_ref()),
+                reason: self.said.clone().unwrap_or_default(),
+            },
             next: &next,
         };
         self.screen.print(&summary.text())
@@ -316,6 +334,37 @@ impl Play {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a rollout that stands so gives new this share.
+fn gives(rollout: &RolloutView, share: f64) -> bool {
+    let given = match &*rollout.state {
+        "baking" | "awaitingApproval" => {
+            rollout.step.and_then(|step| rollout.steps.get(step - 1)).map(|step| step.weight)
+        }
+        "validating" | "rolledBack" | "aborted" | "pending" => Some(0.0),
+        "completed" => Some(100.0),
+        _ => None,
+    };
+    given.is_some_and(|given| (given - share * 100.0).abs() < 1e-6)
+}
+
+/// Where a rollout stands.
+fn stands(rollout: Option<&RolloutView>) -> String {
+    let Some(rollout) = rollout else { return "no rollout".to_owned() };
+    let step = rollout.step.map(|step| format!(", step {step} of {}", rollout.steps.len()));
+    format!("{}{}", rollout.state, step.unwrap_or_default())
+}
+
+/// What the judge says of its step; empty where it has nothing to judge.
+fn judged(rollout: Option<&RolloutView>) -> String {
+    let verdict = rollout.filter(|rollout| rollout.step.is_some()).and_then(|rollout| rollout.verdict.as_ref());
+    verdict.map(|verdict| format!("{}: {}", verdict.verdict.label(), verdict.reason)).unwrap_or_default()
+}
+
+/// A share in whole percent.
+fn whole_percent(share: f64) -> u32 {
+    (share * 100.0).round() as u32
 }
 
 /// Who moves, in words.

@@ -11,6 +11,7 @@ use super::scenario::Scenario;
 use super::upstream::Upstream;
 use super::{NEW, OLD, VERSIONS};
 use crate::config::Bind;
+use crate::control;
 use crate::plan::Plan;
 
 /// What the user asked for.
@@ -18,7 +19,7 @@ use crate::plan::Plan;
 pub struct Options {
     /// How the new version behaves.
     pub scenario: Scenario,
-    /// How long all steps take together.
+    /// How long it lasts.
     pub total: Duration,
     /// Where the proxy is to listen.
     pub listen: SocketAddr,
@@ -32,6 +33,8 @@ pub struct Proxy {
     pub address: SocketAddr,
     /// Where its admin API listens, as a URL.
     pub admin: String,
+    /// Where its rollout is started and seen.
+    pub control: control::Handle,
     /// The plan in force.
     pub plan: Box<dyn Fn() -> Arc<Plan> + Send + Sync>,
 }
@@ -74,13 +77,11 @@ impl Demo {
             Upstream::start(VERSIONS[version], profile, version as u64 + 1)
                 .map_err(system(format!("cannot start the version {}", VERSIONS[version])))
         };
-        let upstreams = [upstream(OLD, Scenario::old())?, upstream(NEW, options.scenario.new_at(0))?];
+        let upstreams = [upstream(OLD, Scenario::old())?, upstream(NEW, Scenario::new_at_first())?];
         let folder = Folder::new().map_err(system(format!("{}: no folder", std::env::temp_dir().display())))?;
         let addresses = upstreams.each_ref().map(|upstream| upstream.address);
-        let first = options.scenario.steps(options.total).first().map_or(0, |step| step.weight);
         folder
-            .write_config(options.listen, &options.admin, addresses)
-            .and_then(|()| folder.write_weights(first))
+            .write(options.listen, &options.admin, addresses, &options.scenario.script(options.total))
             .map_err(system(format!("{}: cannot be written", folder.config().display())))?;
         Ok(Self { options, folder, upstreams })
     }

@@ -1,7 +1,8 @@
-//! What the new version turns out to be like, and which weights it is given when.
+//! What the new version turns out to be like, and the plan by which it is rolled out.
 
 use std::time::Duration;
 
+use super::traffic::RATE;
 use super::upstream::Profile;
 
 /// How the new version behaves.
@@ -15,15 +16,34 @@ pub enum Scenario {
     Errors,
 }
 
-/// A part of the script: the new version's weight (the old one has the rest to 100) and for how long.
+/// The rollout of a demo, and when it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Script {
+    /// How long old is alone before.
+    pub(super) lead: Duration,
+    pub(super) steps: [Step; 4],
+    /// Requests that new must have answered in a step.
+    pub(super) min_requests: u32,
+}
+
+/// A step of the rollout: new's weight in percent (old has the rest) and for how long at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) weight: u32,
-    pub(super) lasts: Duration,
+    pub(super) bake: Duration,
 }
 
+/// The new version's weights.
+const WEIGHTS: [u32; 4] = [5, 25, 50, 100];
 /// The weight from which on the new version is under "more load".
 const LOADED_FROM: u32 = 25;
+/// How much later than its bake time a step may end: control looks four times a second.
+const LATE: Duration = Duration::from_millis(350);
+/// Shortest bake time.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// Longest time without new, and at the first step of a version that will turn bad: long runs are for what follows.
+const LONGEST_LEAD: Duration = Duration::from_secs(6);
+const LONGEST_FIRST: Duration = Duration::from_secs(20);
 
 const OLD: Profile = Profile { median: 0.012, spread: 0.35, tail_share: 0.004, tail_factor: 5.0, failure_share: 0.001 };
 const GOOD: Profile = Profile { median: 0.0105, spread: 0.33, ..OLD };
@@ -44,20 +64,28 @@ impl Scenario {
     /// What is about to happen, in a sentence.
     pub(super) fn story(self) -> &'static str {
         match self {
-            Self::Good => "new is a bit faster than old; it gets all traffic in steps.",
-            Self::Regression => "from 25 % on, new's slowest requests take 3 times as long.",
-            Self::Errors => "from 25 % on, new fails one request in five.",
+            Self::Good => "new is a bit faster than old; a rollout gives it all traffic in steps.",
+            Self::Regression => {
+                "a rollout widens new in steps; from 25 % on its slowest requests take 3 times as long."
+            }
+            Self::Errors => "a rollout widens new in steps; from 25 % on it fails one request in five.",
         }
     }
 
-    /// The steps, `total` long together. A bad version is not widened any further; its weight goes back to 0.
-    pub(super) fn steps(self, total: Duration) -> Vec<Step> {
-        let parts: &[(u32, u32)] = match self {
-            Self::Good => &[(5, 1), (25, 1), (50, 1), (100, 1)],
-            Self::Regression | Self::Errors => &[(5, 1), (25, 2), (0, 1)],
+    /// The rollout for a demo that lasts `total`. A good version has come to its end by then; of a bad one nothing but
+    /// the first step has a time, so that it is there when it turns bad.
+    pub(super) fn script(self, total: Duration) -> Script {
+        let lead = (total / 10).min(LONGEST_LEAD);
+        let first = match self {
+            Self::Good => ((total - lead) / 4).saturating_sub(LATE).max(SHORTEST),
+            Self::Regression | Self::Errors => (total / 4).min(LONGEST_FIRST).max(SHORTEST),
         };
-        let sum: u32 = parts.iter().map(|(_, part)| part).sum();
-        parts.iter().map(|&(weight, part)| Step { weight, lasts: total * part / sum }).collect()
+        let later = if self == Self::Good { first } else { total };
+        let bake = |index| if index == 0 { first } else { later };
+        let steps = std::array::from_fn(|index| Step { weight: WEIGHTS[index], bake: bake(index) });
+        // Half of what the first step is likely to see.
+        let min_requests = RATE * f64::from(WEIGHTS[0]) / 100.0 * first.as_secs_f64() / 2.0;
+        Script { lead, steps, min_requests: (min_requests as u32).max(1) }
     }
 
     /// How the old version behaves.
@@ -65,12 +93,17 @@ impl Scenario {
         OLD
     }
 
-    /// How the new version behaves at a weight.
-    pub(super) fn new_at(self, weight: u32) -> Profile {
+    /// How the new version behaves before it has been under more load.
+    pub(super) fn new_at_first() -> Profile {
+        GOOD
+    }
+
+    /// How the new version behaves from a weight on. `None`: as before.
+    pub(super) fn turns_bad_at(self, weight: u32) -> Option<Profile> {
         match self {
-            Self::Regression if weight >= LOADED_FROM => REGRESSED,
-            Self::Errors if weight >= LOADED_FROM => FAILING,
-            _ => GOOD,
+            Self::Regression if weight >= LOADED_FROM => Some(REGRESSED),
+            Self::Errors if weight >= LOADED_FROM => Some(FAILING),
+            _ => None,
         }
     }
 }
@@ -82,30 +115,30 @@ mod tests {
     const ALL: [Scenario; 3] = [Scenario::Good, Scenario::Regression, Scenario::Errors];
 
     #[test]
-    fn a_good_version_is_widened_to_everything_and_a_bad_one_goes_back_to_nothing() {
-        let weights = |scenario: Scenario| -> Vec<u32> {
-            scenario.steps(Duration::from_mins(1)).iter().map(|step| step.weight).collect()
-        };
-        assert_eq!(weights(Scenario::Good), [5, 25, 50, 100]);
-        assert_eq!(weights(Scenario::Regression), [5, 25, 0]);
-        assert_eq!(weights(Scenario::Errors), [5, 25, 0]);
-    }
-
-    #[test]
-    fn the_steps_take_as_long_as_asked_for() {
-        for scenario in ALL {
-            for seconds in [3, 60, 3600] {
-                let total: Duration = scenario.steps(Duration::from_secs(seconds)).iter().map(|step| step.lasts).sum();
-                assert_eq!(total, Duration::from_secs(seconds), "{}", scenario.name());
+    fn a_good_version_has_time_for_all_its_steps_and_a_bad_one_for_turning_bad() {
+        for seconds in [3, 10, 60, 3600] {
+            let total = Duration::from_secs(seconds);
+            for scenario in ALL {
+                let Script { lead, steps, min_requests } = scenario.script(total);
+                assert_eq!(steps.map(|step| step.weight), [5, 25, 50, 100]);
+                let needed = match scenario {
+                    Scenario::Good => steps.iter().map(|step| step.bake + LATE).sum::<Duration>(),
+                    _ => steps[0].bake + LATE,
+                };
+                assert!(lead + needed <= total, "{} in {seconds} s", scenario.name());
+                let likely = RATE * 0.05 * steps[0].bake.as_secs_f64();
+                assert!(min_requests >= 1 && f64::from(min_requests) <= likely / 2.0, "{min_requests} of {likely}");
             }
         }
+        assert_eq!(Scenario::Good.script(Duration::from_millis(1)).steps[3].bake, SHORTEST, "no time is still some");
     }
 
     #[test]
     fn every_new_version_looks_well_at_a_small_weight() {
         for scenario in ALL {
-            assert_eq!(scenario.new_at(5), GOOD, "{}", scenario.name());
+            assert_eq!(scenario.turns_bad_at(5), None, "{}", scenario.name());
         }
+        assert_eq!(ALL.map(|scenario| scenario.turns_bad_at(25).is_some()), [false, true, true]);
     }
 
     #[test]

@@ -96,9 +96,11 @@ impl Screen {
 pub(super) struct Live<'a> {
     /// Since the start.
     pub(super) at: Duration,
-    /// Which step, from 1, and of how many.
-    pub(super) step: (usize, usize),
-    /// Until the step ends.
+    /// Where the rollout stands: `baking, step 2 of 4`.
+    pub(super) stands: &'a str,
+    /// What the judge says of the step; may be empty.
+    pub(super) verdict: &'a str,
+    /// Until the demo ends.
     pub(super) left: Duration,
     /// How long the figures have been collected.
     pub(super) over: Duration,
@@ -119,13 +121,13 @@ impl Live<'_> {
 /// The table for a terminal.
 fn table(live: &Live<'_>, colour: bool) -> String {
     let mut text = String::new();
-    let (step, steps) = live.step;
     let rate = live.per_second(OLD) + live.per_second(NEW);
     let left = live.left.as_secs_f64().ceil();
     let _ = writeln!(
         text,
-        "\n{}  step {step} of {steps}, {left:.0} s left; {rate:.0} requests/s; {} users on new",
+        "\n{}  {}; {left:.0} s left; {rate:.0} requests/s; {} users on new",
         clock(live.at),
+        live.stands,
         grouped(live.users_on_new as u64)
     );
     let mark =
@@ -155,14 +157,27 @@ fn table(live: &Live<'_>, colour: bool) -> String {
             q(0.999),
         );
     }
-    let note = "  figures since the last edit, as clients see them; - is too few requests to say";
+    let note = "  figures since the last change, as clients see them; - is too few requests to say";
     let _ = writeln!(text, "{}", mark(note.to_owned(), "2", true));
+    text.push_str(&judged(live));
     text
+}
+
+/// What the judge says, in lines.
+fn judged(live: &Live<'_>) -> String {
+    if live.verdict.is_empty() {
+        return String::new();
+    }
+    let said = format!("judge: {}", live.verdict);
+    wrapped(&said, WIDTH - 4).iter().enumerate().fold(String::new(), |mut text, (index, line)| {
+        let _ = writeln!(text, "{}{line}", if index == 0 { "  " } else { "    " });
+        text
+    })
 }
 
 /// The same for a file or a pipe: a line for each version.
 fn lines(live: &Live<'_>) -> String {
-    let mut text = String::new();
+    let mut text = format!("{} {}\n", clock(live.at), live.stands);
     for version in [OLD, NEW] {
         let figures = &live.figures[version];
         let q = |q| ms(figures.quantile(q));
@@ -180,6 +195,7 @@ fn lines(live: &Live<'_>) -> String {
             q(0.999),
         );
     }
+    text.push_str(&judged(live));
     text
 }
 
@@ -252,7 +268,8 @@ mod tests {
     fn live(figures: &[Figures; 2]) -> Live<'_> {
         Live {
             at: Duration::from_secs(75),
-            step: (2, 4),
+            stands: "baking, step 2 of 4",
+            verdict: "inconclusive: not enough evidence of new's p99: about 1,200 more requests to new are needed at these rates",
             left: Duration::from_millis(10_500),
             over: Duration::from_secs(4),
             shares: [0.75, 0.25],
@@ -265,8 +282,9 @@ mod tests {
     fn the_table_shows_both_versions_and_fits_80_columns() {
         let text = table(&live(&[figures(1_234_567, 1_000_000, 12_345), figures(90, 9, 20)]), false);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-        assert!(text.contains("1:15  step 2 of 4, 11 s left; 308664 requests/s; 1,234 users on new"), "{text}");
+        assert!(text.contains("1:15  baking, step 2 of 4; 11 s left; 308664 requests/s; 1,234 users on new"), "{text}");
         assert!(text.contains("  old      75.0%"), "{text}");
+        assert!(text.contains("  judge: inconclusive: not enough evidence") && text.contains("\n    "), "{text}");
         let new = text.lines().find(|line| line.starts_with("  new")).expect("a line");
         let cells: Vec<_> = new.split_whitespace().collect();
         assert_eq!(cells[..5], ["new", "25.0%", "22.5", "9", "10.00"]);
@@ -277,7 +295,8 @@ mod tests {
     fn plain_lines_fit_80_columns_too() {
         let text = lines(&live(&[figures(1_234, 1_000, 12_345), figures(90, 9, 20)]));
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-        assert!(text.starts_with("1:15 old  75%  308/s  failed 1,000  ms p50 "), "{text}");
+        assert!(text.starts_with("1:15 baking, step 2 of 4\n1:15 old  75%  308/s  failed 1,000  ms p50 "), "{text}");
+        assert!(text.contains("\n  judge: inconclusive: "), "{text}");
     }
 
     #[test]

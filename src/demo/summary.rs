@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::Moves;
-use super::screen::{WIDTH, clock, fails_more, grouped, is_slower, ms, wrapped};
-use super::tally::{Figures, Tally};
+use super::screen::{WIDTH, clock, grouped, ms, wrapped};
+use super::tally::{Figures, Harm, Otherwise, Tally};
 use super::{NEW, OLD, SERVICE, Scenario, VERSIONS};
 
 /// All there is to tell.
@@ -23,6 +23,7 @@ pub(super) struct Summary<'a> {
     pub(super) slow: Option<Duration>,
     /// Whether somebody else changed weights meanwhile.
     pub(super) outside: bool,
+    pub(super) outcome: &'a Outcome,
     pub(super) next: &'a Next,
 }
 
@@ -35,6 +36,23 @@ pub(super) struct StepDone {
     pub(super) weight: u32,
     pub(super) users_on_new: usize,
     pub(super) moves: Moves,
+}
+
+/// What became of the rollout.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outcome {
+    /// When new turned bad.
+    pub(super) turned_bad: Option<Duration>,
+    /// When serin withdrew it.
+    pub(super) withdrawn: Option<Duration>,
+    /// Where the rollout stands: `baking, step 2 of 4`.
+    pub(super) stands: String,
+    /// Whether all its steps are done.
+    pub(super) completed: bool,
+    /// What the judge said last; may be empty.
+    pub(super) verdict: String,
+    /// What serin decided last, and why.
+    pub(super) reason: String,
 }
 
 /// What the reader needs to go on.
@@ -83,8 +101,7 @@ impl Summary<'_> {
 
     fn sentences(&self) -> Vec<String> {
         let mut sentences = vec![self.on_new(), self.flips()];
-        sentences.extend(self.verdict());
-        sentences.extend(self.withdrawal());
+        sentences.extend(self.story());
         let Tally { unanswered, skipped, .. } = self.tally;
         if *unanswered > 0 {
             sentences.push(format!("{} requests got no answer of any version.", grouped(*unanswered)));
@@ -129,56 +146,113 @@ impl Summary<'_> {
         self.steps.windows(2).filter(|pair| pair[1].weight > pair[0].weight).map(|pair| &pair[1])
     }
 
-    /// What the step back did.
-    fn withdrawal(&self) -> Option<String> {
-        let back = self.steps.windows(2).find(|pair| pair[1].weight < pair[0].weight)?;
-        let step = back[1];
-        Some(format!(
-            "At {} the demo did what an operator would: it set the weight of new back to {}, and {} users went back to old.",
-            clock(step.at),
-            step.weight,
-            grouped(step.moves.back as u64)
-        ))
+    /// How the rollout went, whom it hurt, and what would have been without.
+    fn story(&self) -> Vec<String> {
+        let Outcome { turned_bad, withdrawn, completed, stands, .. } = self.outcome;
+        let Some(turned_bad) = *turned_bad else {
+            let end = if *completed {
+                "The rollout is complete: every step baked and no gate failed.".to_owned()
+            } else {
+                self.too_short(&format!("the rollout is {stands}"))
+            };
+            return vec![end, self.kept_up()];
+        };
+        let mut sentences = Vec::new();
+        match withdrawn {
+            Some(withdrawn) => sentences.push(self.withdrawal(turned_bad, *withdrawn)),
+            None => {
+                let so_far = self.tally.harm().map_or(0, |harm| harm.answered);
+                let what = format!(
+                    "new turned bad at {}, and {} requests of it were not enough for the judge to withdraw it",
+                    clock(turned_bad),
+                    grouped(so_far)
+                );
+                sentences.push(self.too_short(&what));
+            }
+        }
+        sentences.extend(self.hurt(turned_bad));
+        sentences
     }
 
-    /// How new did where it had the most traffic beside old, and whom that hurt.
-    fn verdict(&self) -> Option<String> {
+    fn too_short(&self, what: &str) -> String {
+        let judge = match &*self.outcome.verdict {
+            "" => String::new(),
+            verdict => format!(" ({verdict})"),
+        };
+        format!("Too short to show the whole story: at its end {what}{judge}. 60 seconds are enough: --for 60s")
+    }
+
+    /// That serin withdrew new.
+    fn withdrawal(&self, turned_bad: Duration, withdrawn: Duration) -> String {
+        let back = self.steps.iter().find(|step| step.at >= withdrawn && step.weight == 0);
+        let moved = back.map_or(0, |step| step.moves.back);
+        format!(
+            "New turned bad at {}; serin withdrew it {:.1} s later, and {} users went back to old. In its own words: {}.",
+            clock(turned_bad),
+            withdrawn.saturating_sub(turned_bad).as_secs_f64(),
+            grouped(moved as u64),
+            self.outcome.reason
+        )
+    }
+
+    /// Whom new hurt since it turned bad, and whom it would have hurt had everybody met it.
+    fn hurt(&self, turned_bad: Duration) -> Vec<String> {
+        let Some(harm) = self.tally.harm().filter(|harm| harm.answered > 0) else {
+            return vec!["Hurt: nobody met new after it turned bad.".to_owned()];
+        };
+        let Harm { asked, answered, failures, slow } = harm;
+        let population = self.tally.population();
+        let percent = |count: u64| count as f64 / answered as f64 * 100.0;
+        let (count, users, what, met) = match (self.scenario, self.slow) {
+            (Scenario::Regression, Some(limit)) => {
+                let what =
+                    format!("took longer than {} ms, as one in a hundred of old's do", ms(Some(limit.as_secs_f64())));
+                (slow, population.slowed, what, "have been slow")
+            }
+            (Scenario::Regression, None) => {
+                return vec!["Hurt: there were too few requests to say what is slow.".to_owned()];
+            }
+            _ => (failures, population.failed, "failed".to_owned(), "have failed"),
+        };
+        let hurt = format!(
+            "Hurt: after it turned bad, new answered {} requests; {} of them ({:.1} %) {what}, and {} users met one.",
+            grouped(answered),
+            grouped(count),
+            percent(count),
+            grouped(users as u64),
+        );
+        let Otherwise { requests, users, of_users } = self.tally.otherwise(count as f64 / answered as f64);
+        let whole = |number: f64| grouped(number.round() as u64);
+        let otherwise = format!(
+            "Without serin, had new been given everything at {} and nobody taken it back before the end: about {} of {}              requests would {met}, and {} of {} users would have met one. (The requests that were really sent since then, each              of them hurt as often as new hurt those that it answered; a user with n of them with probability 1 − (1 − {:.3})ⁿ.)",
+            clock(turned_bad),
+            whole(requests),
+            grouped(asked),
+            whole(users),
+            grouped(of_users as u64),
+            percent(count) / 100.0,
+        );
+        vec![hurt, otherwise]
+    }
+
+    /// How a good version did where it had the most traffic beside old.
+    fn kept_up(&self) -> String {
         let shared =
             self.steps.iter().zip(&self.tally.steps).filter(|(_, figures)| figures.iter().all(|f| f.requests > 0));
-        let (step, figures) = shared.max_by_key(|(step, _)| step.weight)?;
-        let [old, new] = figures;
-        let (weight, population) = (step.weight, self.tally.population());
-        let of_new = grouped(new.requests);
-        if fails_more(figures) {
-            return Some(format!(
-                "Hurt: at {weight} %, new failed {} of {of_new} requests ({:.1} %), and {} users met a failure. Old would \
-                 have failed about {:.0}.",
-                grouped(new.failures),
-                new.failure_share() * 100.0,
-                grouped(population.failed as u64),
-                old.failure_share() * new.requests as f64,
-            ));
-        }
-        let p99s = match (new.quantile(0.99), old.quantile(0.99)) {
-            (Some(new), Some(old)) => format!("p99 {} ms against {} ms", ms(Some(new)), ms(Some(old))),
-            _ => return Some(format!("At {weight} %, there were too few requests to compare the versions.")),
+        let Some((step, [old, new])) = shared.max_by_key(|(step, _)| step.weight) else {
+            return "There were too few requests to compare the versions.".to_owned();
         };
-        let [new_median, old_median] = [new, old].map(|figures| ms(figures.quantile(0.5)));
-        Some(match self.slow {
-            Some(slow) if is_slower(figures) => format!(
-                "Hurt: at {weight} %, new took longer than {} ms for {} of {of_new} requests ({:.1} %), which old does for \
-                 one in a hundred; {} users met one. {p99s}; the medians, {new_median} and {old_median} ms, show nothing.",
-                ms(Some(slow.as_secs_f64())),
-                grouped(new.slow),
-                new.slow as f64 / new.requests as f64 * 100.0,
-                grouped(population.slowed as u64),
-            ),
-            _ => format!(
-                "At {weight} %, new kept up with old: {p99s}, {:.1} % failed against {:.1} %.",
-                new.failure_share() * 100.0,
-                old.failure_share() * 100.0
-            ),
-        })
+        let weight = step.weight;
+        let (Some(new_p99), Some(old_p99)) = (new.quantile(0.99), old.quantile(0.99)) else {
+            return format!("At {weight} %, there were too few requests to compare the versions.");
+        };
+        format!(
+            "At {weight} %, new's p99 was {} ms and old's {} ms; {:.1} % failed against {:.1} %.",
+            ms(Some(new_p99)),
+            ms(Some(old_p99)),
+            new.failure_share() * 100.0,
+            old.failure_share() * 100.0
+        )
     }
 
     fn next(&self) -> String {
@@ -196,10 +270,11 @@ impl Summary<'_> {
              {program} status --watch{ask}\n  \
              curl -i -H 'x-user-id: ada' http://{proxy}/\n  \
              and edit the weights.yaml that it names in its second line\n\
-             Or ask the files of this run, without a server, which version ada gets:\n  \
-             {program} pick {SERVICE} --key ada --config \\\n    {}\n",
+             Or ask the files of this run, without a server, what happened and which version ada gets:\n  \
+             {program} ledger --config \\\n    {config}\n  \
+             {program} pick {SERVICE} --key ada --config \\\n    {config}\n",
             given("--admin", "127.0.0.1:9901", answer_on),
-            config.display()
+            config = config.display()
         )
     }
 }
@@ -239,6 +314,7 @@ mod tests {
         for step in 0..steps {
             if step > 0 {
                 tally.next_step();
+                tally.turns_bad();
             }
             for request in 0..400 {
                 for (version, milliseconds) in [(OLD, 10), (NEW, new)] {
@@ -265,7 +341,7 @@ mod tests {
         weights.iter().enumerate().map(step).collect()
     }
 
-    fn text(scenario: Scenario, weights: &[u32], tally: &Tally) -> String {
+    fn text(scenario: Scenario, weights: &[u32], tally: &Tally, outcome: &Outcome) -> String {
         let next = Next {
             program: "serin".to_owned(),
             proxy: "127.0.0.1:8080".to_owned(),
@@ -281,6 +357,7 @@ mod tests {
             tally,
             slow: Some(Duration::from_millis(20)),
             outside: false,
+            outcome,
             next: &next,
         };
         let text = summary.text();
@@ -288,29 +365,59 @@ mod tests {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    #[test]
-    fn a_good_version_kept_up_and_nobody_moved_back() {
-        let text = text(Scenario::Good, &[5, 25, 50, 100], &tally(4, 9, false));
-        assert!(text.contains("nobody moved back: of the 100 users seen"), "{text}");
-        assert!(text.contains("new had 5 at 0:00, then 25 at 0:15, then 50 at 0:30, then 100 at 0:45."), "{text}");
-        assert!(text.contains("new kept up with old"), "{text}");
-        assert!(!text.contains("Hurt"), "{text}");
+    /// New turned bad at 0:15 and was withdrawn 1.5 s later.
+    fn withdrawn() -> Outcome {
+        Outcome {
+            turned_bad: Some(Duration::from_secs(15)),
+            withdrawn: Some(Duration::from_millis(16_500)),
+            stands: "rolledBack".to_owned(),
+            reason: "rolled back: new is worse".to_owned(),
+            ..Outcome::default()
+        }
     }
 
     #[test]
-    fn a_failing_version_is_said_to_hurt_and_whom() {
-        let text = text(Scenario::Errors, &[5, 25, 0], &tally(2, 10, true));
-        assert!(text.contains("Hurt: at 25 %, new failed 200 of 400 requests (50.0 %), and 25 users met"), "{text}");
-        assert!(text.contains("At 0:30 the demo did what an operator would"), "{text}");
-        assert!(text.contains("and 25 users went back to old"), "{text}");
+    fn a_good_version_kept_up_and_nobody_moved_back() {
+        let done = Outcome { completed: true, ..Outcome::default() };
+        let text = text(Scenario::Good, &[0, 5, 25, 50, 100], &tally(5, 9, false), &done);
+        assert!(text.contains("nobody moved back: of the 100 users seen"), "{text}");
+        assert!(text.contains("then 25 at 0:30, then 50 at 0:45, then 100 at 1:00."), "{text}");
+        assert!(text.contains("The rollout is complete") && text.contains("new's p99 was"), "{text}");
+        assert!(!text.contains("Hurt") && !text.contains("Too short"), "{text}");
+    }
+
+    #[test]
+    fn a_failing_version_is_said_to_hurt_and_whom_and_whom_it_would_have() {
+        let text = text(Scenario::Errors, &[5, 25, 0], &tally(2, 10, true), &withdrawn());
+        assert!(text.contains("turned bad at 0:15; serin withdrew it 1.5 s later, and 25 users went back"), "{text}");
+        assert!(text.contains("In its own words: rolled back: new is worse."), "{text}");
+        assert!(
+            text.contains("new answered 400 requests; 200 of them (50.0 %) failed, and 25 users met one"),
+            "{text}"
+        );
+        // 800 requests since, eight of each of 100 users, and half of them hurt: 1 − 2⁻⁸ of the users.
+        assert!(text.contains("about 400 of 800 requests would have failed, and 100 of 100 users"), "{text}");
         assert!(text.contains("nobody moved back"), "{text}");
     }
 
     #[test]
     fn a_slow_version_is_said_to_hurt_and_whom() {
-        let text = text(Scenario::Regression, &[5, 25, 0], &tally(2, 30, false));
-        assert!(text.contains("longer than 20.0 ms for 400 of 400 requests (100.0 %)"), "{text}");
-        assert!(text.contains("50 users met one"), "{text}");
+        let text = text(Scenario::Regression, &[5, 25, 0], &tally(2, 30, false), &withdrawn());
+        assert!(text.contains("400 of them (100.0 %) took longer than 20.0 ms"), "{text}");
+        assert!(text.contains("and 50 users met one"), "{text}");
+        assert!(text.contains("about 800 of 800 requests would have been slow"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_was_too_short_says_so_and_what_the_judge_said() {
+        let verdict = "inconclusive: not enough".to_owned();
+        let late = Outcome { withdrawn: None, verdict: verdict.clone(), ..withdrawn() };
+        let said = text(Scenario::Regression, &[5, 25], &tally(2, 30, false), &late);
+        assert!(said.contains("Too short") && said.contains("400 requests of it were not enough"), "{said}");
+        assert!(said.contains("(inconclusive: not enough)") && said.contains("--for 60s"), "{said}");
+        let early = Outcome { stands: "baking, step 1 of 4".to_owned(), verdict, ..Outcome::default() };
+        let said = text(Scenario::Errors, &[0, 5], &tally(2, 10, false), &early);
+        assert!(said.contains("at its end the rollout is baking, step 1 of 4 (inconclusive"), "{said}");
     }
 
     #[test]
@@ -319,13 +426,13 @@ mod tests {
         let answer = Some(Answer { version: OLD, failed: false });
         let (sent, latency) = (now + Duration::from_secs(1), Duration::from_millis(1));
         tally.record(&Ended { user: 0, step: 0, sent, done: sent, latency, answer });
-        let text = text(Scenario::Good, &[5], &tally);
+        let text = text(Scenario::Good, &[5], &tally, &Outcome::default());
         assert!(text.contains("1 users were served by old again after new") && !text.contains("nobody"), "{text}");
     }
 
     #[test]
     fn a_demo_that_was_ended_at_once_has_a_summary_too() {
-        let text = text(Scenario::Good, &[5], &Tally::new(100));
+        let text = text(Scenario::Good, &[5], &Tally::new(100), &Outcome::default());
         assert!(text.contains("0 requests"), "{text}");
     }
 }

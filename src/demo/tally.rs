@@ -71,11 +71,38 @@ struct User {
     /// When new was first known to have answered.
     on_new: Option<Instant>,
     answers: u32,
-    flipped: bool,
-    /// Met a failure of new.
+    /// Those among them since new turned bad.
+    answers_since: u32,
+    /// When old was last known to have answered after new.
+    flipped: Option<Instant>,
+    /// Met a failure of new since it turned bad.
     failed: bool,
-    /// Met an unusually slow answer of new.
+    /// Met an unusually slow answer of new since it turned bad.
     slowed: bool,
+}
+
+/// What new did since it turned bad, and to how many users.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Harm {
+    /// Requests of all users since then, whoever answered.
+    pub(super) asked: u64,
+    /// Answers of new.
+    pub(super) answered: u64,
+    /// Those of them that failed.
+    pub(super) failures: u64,
+    /// Those of them that were unusually slow.
+    pub(super) slow: u64,
+}
+
+/// What would have been, had new answered everybody.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Otherwise {
+    /// Requests that would have been hurt.
+    pub(super) requests: f64,
+    /// Users who would have met one of them.
+    pub(super) users: f64,
+    /// Users who asked.
+    pub(super) of_users: usize,
 }
 
 /// What became of the population, in users.
@@ -85,9 +112,9 @@ pub(super) struct Population {
     pub(super) seen: usize,
     /// Those served by old after new, while the weight of new was only raised.
     pub(super) flipped: usize,
-    /// Those who met a failure of new.
+    /// Those who met a failure of new since it turned bad.
     pub(super) failed: usize,
-    /// Those who met an unusually slow answer of new.
+    /// Those who met an unusually slow answer of new since it turned bad.
     pub(super) slowed: usize,
 }
 
@@ -104,7 +131,12 @@ pub(super) struct Tally {
     /// Whether old may have no user of new.
     rising: bool,
     slow: Option<Duration>,
+    /// `None`: it has not.
+    harm: Option<Harm>,
 }
+
+/// How much later than it happens it may be noticed here that the weight of new went down.
+const LATE: Duration = Duration::from_secs(1);
 
 impl Tally {
     /// No figures yet, for a population of `users`.
@@ -116,6 +148,7 @@ impl Tally {
             users: vec![User::default(); users],
             rising: true,
             slow: None,
+            harm: None,
         }
     }
 
@@ -129,9 +162,34 @@ impl Tally {
         self.steps.push(Default::default());
     }
 
-    /// The weight of new is about to go down: from now on a user of new may be served by old.
-    pub(super) fn may_move_back(&mut self) {
+    /// The weight of new was seen to go down at `now`: from then on, and a moment before, a user of new may be served by
+    /// old.
+    pub(super) fn may_move_back(&mut self, now: Instant) {
         self.rising = false;
+        for user in &mut self.users {
+            user.flipped = user.flipped.filter(|flipped| *flipped + LATE < now);
+        }
+    }
+
+    /// New has turned bad: from now on it is counted whom that hurts.
+    pub(super) fn turns_bad(&mut self) {
+        self.harm.get_or_insert_default();
+    }
+
+    /// What new did since it turned bad; `None` where it has not.
+    pub(super) fn harm(&self) -> Option<Harm> {
+        self.harm
+    }
+
+    /// What would have been had new answered all requests since it turned bad, each of them hurt with probability
+    /// `share`: the same requests of the same users.
+    pub(super) fn otherwise(&self, share: f64) -> Otherwise {
+        let asked = || self.users.iter().map(|user| user.answers_since).filter(|asked| *asked > 0);
+        Otherwise {
+            requests: asked().map(f64::from).sum::<f64>() * share,
+            users: asked().map(|asked| 1.0 - (1.0 - share).powf(f64::from(asked))).sum(),
+            of_users: asked().count(),
+        }
     }
 
     /// From now on answers that take longer than `slow` are counted as slow.
@@ -154,13 +212,22 @@ impl Tally {
 
         let user = &mut self.users[ended.user];
         user.answers = user.answers.saturating_add(1);
+        if let Some(harm) = &mut self.harm {
+            harm.asked += 1;
+            user.answers_since = user.answers_since.saturating_add(1);
+            if version == NEW {
+                harm.answered += 1;
+                harm.failures += u64::from(failed);
+                harm.slow += u64::from(slow);
+                user.failed |= failed;
+                user.slowed |= slow;
+            }
+        }
         if version == NEW {
             user.on_new.get_or_insert(ended.done);
-            user.failed |= failed;
-            user.slowed |= slow;
         } else if self.rising && user.on_new.is_some_and(|on_new| on_new < ended.sent) {
             // Two requests under way at once may be picked in either order; only one sent after new's answer counts.
-            user.flipped = true;
+            user.flipped = Some(ended.done);
         }
     }
 
@@ -178,7 +245,7 @@ impl Tally {
         let count = |is: fn(&User) -> bool| self.users.iter().filter(|user| is(user)).count();
         Population {
             seen: count(|user| user.answers > 0),
-            flipped: count(|user| user.flipped),
+            flipped: count(|user| user.flipped.is_some()),
             failed: count(|user| user.failed),
             slowed: count(|user| user.slowed),
         }
@@ -224,9 +291,34 @@ mod tests {
     fn once_the_weight_goes_down_users_may_move_back() {
         let (mut tally, start) = (Tally::new(1), Instant::now());
         tally.record(&ended(start, 0, 10, NEW));
-        tally.may_move_back();
+        tally.may_move_back(start);
         tally.record(&ended(start, 20, 30, OLD));
         assert_eq!(tally.population().flipped, 0);
+    }
+
+    #[test]
+    fn a_move_back_that_is_noticed_late_is_no_flip_and_one_long_before_is() {
+        for (late, flipped) in [(Duration::from_millis(40), 0), (LATE * 2, 1)] {
+            let (mut tally, start) = (Tally::new(1), Instant::now());
+            tally.record(&ended(start, 0, 10, NEW));
+            tally.record(&ended(start, 20, 30, OLD));
+            tally.may_move_back(start + late);
+            assert_eq!(tally.population().flipped, flipped);
+        }
+    }
+
+    #[test]
+    fn what_would_have_been_is_the_same_requests_hurt_as_often() {
+        let (mut tally, start) = (Tally::new(3), Instant::now());
+        tally.record(&ended(start, 0, 10, OLD));
+        tally.turns_bad();
+        for user in [0, 0, 1] {
+            tally.record(&Ended { user, ..ended(start, 0, 10, OLD) });
+        }
+        assert_eq!(tally.harm().map(|harm| (harm.asked, harm.answered)), Some((3, 0)));
+        let Otherwise { requests, users, of_users } = tally.otherwise(0.5);
+        assert!((requests - 1.5).abs() < 1e-9 && (users - 1.25).abs() < 1e-9, "{requests} {users}");
+        assert_eq!(of_users, 2);
     }
 
     #[test]
@@ -246,6 +338,7 @@ mod tests {
     fn users_whom_new_failed_or_kept_waiting_are_counted_once() {
         let (mut tally, start) = (Tally::new(3), Instant::now());
         tally.set_slow(Duration::from_millis(25));
+        tally.turns_bad();
         for (user, latency, failed) in [(0, 10, true), (0, 10, true), (1, 26, false), (1, 30, true), (2, 25, false)] {
             let answer = Some(Answer { version: NEW, failed });
             tally.record(&Ended { user, answer, ..ended(start, 0, latency, NEW) });

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::drill::DrillView;
 use super::state::Exposure;
 
 /// What is to be done: written down, then carried out. All of it or nothing.
@@ -19,11 +20,15 @@ pub struct Action {
     pub verdict: Option<Value>,
     /// What could still be wrong although it goes on.
     pub hiding: Option<String>,
+    /// How a drill stands, where this is about one.
+    pub drill: Option<Box<DrillView>>,
 }
 
 impl Action {
     /// The actor of what nobody asked for.
     pub const MACHINE: &'static str = "rollout";
+    /// The same in a drill.
+    pub const DRILL: &'static str = "drill";
 }
 
 /// Weights to be put in force: `to` has this share, `from` the rest, all other versions nothing.
@@ -80,6 +85,16 @@ decisions! {
     NotStarted => "notStarted",
     /// All steps are done.
     Completed => "completed",
+    /// A drill begins.
+    DrillStarted => "drillStarted",
+    /// What a drill did was noticed: all goes back.
+    DrillRolledBack => "drillRolledBack",
+    /// A drill is over, and it was noticed in time.
+    DrillPassed => "drillPassed",
+    /// A drill is over, and it was not.
+    DrillFailed => "drillFailed",
+    /// A drill ended before anything could be said.
+    DrillInterrupted => "drillInterrupted",
     /// Nothing but how long a step has been baking, for the next process.
     Progress => "progress",
 }

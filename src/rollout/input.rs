@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::aftermath::Aftermath;
+use super::drill::DrillOrder;
 use super::state::Exposure;
 
 /// What happened.
@@ -60,6 +61,8 @@ pub enum Command {
         /// The hash of the plan that is agreed to.
         plan: String,
     },
+    /// Hurt requests of `to` on purpose, and see whether that is noticed. Whoever asks has seen to the preflight.
+    Drill(DrillOrder),
 }
 
 /// What is known at a moment.
@@ -87,6 +90,10 @@ pub struct Evidence {
     pub next_run: u64,
     /// What is seen after the version was withdrawn.
     pub aftermath: Option<Aftermath>,
+    /// Requests of `to` that the drill that is on has hurt.
+    pub hurt: u64,
+    /// Says so where `to` fails too often even without those that a drill made fail.
+    pub own_harm: Option<String>,
 }
 
 /// What the gates say.

@@ -7,6 +7,9 @@
 mod action;
 mod aftermath;
 mod budget;
+mod drill;
+mod drill_need;
+mod drill_steps;
 mod input;
 mod need;
 mod preflight;
@@ -15,6 +18,8 @@ mod step;
 mod view;
 mod watch;
 
+#[cfg(test)]
+mod drill_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
@@ -25,6 +30,8 @@ mod step_tests;
 pub use action::{Action, Decision, Publish};
 pub use aftermath::{Aftermath, Range};
 pub use budget::{Budget, Burn};
+pub use drill::{Drill, DrillFault, DrillOrder, DrillResult, DrillView};
+pub use drill_need::{DrillNeed, SoFar, drill_need};
 pub use input::{Command, Evidence, Finding, Input, Order};
 pub use need::{Need, Traffic, needs};
 pub use preflight::{Check, Facts, Grade, Preflight, preflight};

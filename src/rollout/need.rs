@@ -117,7 +117,7 @@ fn for_latency(gate: &LatencyGate, today: &Snapshot, alpha: Alpha) -> Option<u64
 }
 
 /// The least number that is enough, if any is; enough for one is taken for enough for all above it.
-fn least(enough: impl Fn(u64) -> bool) -> Option<u64> {
+pub(super) fn least(enough: impl Fn(u64) -> bool) -> Option<u64> {
     let mut upper = 1;
     while !enough(upper) {
         upper *= 2;

@@ -118,6 +118,8 @@ impl World {
                 back: Some(true),
                 sentence: String::new(),
             }),
+            hurt: 3,
+            own_harm: chance(&mut self.random, 20).then(|| "bad by itself".to_owned()),
         }
     }
 
@@ -134,6 +136,15 @@ impl World {
         let in_window = evidence.window == self.state.window;
         let before = self.state.clone();
         self.apply(&Input::Tick(evidence.clone()), Cause::Machine, Some(&evidence));
+        if let Phase::Drilling(drill) = &before.phase
+            && drill.rolled_back_ms.is_none()
+            && before.clock.is_some()
+            && before.exposure == evidence.in_force
+            && in_window
+            && (harmful || evidence.own_harm.is_some())
+        {
+            assert_eq!(self.in_force, Some(Exposure::NONE), "{before:?} → {:?} {self}", self.state);
+        }
         if guarded && harmful && in_window {
             let withdrawn =
                 matches!(self.state.phase, Phase::Validating { .. }) && self.in_force == Some(Exposure::NONE);
@@ -150,13 +161,21 @@ impl World {
     }
 
     fn order(&mut self) {
-        let command = match self.random.u8(..8) {
+        let command = match self.random.u8(..10) {
             0 => Command::Start { in_force: self.in_force, run: self.state.run + 1 },
             1 => Command::Pause,
             2 => Command::Resume,
             3 => Command::Promote,
             4 => Command::Abort,
-            5 => Command::Approve { plan: "another".to_owned() },
+            5 | 6 => Command::Drill(DrillOrder {
+                fault: DrillFault::Errors,
+                share: crate::plan::Share::from_hundredths(self.random.u32(1..10_000)),
+                within: Duration::from_secs(self.random.u64(1..600)),
+                delay: Duration::ZERO,
+                in_force: self.in_force,
+                run: self.state.run + 1,
+            }),
+            7 => Command::Approve { plan: "another".to_owned() },
             _ => Command::Approve { plan: self.planned.hash.clone() },
         };
         self.give(command);
@@ -334,6 +353,18 @@ impl World {
         if !self.is_widened_by(publish) {
             return;
         }
+        if let Phase::Drilling(drill) = &self.state.phase {
+            // The end of a drill gives what there was before it, and no more.
+            assert_eq!(Some(publish.exposure), drill.before.exposure, "{:?} {self}", action.decision);
+            assert_eq!((&next.phase, &next.approvals), (&drill.before.phase, &drill.before.approvals), "{self}");
+            return;
+        }
+        if action.decision == Decision::DrillStarted {
+            assert!(cause == Cause::Person && self.in_force == Some(Exposure::NONE), "{self}");
+            let first = Exposure::of_step(plan.steps[0].weight);
+            assert!(publish.exposure == first && !plan.needs_approval(0), "{self}");
+            return;
+        }
         if cause == Cause::Machine && action.decision != Decision::Started {
             let Phase::Baking(at) = &self.state.phase else { panic!("{:?} widens {self}", self.state.phase) };
             let evidence = evidence.expect("the machine goes by evidence");
@@ -388,6 +419,8 @@ impl World {
                 obstacle: None,
                 next_run: self.state.run + 1,
                 aftermath: None,
+                hurt: 0,
+                own_harm: None,
             })
         };
         // The first look after a restart only sets the clock.
@@ -470,7 +503,7 @@ fn whatever_happens_to_a_rollout_its_invariants_hold_after_every_event() {
     }
     assert_eq!(completed, count, "with good evidence and people who agree every rollout ends");
     let expected = "Started Advanced AwaitingApproval Approved Paused Resumed RolledBack Aborted Validated NotValidated \
-                    Replaced NotStarted Completed Progress";
+                    Replaced NotStarted Completed Progress DrillStarted DrillRolledBack DrillPassed DrillFailed DrillInterrupted";
     let missing: Vec<_> = expected.split_whitespace().filter(|word| !decisions.contains(*word)).collect();
     assert!(missing.is_empty() || count < 100, "never seen: {missing:?}");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::drill::Drill;
 use crate::ledger::Digest;
 use crate::plan::{RolloutPlan, Split, VersionId, Weight};
 
@@ -148,6 +149,8 @@ pub enum Phase {
         /// Why.
         cause: PauseCause,
     },
+    /// A drill: requests of `to` are hurt on purpose, and it is looked whether that is noticed.
+    Drilling(Box<Drill>),
     /// All is back at `from`, and it is being looked whether that helped.
     Validating {
         /// What it was withdrawn for.
@@ -203,12 +206,13 @@ pub enum End {
 
 impl Phase {
     /// Every word of [`Phase::word`], in order.
-    pub const WORDS: [&'static str; 9] = [
+    pub const WORDS: [&'static str; 10] = [
         "pending",
         "replacing",
         "baking",
         "awaitingApproval",
         "paused",
+        "drilling",
         "validating",
         "rolledBack",
         "aborted",
@@ -224,6 +228,7 @@ impl Phase {
             Self::Baking(_) => "baking",
             Self::AwaitingApproval { .. } => "awaitingApproval",
             Self::Paused { .. } => "paused",
+            Self::Drilling(_) => "drilling",
             Self::Validating { .. } => "validating",
             Self::RolledBack { .. } => "rolledBack",
             Self::Aborted { .. } => "aborted",
@@ -237,6 +242,7 @@ impl Phase {
         match self {
             Self::Baking(at) | Self::Paused { at, .. } => Some(at.step),
             Self::AwaitingApproval { step } => Some(*step),
+            Self::Drilling(drill) => Some(drill.step),
             _ => None,
         }
     }
@@ -244,7 +250,28 @@ impl Phase {
     /// Whether a run is on: begun and neither withdrawn nor done.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        matches!(self, Self::Replacing { .. } | Self::Baking(_) | Self::AwaitingApproval { .. } | Self::Paused { .. })
+        match self {
+            Self::Replacing { .. }
+            | Self::Baking(_)
+            | Self::AwaitingApproval { .. }
+            | Self::Paused { .. }
+            | Self::Drilling(_) => true,
+            Self::Pending { .. }
+            | Self::Validating { .. }
+            | Self::RolledBack { .. }
+            | Self::Aborted { .. }
+            | Self::Completed => false,
+        }
+    }
+
+    /// Whether the version was withdrawn and it is looked whether that helped.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        match self {
+            Self::Validating { .. } => true,
+            Self::Drilling(drill) => drill.rolled_back_ms.is_some(),
+            _ => false,
+        }
     }
 
     /// Whether time or evidence may change anything.

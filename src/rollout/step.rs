@@ -42,7 +42,8 @@ pub enum Refused {
 /// # Errors
 /// Orders that make no sense in this state. Nothing has changed then.
 pub fn step(planned: &Planned, state: &State, now: Duration, input: &Input) -> Result<Stepped, Refused> {
-    let mut next = Next { planned, passed: now.saturating_sub(state.clock.unwrap_or(now)), state: state.clone() };
+    let passed = now.saturating_sub(state.clock.unwrap_or(now));
+    let mut next = Next { planned, passed, is_first: state.clock.is_none(), state: state.clone() };
     next.state.clock = Some(now.max(state.clock.unwrap_or(now)));
     match input {
         Input::Tick(evidence) => Ok(next.tick(evidence)),
@@ -63,17 +64,20 @@ pub fn removed(state: &State, actor: &str) -> Option<Stepped> {
         publish: Some(Publish { from: from.clone(), to: to.clone(), exposure: Exposure::NONE }),
         verdict: None,
         hiding: None,
+        drill: None,
     };
     let ended = State { phase: Phase::Aborted { valid: false }, exposure: None, ..state.clone() };
     state.phase.is_active().then_some(Stepped { state: ended, action: Some(action) })
 }
 
 /// The next state while it is being made.
-struct Next<'a> {
-    planned: &'a Planned,
+pub(super) struct Next<'a> {
+    pub(super) planned: &'a Planned,
     /// Since the last step.
-    passed: Duration,
-    state: State,
+    pub(super) passed: Duration,
+    /// The process that made the state is gone, or nothing has happened yet.
+    pub(super) is_first: bool,
+    pub(super) state: State,
 }
 
 impl Next<'_> {
@@ -100,6 +104,7 @@ impl Next<'_> {
                 }
             },
             Phase::Validating { end, waited_ms } => self.validate(end, waited_ms, evidence),
+            Phase::Drilling(drill) => self.drilled(drill, evidence, gathered_here),
             _ => self.nothing(),
         }
     }
@@ -231,7 +236,7 @@ impl Next<'_> {
     }
 
     /// Everything back to `from`, at once.
-    fn withdraw(mut self, end: End, decision: Decision, actor: &str, why: &str) -> Stepped {
+    pub(super) fn withdraw(mut self, end: End, decision: Decision, actor: &str, why: &str) -> Stepped {
         self.state.phase = Phase::Validating { end, waited_ms: 0 };
         self.gather_anew();
         let sentence = format!("{why}; {} gets nothing any more, {} gets all", self.state.to, self.state.from);
@@ -281,6 +286,10 @@ impl Next<'_> {
         }
         let now = in_force.map_or("other shares".to_owned(), |share| format!("{share} to {}", self.state.to));
         match &self.state.phase {
+            Phase::Drilling(drill) => {
+                let drill = drill.clone();
+                self.drill_edited(drill, actor, &now)
+            }
             Phase::Validating { end, .. } => {
                 let end = *end;
                 let sentence = format!("{actor} changed the weights before all was seen to be as before: now {now}");
@@ -323,6 +332,10 @@ impl Next<'_> {
                 Ok(self.start(actor, &because, *in_force, *run))
             }
             (Command::Start { .. }, phase) => Err(refused(format!("the rollout is {} already", phase.word()))),
+            (Command::Drill(asked), _) => self.begin_drill(asked, actor, reason),
+            (Command::Approve { .. }, Phase::Drilling(_)) => Err(refused(
+                "a drill is on, and what is approved now would be forgotten: approve it afterwards".to_owned(),
+            )),
             (Command::Pause, Phase::Baking(_) | Phase::AwaitingApproval { .. }) => {
                 self.pause(PauseCause::Asked);
                 let sentence = format!("paused by {actor}{because}; gates still hold");
@@ -427,6 +440,12 @@ impl Next<'_> {
 
     /// The plan given to this step takes the place of the one before.
     fn replaced(mut self, actor: &str) -> Stepped {
+        if let Phase::Drilling(drill) = &self.state.phase
+            && !drill.before.phase.is_active()
+        {
+            let drill = drill.clone();
+            return self.drill_replaced(&drill, actor);
+        }
         let (from, to) = (self.state.from.clone(), self.state.to.clone());
         let (was, before) = (self.state.phase.clone(), self.state.plan.clone());
         let fresh = State::pending(self.planned);
@@ -459,7 +478,7 @@ impl Next<'_> {
         format!("other versions than {from} and {to} have a share: give it to {from} first")
     }
 
-    fn pause(&mut self, cause: PauseCause) {
+    pub(super) fn pause(&mut self, cause: PauseCause) {
         let (at, awaiting) = match &self.state.phase {
             Phase::Baking(at) => (*at, false),
             Phase::AwaitingApproval { step } => (Progress { step: *step, baked_ms: 0 }, true),
@@ -469,12 +488,18 @@ impl Next<'_> {
         self.state.phase = Phase::Paused { at, awaiting, cause };
     }
 
-    fn gather_anew(&mut self) {
+    pub(super) fn gather_anew(&mut self) {
         self.state.window += 1;
         self.state.recorded_ms = 0;
     }
 
-    fn publishes(mut self, exposure: Exposure, decision: Decision, actor: &str, sentence: String) -> Stepped {
+    pub(super) fn publishes(
+        mut self,
+        exposure: Exposure,
+        decision: Decision,
+        actor: &str,
+        sentence: String,
+    ) -> Stepped {
         self.state.exposure = Some(exposure);
         let publish = Publish { from: self.state.from.clone(), to: self.state.to.clone(), exposure };
         let mut stepped = self.says(decision, actor, sentence);
@@ -488,19 +513,19 @@ impl Next<'_> {
         self.says(decision, Action::MACHINE, sentence)
     }
 
-    fn says(self, decision: Decision, actor: &str, sentence: String) -> Stepped {
+    pub(super) fn says(self, decision: Decision, actor: &str, sentence: String) -> Stepped {
         let actor = actor.to_owned();
-        let action = Action { decision, actor, sentence, publish: None, verdict: None, hiding: None };
+        let action = Action { decision, actor, sentence, publish: None, verdict: None, hiding: None, drill: None };
         Stepped { state: self.state, action: Some(action) }
     }
 
-    fn nothing(self) -> Stepped {
+    pub(super) fn nothing(self) -> Stepped {
         Stepped { state: self.state, action: None }
     }
 }
 
 /// What the evidence says against going on.
-fn harm(evidence: &Evidence) -> Option<String> {
+pub(super) fn harm(evidence: &Evidence) -> Option<String> {
     match (evidence.finding, &evidence.burning) {
         (Finding::Regressed, _) => Some(evidence.reason.clone()),
         (_, Some(burning)) => Some(burning.clone()),
@@ -508,7 +533,7 @@ fn harm(evidence: &Evidence) -> Option<String> {
     }
 }
 
-fn refused(sentence: String) -> Refused {
+pub(super) fn refused(sentence: String) -> Refused {
     Refused::State(sentence)
 }
 
@@ -520,15 +545,16 @@ fn word(command: &Command) -> &'static str {
         Command::Promote => "promote",
         Command::Abort => "abort",
         Command::Approve { .. } => "approve",
+        Command::Drill(_) => "drill",
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds for people.
-fn spoken(milliseconds: u64) -> String {
+pub(super) fn spoken(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0..10) => format!("{:.1}s", milliseconds as f64 / 1000.0),

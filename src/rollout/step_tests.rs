@@ -57,6 +57,8 @@ impl Run {
             obstacle: None,
             next_run: self.state.run + 1,
             aftermath: None,
+            hurt: 0,
+            own_harm: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::drill::DrillView;
 use super::state::{Exposure, Phase, Planned, State};
 use crate::judge::Verdict;
 use crate::plan::EvidenceNeeded;
@@ -62,6 +63,9 @@ pub struct RolloutView {
     /// What the judge says of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// The rollback drill that is on, or the last one since the process started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillView>,
 }
 
 /// One step of a plan.
@@ -125,6 +129,7 @@ impl RolloutView {
             since: None,
             blocked,
             verdict: verdict.cloned().filter(|_| state.phase.is_watched()),
+            drill: None,
         }
     }
 }
@@ -147,7 +152,8 @@ fn waiting_for(planned: &Planned, state: &State, verdict: Option<&Verdict>, requ
         }
         Phase::AwaitingApproval { .. } => vec![format!("{} more approvals", state.approvals_missing(plan))],
         Phase::Paused { .. } => vec!["somebody to resume, promote or abort it".to_owned()],
-        Phase::Validating { .. } => vec!["the service to be as before".to_owned()],
+        Phase::Drilling(drill) if drill.rolled_back_ms.is_none() => vec![format!("the judge to withdraw {}", state.to)],
+        Phase::Drilling(_) | Phase::Validating { .. } => vec!["the service to be as before".to_owned()],
         _ => Vec::new(),
     }
 }

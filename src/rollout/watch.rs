@@ -4,19 +4,23 @@ use std::time::Duration;
 
 use super::aftermath::{Aftermath, Range};
 use super::budget::Budget;
+use super::drill::Drill;
+use super::drill_need::SoFar;
 use super::input::{Evidence, Finding};
 use super::need::Traffic;
 use super::state::{Exposure, Phase, Planned, State};
 use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge};
 use crate::plan::{RolloutPlan, Service};
 use crate::stats::Alpha;
-use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
+use crate::telemetry::{FallbackResult, FaultKind, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
 
 /// What one service's versions have counted so far.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     service: String,
     counted: RegistrySnapshot,
+    /// Requests that rollback drills have hurt, and those of them that they made fail.
+    drilled: [u64; 2],
 }
 
 /// Remembers from where on figures count, for one service with a plan.
@@ -34,6 +38,12 @@ pub struct Watch {
     earlier: Range,
     /// Since the last request to a withdrawn version ended.
     drained: Figures,
+    /// What rollback drills had hurt before the one that is on.
+    drilled: [u64; 2],
+    /// Requests of clients and failures when the drill that is on began.
+    drill_begin: Option<(u64, u64)>,
+    /// Those that came while drills were on: no part of the error budget.
+    left_out: (u64, u64),
     budget: Budget,
     /// What the judge said last, for whoever looks.
     verdict: Option<Verdict>,
@@ -46,7 +56,11 @@ impl Figures {
         let versions = all.versions.iter().filter(|version| &*version.service == service);
         let counted =
             RegistrySnapshot { at: all.at, versions: versions.cloned().collect(), ..RegistrySnapshot::default() };
-        Self { service: service.to_owned(), counted }
+        let of_drills = all.faults.iter().filter(|fault| &*fault.service == service && &*fault.fault == Drill::NAME);
+        let drilled = of_drills.fold([0; 2], |[hurt, failed], fault| {
+            [hurt + fault.injected.iter().sum::<u64>(), failed + fault.injected[FaultKind::Abort as usize]]
+        });
+        Self { service: service.to_owned(), counted, drilled }
     }
 
     fn version(&self, name: &str) -> Option<&VersionSnapshot> {
@@ -118,12 +132,34 @@ impl Figures {
 }
 
 impl Watch {
-    /// Takes note of the figures at `now`, monotonic, also where no run is on: error budgets have a past.
-    pub fn note(&mut self, plan: &RolloutPlan, now: Duration, figures: &Figures) {
+    /// Takes note of the figures at `now`, monotonic, also where no run is on: error budgets have a past. What happens in a
+    /// drill is no part of it.
+    pub fn note(&mut self, plan: &RolloutPlan, state: &State, now: Duration, figures: &Figures) {
+        let counted = figures.of_clients();
+        if matches!(state.phase, Phase::Drilling(_)) {
+            self.drill_begin.get_or_insert(counted);
+            return;
+        }
+        self.drilled = figures.drilled;
+        if let Some((requests, failures)) = self.drill_begin.take() {
+            self.left_out.0 += counted.0.saturating_sub(requests);
+            self.left_out.1 += counted.1.saturating_sub(failures);
+        }
         if let Some(budget) = &plan.gates.error_budget {
-            let (requests, failures) = figures.of_clients();
+            let (requests, failures) = counted;
+            let (requests, failures) =
+                (requests.saturating_sub(self.left_out.0), failures.saturating_sub(self.left_out.1));
             self.budget.note(budget, now, requests, failures);
         }
+    }
+
+    /// What `from` and `to` have answered in the present window.
+    #[must_use]
+    pub fn so_far(&self, state: &State, figures: &Figures) -> [SoFar; 2] {
+        [&state.from, &state.to].map(|name| {
+            let Arm { requests, failures, .. } = figures.arm(&self.begin, name);
+            SoFar { requests, failures }
+        })
     }
 
     /// What the machine is to be told of `service`, where its rollout stands at `state`.
@@ -136,7 +172,7 @@ impl Watch {
         let requests = figures.since(&self.begin, &state.to).map_or(0, |window| window.requests());
         let min_requests = plan.min_requests;
         let burning = plan.gates.error_budget.as_ref().and_then(|budget| self.budget.burning(budget, min_requests));
-        let aftermath = matches!(state.phase, Phase::Validating { .. }).then(|| self.aftermath(plan, state, figures));
+        let aftermath = state.phase.is_withdrawn().then(|| self.aftermath(plan, state, figures));
         let evidence = Evidence {
             window: state.window,
             in_force,
@@ -153,6 +189,8 @@ impl Watch {
             obstacle: None,
             next_run: state.run + 1,
             aftermath,
+            hurt: figures.drilled[0].saturating_sub(self.drilled[0]),
+            own_harm: self.own_harm(plan, state, figures),
         };
         self.verdict = Some(verdict);
         evidence
@@ -183,7 +221,7 @@ impl Watch {
         }
         self.run = state.run;
         if self.window != Some(state.window) {
-            if matches!(state.phase, Phase::Validating { .. }) {
+            if state.phase.is_withdrawn() {
                 self.earlier = figures.range(&self.run_begin, std::iter::once(state.from.clone()));
                 self.drained = figures.clone();
             }
@@ -200,6 +238,20 @@ impl Watch {
             old = figures.arm(&self.run_begin, &state.from);
         }
         judge(&old, &figures.arm(&self.begin, &state.to), &gates(plan))
+    }
+
+    /// Whether `to` fails more than allowed even without those that the drill made fail.
+    fn own_harm(&self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Option<String> {
+        if !matches!(state.phase, Phase::Drilling(_)) {
+            return None;
+        }
+        let (old, mut new) = (figures.arm(&self.begin, &state.from), figures.arm(&self.begin, &state.to));
+        new.failures = new.failures.saturating_sub(figures.drilled[1].saturating_sub(self.drilled[1]));
+        // Invariant: `config` holds gates within the judge's bounds.
+        let gates = Gates::new(Some(plan.gates.max_failure_increase), Vec::new(), alpha(plan))
+            .expect("configuration bounds gates");
+        let verdict = judge(&old, &new, &gates);
+        (verdict.verdict == Outcome::Regressed).then_some(verdict.reason)
     }
 
     fn aftermath(&mut self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Aftermath {
@@ -224,6 +276,9 @@ fn gates(plan: &RolloutPlan) -> Gates {
     let latency = latency
         .map(|gate| LatencyGate::new(gate.quantile, gate.max_ratio, gate.slack).expect("configuration bounds gates"))
         .collect();
-    let alpha = Alpha::new(plan.alpha).unwrap_or_default();
-    Gates::new(Some(plan.gates.max_failure_increase), latency, alpha).expect("configuration bounds gates")
+    Gates::new(Some(plan.gates.max_failure_increase), latency, alpha(plan)).expect("configuration bounds gates")
+}
+
+fn alpha(plan: &RolloutPlan) -> Alpha {
+    Alpha::new(plan.alpha).unwrap_or_default()
 }

@@ -75,6 +75,8 @@ pub(super) struct ControlState {
     pub(super) rollouts: Vec<RolloutFigure>,
     /// By service and decision.
     pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
+    /// By service.
+    pub(super) drill_seconds: BTreeMap<String, f64>,
     spans: Option<Arc<SpanFigures>>,
     pub(super) connections_limit: Option<usize>,
     pub(super) ledger: LedgerState,
@@ -102,6 +104,11 @@ impl ControlFigures {
     /// A rollout made a decision.
     pub fn rollout_decided(&self, service: &str, decision: &'static str) {
         *self.state().rollout_decisions.entry((service.to_owned(), decision)).or_default() += 1;
+    }
+
+    /// A drill was noticed after so many seconds.
+    pub fn drill_rolled_back(&self, service: &str, seconds: f64) {
+        self.state().drill_seconds.insert(service.to_owned(), seconds);
     }
 
     /// A file (by its role or path, as operators know it) was read again.

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use super::family::{Family, Kind, Labels};
 use crate::telemetry::RolloutFigure;
 
-pub(super) fn families(rollouts: &[RolloutFigure], decisions: &BTreeMap<(String, &'static str), u64>) -> [Family; 3] {
+pub(super) fn families(
+    rollouts: &[RolloutFigure],
+    decisions: &BTreeMap<(String, &'static str), u64>,
+    drill_seconds: &BTreeMap<String, f64>,
+) -> [Family; 4] {
     let service = |name: &Arc<str>| Labels::one("service", Arc::clone(name));
     [
         Family {
@@ -41,6 +45,15 @@ pub(super) fn families(rollouts: &[RolloutFigure], decisions: &BTreeMap<(String,
                 .map(|((name, decision), count)| {
                     Labels::one("service", name.as_str()).with("decision", *decision).count(*count)
                 })
+                .collect(),
+        },
+        Family {
+            name: "serin_drill_rollback_seconds",
+            help: "Seconds from the begin of a service's last rollback drill that was noticed until all went back.",
+            kind: Kind::Gauge,
+            series: drill_seconds
+                .iter()
+                .map(|(name, seconds)| Labels::one("service", name.as_str()).number(*seconds))
                 .collect(),
         },
     ]

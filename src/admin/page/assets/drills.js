@@ -16,7 +16,7 @@ export function drills() {
   };
 }
 
-const RESULTS = { passed: ["good", "✓ passed"], failed: ["bad", "✕ failed"] };
+const RESULTS = { passed: ["good", "✓ passed"], failed: ["bad", "✕ failed"], interrupted: ["", "– interrupted"] };
 
 function rolledBack(drill) {
   const [kind, text] = drill.running ? ["open", "! under way"] : RESULTS[drill.result] ?? ["", drill.result];
