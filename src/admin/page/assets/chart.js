@@ -70,7 +70,7 @@ export class Chart {
     const axis = { stroke: colour("ink-soft"), font: "12px system-ui, sans-serif", ticks: { show: false },
       grid: { stroke: colour("line-soft"), width: 1 } };
     // Of a logarithmic axis: 1, 2, 5, 10, 20 …
-    const few = (_, splits) => splits.map((value) => (/^[125]/.test(value.toExponential()) ? value : null));
+    const few = (_, splits) => splits.map((value) => (/^[125]\.000/.test(value?.toExponential(3)) ? value : null));
     const written = (write) => (_, splits) => splits.map((value) => (value === null ? "" : write(value)));
     const lines = this.series.map(({ name, index, width: thick = 1.6, dash, step, alpha }) => ({
       label: name, stroke: alpha ? faint(versionColour(index), alpha) : versionColour(index), width: thick,

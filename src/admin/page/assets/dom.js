@@ -72,11 +72,12 @@ export function version(name, index) {
 export function bar(shares, tall = false) {
   const words = shares.map(([name, share]) => `${name} ${(share * 100).toFixed(1)} %`).join(", ");
   const parts = shares.map(([, share], index) => {
+    if (share === 0) return null;
     const part = h("span", { class: look(index) });
     part.style.width = `${share * 100}%`;
     return part;
   });
-  return h("div", { class: tall ? "bar tall" : "bar", role: "img", "aria-label": words }, ...parts);
+  return h("div", { class: tall ? "bar tall" : "bar", role: "img", "aria-label": words }, parts);
 }
 
 /** A table; every row is a list of cells, a cell a node, a text, or `[class, content]`. */

@@ -10,7 +10,7 @@ export const QUANTILES = ["p50", "p90", "p99", "p99.9"];
 export function latency(page) {
   const pick = choice("Quantile", QUANTILES.map((q) => [q, q]), page.quantile, (quantile) => page.chooseQuantile(quantile));
   const { node, body } = panel("Latency", "w7", pick);
-  const chart = new Chart("Latency over time", 230, {
+  const chart = new Chart("Latency over time", 248, {
     format: duration, log: true, range: (_, least, most) => [(least ?? 0.001) / 1.4, (most ?? 1) * 1.4], key: "time", draw: (plot) => bands(plot, page), title: () => `${page.quantile}, now`,
   });
   body.append(chart.node);

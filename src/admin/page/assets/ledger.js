@@ -91,7 +91,9 @@ export function ledger(service, told = () => {}) {
       h("button", { type: "button", class: "quiet", "aria-label": `Entry ${entry.number}, all of it`, onclick: () => openEntry(entry) }, String(entry.number)),
       ["nowrap", clock(entry.time)], entry.kind, ...(service ? [] : [entry.service ?? ""]), ["nowrap", entry.actor], ["wide", shortly(entry)], ["wide", entry.reason],
     ]);
-    return table("Entries of the ledger", heads, cells);
+    const shown = table("Entries of the ledger", heads, cells);
+    shown.classList.add("ledger");
+    return shown;
   }
 
   return { node, update: (state) => load(state.entries), entries: () => entries };

@@ -59,13 +59,16 @@ export function rollout(page) {
       node.hidden = !service.rollout;
       if (!service.rollout) return;
       paint(mark, service.rollout.state, () => state(service.rollout));
-      paint(about, service.rollout, () => shown(service.rollout));
+      const { run, to } = service.rollout;
+      const withdrawn = page.changes().findLast((entry) => entry.actor === "rollout" && entry.rollout === run && entry.to?.[to] === 0);
+      paint(about, [service.rollout, withdrawn?.number], () => shown(service.rollout, withdrawn?.reason));
       allow(service.rollout);
     },
   };
 }
 
-function shown(rollout) {
+/** `withdrawn` is why this run's version was withdrawn, where it was. */
+function shown(rollout, withdrawn) {
   const now = rollout.step ?? (rollout.state === "completed" ? rollout.steps.length + 1 : 0);
   const steps = rollout.steps.map((step, index) => {
     const kind = index + 1 < now ? "past" : index + 1 === now ? "now" : null;
@@ -73,7 +76,8 @@ function shown(rollout) {
     return h("li", { class: kind, ...current }, h("b", {}, `${step.weight} %`), span(step.bakeSeconds), step.approval ? " · approval" : "");
   });
   const facts = [
-    ["Why", rollout.reason],
+    ["Withdrawn", withdrawn],
+    [withdrawn ? "Then" : "Why", rollout.reason === withdrawn ? null : rollout.reason],
     ["Waits for", rollout.waitingFor?.join("; ")],
     ["Held up by", rollout.blocked],
     ["Baked", rollout.bakedSeconds === undefined ? null : span(rollout.bakedSeconds)],
