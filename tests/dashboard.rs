@@ -5,6 +5,8 @@
 mod access;
 #[path = "dashboard/actions.rs"]
 mod actions;
+#[path = "dashboard/api.rs"]
+mod api;
 #[path = "dashboard/axe.rs"]
 mod axe;
 #[path = "dashboard/browser.rs"]

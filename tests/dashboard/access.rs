@@ -6,7 +6,7 @@ use crate::browser::Browser;
 use crate::support::load::shop_at;
 use crate::support::serin::Serin;
 
-fn guarded() -> Serin {
+pub(crate) fn guarded() -> Serin {
     let nowhere = || "\"http://127.0.0.1:1\"".to_owned();
     let config = shop_at(&[("old", nowhere()), ("new", nowhere())], "", "")
         .replace("open: true", "reads: protected, tokens: tokens.yaml");
