@@ -5,6 +5,7 @@ mod support;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use support::eventually;
 use support::serin::binary;
@@ -16,14 +17,25 @@ fn demo(args: &[&str], folder: &tempfile::TempDir) -> Command {
     command
 }
 
-fn played(scenario: &str) -> String {
+fn played(scenario: &str, time: &str) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let args = ["--scenario", scenario, "--for", "3s", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let args = ["--scenario", scenario, "--for", time, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let output = demo(&args, &folder).output().expect("the binary starts");
     let (text, errors) = words(&output);
     assert!(output.status.success(), "{:?}\n{errors}\n{text}", output.status);
     assert_eq!(errors, "", "a demo that went well has nothing to report");
     text
+}
+
+/// The same, once more with more time and alone where a machine that is busy otherwise had not enough of the first.
+fn played_whole(scenario: &str, [time, more]: [&str; 2]) -> String {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let text = played(scenario, time);
+    if !text.contains("Too short to show the whole story") {
+        return text;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    played(scenario, more)
 }
 
 /// Standard output and standard error with all white space as single spaces: where lines break is for the eye.
@@ -39,37 +51,61 @@ fn summary(text: &str) -> &str {
 
 #[test]
 fn a_good_version_is_widened_to_everything_and_nobody_moves_back() {
-    let text = played("good");
-    assert!(text.starts_with("proxy http://127.0.0.1:"), "{text}");
-    for edit in ["new 5 → 25; in force after", "new 25 → 50; in force after", "new 50 → 100; in force after"] {
-        assert!(text.contains(edit), "{edit}: {text}");
+    let text = played_whole("good", ["4s", "12s"]);
+    assert!(text.starts_with("dashboard http://127.0.0.1:") && text.contains("proxy http://127.0.0.1:"), "{text}");
+    for change in ["serin: new 0 → 5;", "serin: new 5 → 25;", "serin: new 25 → 50;", "serin: new 50 → 100;"] {
+        assert!(text.contains(change), "{change}: {text}");
     }
     assert!(text.contains("users moved to new, nobody moved back"), "{text}");
+    assert!(text.contains("step 2 of 4") && text.contains("judge: inconclusive: "), "{text}");
     let summary = summary(&text);
     assert!(summary.contains(" old ") && summary.contains(" new "), "{summary}");
     assert!(summary.contains("While the weight of new rose, nobody moved back"), "{summary}");
     assert!(summary.contains("then 2,000 at"), "{summary}");
+    assert!(summary.contains("The rollout is complete: every step baked and no gate failed"), "{summary}");
+    assert!(!summary.contains("Hurt"), "{summary}");
 }
 
 #[test]
-fn a_regressed_version_is_withdrawn_and_nobody_moved_back_before() {
-    let text = played("regression");
-    withdrawn(&text);
+fn a_regressed_version_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_have() {
+    let text = played_whole("regression", ["8s", "30s"]);
+    if is_withdrawn(&text) {
+        assert!(text.contains("serin: rolled back: p") && text.contains("of new is"), "{text}");
+        assert!(summary(&text).contains("requests would have been slow, and"), "{text}");
+    }
 }
 
 #[test]
-fn a_failing_version_is_withdrawn_and_the_summary_says_whom_it_hurt() {
-    let text = played("errors");
-    withdrawn(&text);
-    assert!(summary(&text).contains("Hurt: at 25 %, new failed"), "{text}");
+fn a_failing_version_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_have() {
+    let text = played_whole("errors", ["6s", "20s"]);
+    if is_withdrawn(&text) {
+        assert!(text.contains("serin: rolled back: new fails"), "{text}");
+        assert!(summary(&text).contains("requests would have failed, and"), "{text}");
+    }
 }
 
-fn withdrawn(text: &str) {
-    assert!(text.contains("new 25 → 0; in force after"), "{text}");
+/// That serin withdrew the version, and what the summary says of it; whether this machine had the time for all that.
+fn is_withdrawn(text: &str) -> bool {
     let summary = summary(text);
+    if summary.contains("Too short to show the whole story") && std::env::var_os("CI").is_none() {
+        eprintln!("skipped: this machine is too busy to show it: {summary}");
+        return false;
+    }
+    assert!(text.contains("serin: new 25 → 0;"), "{text}");
     assert!(summary.contains(" old ") && summary.contains(" new "), "{summary}");
     assert!(summary.contains("While the weight of new rose, nobody moved back"), "{summary}");
-    assert!(summary.contains("it set the weight of new back to 0"), "{summary}");
+    assert!(summary.contains("New turned bad at") && summary.contains("serin withdrew it"), "{summary}");
+    assert!(summary.contains("Hurt: after it turned bad, new answered"), "{summary}");
+    assert!(summary.contains("Without serin, had new been given everything"), "{summary}");
+    true
+}
+
+#[test]
+fn a_run_that_ends_before_the_version_turns_bad_says_that_it_was_too_short() {
+    let text = played("errors", "1s");
+    let summary = summary(&text);
+    assert!(summary.contains("Too short to show the whole story: at its end"), "{summary}");
+    assert!(summary.contains("--for 60s"), "{summary}");
 }
 
 #[test]
@@ -104,7 +140,7 @@ fn an_interrupt_ends_it_early_with_the_summary() {
     let mut running = Running(demo(&args, &folder).stdout(Stdio::piped()).spawn().expect("the binary starts"));
     let mut out = BufReader::new(running.0.stdout.take().expect("stdout is piped"));
     let mut line = String::new();
-    while !line.contains("new starts at 5") {
+    while !line.contains("old has all of the traffic") {
         line.clear();
         assert!(out.read_line(&mut line).expect("stdout") > 0, "it ended before it began");
     }

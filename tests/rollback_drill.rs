@@ -133,7 +133,7 @@ fn requests_that_wait_are_noticed_too_and_without_a_rollout_nothing_stays() {
 fn a_drill_is_shown_loudly_and_whoever_changes_the_weights_ends_it() {
     let upstreams = two();
     // A gate that takes long to see it.
-    let plan = PLAN.replace("rollout: {", "rollout: { alpha: 0.0001, gates: { failures: { maxIncrease: 19% } },");
+    let plan = PLAN.replace("rollout: {", "rollout: { alpha: 0.0001, gates: { failures: { maxIncrease: 17% } },");
     let serin = Serin::new(&config(&upstreams, &plan, ""));
     let load = Load::start(serin.web(), 2);
     begun(&serin, r#"{"share":"20%","within":"5m"}"#);
@@ -171,7 +171,7 @@ fn a_drill_is_refused_with_a_sentence_where_it_could_not_be_seen_or_something_el
     assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(command(&["drill", "rollback", "shop", "--share", "lots"]).status.code(), Some(2));
     let by_hand = "    faults: [ { name: by-hand, version: new, share: 1%, reset: true, until: UNTIL } ]\n";
-    let until = serin::telemetry::Rfc3339(std::time::SystemTime::now() + Duration::from_secs(3600)).to_string();
+    let until = serin::telemetry::Rfc3339(std::time::SystemTime::now() + Duration::from_hours(1)).to_string();
     let serin = Serin::new(&config(&upstreams, &(PLAN.to_owned() + &by_hand.replace("UNTIL", &until)), ""));
     let (status, answer) = post(&serin, "drill", "{}");
     assert_eq!(status, 409);
@@ -186,7 +186,7 @@ fn a_client_that_leaves_and_a_process_that_is_killed_leave_no_fault_behind() {
     let state_dir = format!("stateDir: {}\n", folder.path().display());
     let upstreams = two();
     // So that it is not over too soon.
-    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 19% } },");
+    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 17% } },");
     let text = config(&upstreams, &plan, &state_dir);
     let mut serin = Serin::new(&text);
     let load = Load::start(serin.web(), 1);
@@ -223,7 +223,7 @@ fn a_client_that_leaves_and_a_process_that_is_killed_leave_no_fault_behind() {
 #[test]
 fn an_edit_of_another_service_does_not_end_a_drill() {
     let upstreams = two();
-    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 19% } },");
+    let plan = PLAN.replace("rollout: {", "rollout: { gates: { failures: { maxIncrease: 17% } },");
     let text = config(&upstreams, &plan, "");
     let serin = Serin::new(&text);
     let load = Load::start(serin.web(), 2);

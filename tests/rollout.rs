@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use serin::ledger::{Query, Reader};
 use support::client::Response;
 use support::load::{Load, WITH_WEIGHTS, shop};
 use support::serin::{Serin, command};
@@ -340,83 +339,4 @@ fn orders_that_make_no_sense_are_problems_with_a_sentence() {
     ordered(&serin, r#"{"action":"approve","actor":"grace"}"#);
     let document = serin.ask("GET", "/api/v1/openapi.json", "").text();
     assert!(document.contains("orderRollout") && document.contains("preflightRollout"));
-}
-
-/// Kills of one run; `SERIN_KILLS` asks for more.
-const KILLS: u64 = 8;
-
-#[test]
-fn after_a_kill_at_any_moment_nobody_is_exposed_to_more_than_was_agreed_to() {
-    let kills = std::env::var("SERIN_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
-    let mut random = fastrand::Rng::with_seed(20_261_121);
-    let folder = tempfile::tempdir().unwrap();
-    let state_dir = format!("stateDir: {}\n", folder.path().display());
-    let (old, new) = (Upstream::answering(OK), Upstream::answering(OK));
-    let steps = "steps: [ { weight: 5, bake: 1h }, { weight: 20, bake: 1h }, { weight: 50, bake: 1h }, { weight: 100, bake: 1h } ]";
-    let text = config(&old, &new, &format!("{steps}, approval: {{ above: 25 }}"), &state_dir);
-    let mut serin = Serin::new(&text);
-    for round in 0..kills {
-        std::thread::scope(|scope| {
-            let (pid, pause) = (serin.pid().to_string(), random.u64(0..60_000));
-            scope.spawn(move || {
-                // Not waiting for anything: the moment itself is what is random.
-                std::thread::sleep(Duration::from_micros(pause));
-                let _ = std::process::Command::new("kill").args(["-9", &pid]).status();
-            });
-            give_orders_until_dead(&serin, &mut random);
-        });
-        serin.wait();
-        let reader = Reader::of_folder(folder.path().to_owned());
-        reader.verify(|_| {}).unwrap().unwrap_or_else(|broken| panic!("round {round}: {broken}"));
-        let entries = entries(&reader);
-        serin = Serin::new(&text);
-        let last = entries.iter().rev().find_map(|entry| entry["to"]["new"].as_f64()).unwrap_or(0.0);
-        serin.await_share("shop", "new", last / 100.0);
-        if last > 25.0 {
-            let run = entries.iter().rev().find(|entry| entry["to"].is_object()).map(|entry| entry["rollout"].clone());
-            let approved = |entry: &Value| entry["kind"] == "approval" && Some(&entry["rollout"]) == run.as_ref();
-            assert!(has_entry(&entries, approved), "round {round}: {entries:#?}");
-        }
-        let (state, before) = (state(&serin), entries.iter().rev().find(|entry| entry["state"].is_object()));
-        let stood = before.map_or("pending", |entry| entry["state"]["phase"]["state"].as_str().unwrap_or_default());
-        // What was being validated may be by now.
-        let went_on = stood == "validating" && state["state"] == "aborted";
-        assert!(state["state"] == stood || went_on, "round {round}: {stood} before, now {state:#}");
-    }
-}
-
-/// All entries that there are, oldest first.
-fn entries(reader: &Reader) -> Vec<Value> {
-    let (mut all, mut after) = (Vec::new(), Some(0));
-    while after.is_some() {
-        let page = reader.page(&Query { after, limit: 1000, service: None }).expect("a ledger to be read");
-        all.extend(page.lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("an entry")));
-        after = page.next;
-    }
-    all
-}
-
-/// Gives orders, some of which make sense, until nobody answers.
-fn give_orders_until_dead(serin: &Serin, random: &mut fastrand::Rng) {
-    use std::io::{Read, Write};
-    const ORDERS: [&str; 9] =
-        ["start", "start", "promote", "promote", "approve", "approve", "pause", "resume", "abort"];
-    loop {
-        let order = ORDERS[random.usize(..ORDERS.len())];
-        let actor = ["ada", "grace"][random.usize(..2)];
-        let body = format!(r#"{{"action":"{order}","actor":"{actor}"}}"#);
-        let Ok(mut socket) = std::net::TcpStream::connect(serin.admin()) else { return };
-        let head = format!(
-            "POST /api/v1/services/shop/rollout HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut answer = String::new();
-        if socket.write_all((head + &body).as_bytes()).is_err()
-            || socket.read_to_string(&mut answer).is_err()
-            || answer.is_empty()
-        {
-            return;
-        }
-    }
 }

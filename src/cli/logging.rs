@@ -11,10 +11,10 @@ pub(super) fn init(verbose: u8, format: LogFormat) {
     start(verbose, format, "serin=info,warn", std::io::stderr);
 }
 
-/// The same for the demo, which says itself what serin's notices would say; its screen decides when messages are shown.
+/// The same for the demo, which says itself what serin's notices and its rollout would say; its screen decides when messages are shown.
 pub(super) fn init_for_demo(verbose: u8, format: LogFormat, messages: &Messages) {
     let messages = messages.clone();
-    start(verbose, format, "warn", move || messages.clone());
+    start(verbose, format, "warn,serin::control::rolling=error", move || messages.clone());
 }
 
 fn start<W>(verbose: u8, format: LogFormat, at_first: &str, writer: W)

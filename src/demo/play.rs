@@ -15,7 +15,8 @@ use super::summary::{Next, Outcome, StepDone, Summary};
 use super::tally::{Figures, Tally};
 use super::traffic::{RATE, Traffic};
 use super::{NEW, SERVICE};
-use crate::rollout::{Command, Grade, Order, RolloutView};
+use crate::judge::Verdict;
+use crate::rollout::{Command, Order, RolloutView};
 
 /// How many users there are.
 const USERS: usize = 2000;
@@ -66,6 +67,8 @@ struct Play {
     outside: bool,
     turned_bad: Option<Duration>,
     withdrawn: Option<Duration>,
+    /// What serin said when it withdrew new.
+    because: String,
     /// What serin said last of the rollout.
     said: Option<String>,
 }
@@ -95,6 +98,7 @@ impl Play {
             outside: false,
             turned_bad: None,
             withdrawn: None,
+            because: String::new(),
             said: None,
         }
     }
@@ -146,6 +150,8 @@ impl Play {
             users_on_new: 0,
             moves: Moves { to_new: 0, back: 0 },
         });
+        // The first look takes the figures that the preflight's are compared with.
+        let _ = self.proxy.control.preflight(SERVICE).await;
         self.say("old has all of the traffic; the rollout begins in a moment")?;
         let (mut started, mut next) = (false, self.begin + every);
         let [interrupt, terminate] = told;
@@ -176,10 +182,15 @@ impl Play {
     /// Starts the rollout, as a person would.
     async fn start(&mut self) -> io::Result<()> {
         if let Ok(preflight) = self.proxy.control.preflight(SERVICE).await
-            && let Some(evidence) = preflight.checks.iter().find(|check| check.name == "evidence")
-            && evidence.grade != Grade::Ok
+            && let Some(blind) = preflight.steps.iter().find(|need| need.seconds.is_some_and(|s| s > need.bake_seconds))
         {
-            self.say(&format!("a short run, says the preflight: {}", evidence.detail))?;
+            self.say(&format!(
+                "preflight: step {} bakes for {:.0} s and would need {:.0} s to see twice what its gates tolerate; what is far \
+                 worse shows sooner",
+                blind.step,
+                blind.bake_seconds,
+                blind.seconds.unwrap_or_default()
+            ))?;
         }
         let reason = format!("scenario {}", self.demo.options.scenario.name());
         // What is in force, and the number of the run, are for control to say.
@@ -207,8 +218,9 @@ impl Play {
         self.tally().next_step();
         let by_rollout = self.is_by_rollout(now.shares[NEW]).await;
         self.notice_words()?;
-        if by_rollout && falls && weight == 0 && self.turned_bad.is_some() {
-            self.withdrawn.get_or_insert(at - self.begin);
+        if by_rollout && falls && weight == 0 && self.turned_bad.is_some() && self.withdrawn.is_none() {
+            self.withdrawn = Some(at - self.begin);
+            self.because = self.said.clone().unwrap_or_default();
         }
         let moves = self.shares.moves_to(&now);
         let who = if by_rollout { "serin" } else { "somebody else" };
@@ -221,15 +233,19 @@ impl Play {
         self.say(&text)
     }
 
-    /// Says what serin has decided, where that is new.
+    /// Says what serin has decided, where that is new. That a step is over is said with the weights.
     fn notice_words(&mut self) -> io::Result<()> {
-        let said = self.rollout().and_then(|rollout| rollout.reason);
-        if said == self.said {
-            return Ok(());
-        }
-        let text = said.as_ref().map(|said| format!("serin: {said}"));
-        self.said = said;
-        text.map_or(Ok(()), |text| self.say(&text))
+        let Some(rollout) = self.rollout().filter(|rollout| rollout.reason != self.said) else { return Ok(()) };
+        self.said = rollout.reason;
+        let text = match (&*rollout.state, rollout.step, &self.said) {
+            ("baking", Some(step), _) if step > 1 => {
+                format!("serin: step {} of {} held, no gate failed", step - 1, rollout.steps.len())
+            }
+            ("completed", ..) => "serin: the last step held, no gate failed; the rollout is complete".to_owned(),
+            (.., Some(said)) => format!("serin: {said}"),
+            (.., None) => return Ok(()),
+        };
+        self.say(&text)
     }
 
     /// From a weight on a bad version shows what it is.
@@ -324,7 +340,7 @@ impl Play {
                 stands: stands(rollout.as_ref()),
                 completed: rollout.as_ref().is_some_and(|rollout| rollout.state == "completed"),
                 verdict: judged(rollout.as_ref()),
-                reason: self.said.clone().unwrap_or_default(),
+                reason: self.because.clone(),
             },
             next: &next,
         };
@@ -356,10 +372,17 @@ fn stands(rollout: Option<&RolloutView>) -> String {
     format!("{}{}", rollout.state, step.unwrap_or_default())
 }
 
-/// What the judge says of its step; empty where it has nothing to judge.
+/// What the judge says of its step, in short; empty where it has nothing to judge.
 fn judged(rollout: Option<&RolloutView>) -> String {
     let verdict = rollout.filter(|rollout| rollout.step.is_some()).and_then(|rollout| rollout.verdict.as_ref());
-    verdict.map(|verdict| format!("{}: {}", verdict.verdict.label(), verdict.reason)).unwrap_or_default()
+    let Some(Verdict { verdict, metrics, .. }) = verdict else { return String::new() };
+    let mut saying = metrics.iter().filter(|metric| metric.verdict == *verdict);
+    let Some(first) = saying.next() else { return verdict.label().to_owned() };
+    let others: Vec<_> = saying.map(|metric| &*metric.metric).collect();
+    let others = if others.is_empty() { String::new() } else { format!("; likewise {}", others.join(", ")) };
+    // How many more requests it takes is for those who have the time.
+    let first = first.sentence.split("; about").next().unwrap_or_default();
+    format!("{}: {first}{others}", verdict.label())
 }
 
 /// A share in whole percent.

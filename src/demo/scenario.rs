@@ -45,9 +45,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST_LEAD: Duration = Duration::from_secs(6);
 const LONGEST_FIRST: Duration = Duration::from_secs(20);
 
-const OLD: Profile = Profile { median: 0.012, spread: 0.35, tail_share: 0.004, tail_factor: 5.0, failure_share: 0.001 };
-const GOOD: Profile = Profile { median: 0.0105, spread: 0.33, ..OLD };
-const REGRESSED: Profile = Profile { tail_share: 0.05, ..GOOD };
+const OLD: Profile = Profile { median: 0.03, spread: 0.35, tail_share: 0.002, tail_factor: 3.9, failure_share: 0.001 };
+const GOOD: Profile = Profile { median: 0.026, spread: 0.33, ..OLD };
+const REGRESSED: Profile = Profile { tail_share: 0.15, ..GOOD };
 const FAILING: Profile = Profile { failure_share: 0.2, ..GOOD };
 
 impl Scenario {
@@ -77,7 +77,7 @@ impl Scenario {
     pub(super) fn script(self, total: Duration) -> Script {
         let lead = (total / 10).min(LONGEST_LEAD);
         let first = match self {
-            Self::Good => ((total - lead) / 4).saturating_sub(LATE).max(SHORTEST),
+            Self::Good => (total.saturating_sub(lead) / 4).saturating_sub(LATE).max(SHORTEST),
             Self::Regression | Self::Errors => (total / 4).min(LONGEST_FIRST).max(SHORTEST),
         };
         let later = if self == Self::Good { first } else { total };

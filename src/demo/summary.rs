@@ -51,7 +51,7 @@ pub(super) struct Outcome {
     pub(super) completed: bool,
     /// What the judge said last; may be empty.
     pub(super) verdict: String,
-    /// What serin decided last, and why.
+    /// What serin said when it withdrew it.
     pub(super) reason: String,
 }
 
@@ -158,17 +158,16 @@ impl Summary<'_> {
             return vec![end, self.kept_up()];
         };
         let mut sentences = Vec::new();
-        match withdrawn {
-            Some(withdrawn) => sentences.push(self.withdrawal(turned_bad, *withdrawn)),
-            None => {
-                let so_far = self.tally.harm().map_or(0, |harm| harm.answered);
-                let what = format!(
-                    "new turned bad at {}, and {} requests of it were not enough for the judge to withdraw it",
-                    clock(turned_bad),
-                    grouped(so_far)
-                );
-                sentences.push(self.too_short(&what));
-            }
+        if let Some(withdrawn) = withdrawn {
+            sentences.push(self.withdrawal(turned_bad, *withdrawn));
+        } else {
+            let so_far = self.tally.harm().map_or(0, |harm| harm.answered);
+            let what = format!(
+                "new turned bad at {}, and {} requests of it were not enough for the judge to withdraw it",
+                clock(turned_bad),
+                grouped(so_far)
+            );
+            sentences.push(self.too_short(&what));
         }
         sentences.extend(self.hurt(turned_bad));
         sentences
@@ -224,7 +223,7 @@ impl Summary<'_> {
         let Otherwise { requests, users, of_users } = self.tally.otherwise(count as f64 / answered as f64);
         let whole = |number: f64| grouped(number.round() as u64);
         let otherwise = format!(
-            "Without serin, had new been given everything at {} and nobody taken it back before the end: about {} of {}              requests would {met}, and {} of {} users would have met one. (The requests that were really sent since then, each              of them hurt as often as new hurt those that it answered; a user with n of them with probability 1 − (1 − {:.3})ⁿ.)",
+            "Without serin, had new been given everything at {} and nobody taken it back before the end: about {} of {} requests would {met}, and {} of {} users would have met one. (The requests that were really sent since then, each of them hurt as often as new hurt those that it answered; a user with n of them with probability 1 − (1 − {:.3})ⁿ.)",
             clock(turned_bad),
             whole(requests),
             grouped(asked),

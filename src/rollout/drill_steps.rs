@@ -208,7 +208,7 @@ impl Next<'_> {
             if result == DrillResult::Passed { why } else { format!("{}: {why}", result.word()) }
         );
         let view = drill.view(Some(result), sentence.clone(), look_at);
-        let next = self.as_before(*drill.before);
+        let next = self.restored(*drill.before);
         let publish = (has != Some(back)).then(|| Publish {
             from: next.state.from.clone(),
             to: next.state.to.clone(),
@@ -222,9 +222,9 @@ impl Next<'_> {
     }
 
     /// Somebody took the weights over; `now` says what they are.
-    pub(super) fn drill_edited(self, drill: Box<Drill>, actor: &str, now: &str) -> Stepped {
+    pub(super) fn drill_edited(self, drill: &Drill, actor: &str, now: &str) -> Stepped {
         let to = self.state.to.clone();
-        let mut next = self.as_before((*drill.before).clone());
+        let mut next = self.restored((*drill.before).clone());
         let was_on = next.state.phase.is_active();
         next.pause(PauseCause::Edited);
         next.state.exposure = None;
@@ -257,7 +257,7 @@ impl Next<'_> {
     }
 
     /// The state from before, whose evidence is gathered anew: nothing of the drill is in it.
-    fn as_before(mut self, before: State) -> Self {
+    fn restored(mut self, before: State) -> Self {
         let (window, clock, recorded_ms) = (self.state.window + 1, self.state.clock, before.recorded_ms);
         self.state = State { window, clock, recorded_ms, ..before };
         self

@@ -306,6 +306,10 @@ impl State {
         self.plan == planned.hash
             && self.exposure.is_none_or(|exposure| exposure == exposure.bounded())
             && self.phase.step().is_none_or(|step| step < planned.plan.steps.len())
+            && match &self.phase {
+                Phase::Drilling(drill) => drill.before.fits(planned),
+                _ => true,
+            }
     }
 
     /// How many more people must agree before steps that need it.

@@ -288,7 +288,7 @@ impl Next<'_> {
         match &self.state.phase {
             Phase::Drilling(drill) => {
                 let drill = drill.clone();
-                self.drill_edited(drill, actor, &now)
+                self.drill_edited(&drill, actor, &now)
             }
             Phase::Validating { end, .. } => {
                 let end = *end;

@@ -12,15 +12,15 @@ use super::state::{Exposure, Phase, Planned, State};
 use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge};
 use crate::plan::{RolloutPlan, Service};
 use crate::stats::Alpha;
-use crate::telemetry::{FallbackResult, FaultKind, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
+use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
 
 /// What one service's versions have counted so far.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     service: String,
     counted: RegistrySnapshot,
-    /// Requests that rollback drills have hurt, and those of them that they made fail.
-    drilled: [u64; 2],
+    /// Requests that rollback drills have hurt.
+    drilled: u64,
 }
 
 /// Remembers from where on figures count, for one service with a plan.
@@ -39,7 +39,7 @@ pub struct Watch {
     /// Since the last request to a withdrawn version ended.
     drained: Figures,
     /// What rollback drills had hurt before the one that is on.
-    drilled: [u64; 2],
+    drilled: u64,
     /// Requests of clients and failures when the drill that is on began.
     drill_begin: Option<(u64, u64)>,
     /// Those that came while drills were on: no part of the error budget.
@@ -57,9 +57,7 @@ impl Figures {
         let counted =
             RegistrySnapshot { at: all.at, versions: versions.cloned().collect(), ..RegistrySnapshot::default() };
         let of_drills = all.faults.iter().filter(|fault| &*fault.service == service && &*fault.fault == Drill::NAME);
-        let drilled = of_drills.fold([0; 2], |[hurt, failed], fault| {
-            [hurt + fault.injected.iter().sum::<u64>(), failed + fault.injected[FaultKind::Abort as usize]]
-        });
+        let drilled = of_drills.map(|fault| fault.injected.iter().sum::<u64>()).sum();
         Self { service: service.to_owned(), counted, drilled }
     }
 
@@ -189,7 +187,7 @@ impl Watch {
             obstacle: None,
             next_run: state.run + 1,
             aftermath,
-            hurt: figures.drilled[0].saturating_sub(self.drilled[0]),
+            hurt: figures.drilled.saturating_sub(self.drilled),
             own_harm: self.own_harm(plan, state, figures),
         };
         self.verdict = Some(verdict);
@@ -240,13 +238,14 @@ impl Watch {
         judge(&old, &figures.arm(&self.begin, &state.to), &gates(plan))
     }
 
-    /// Whether `to` fails more than allowed even without those that the drill made fail.
+    /// Whether `to` fails more than allowed even without the requests that the drill has hurt.
     fn own_harm(&self, plan: &RolloutPlan, state: &State, figures: &Figures) -> Option<String> {
         if !matches!(state.phase, Phase::Drilling(_)) {
             return None;
         }
         let (old, mut new) = (figures.arm(&self.begin, &state.from), figures.arm(&self.begin, &state.to));
-        new.failures = new.failures.saturating_sub(figures.drilled[1].saturating_sub(self.drilled[1]));
+        // A request that was made to wait may have failed for that, past a time limit.
+        new.failures = new.failures.saturating_sub(figures.drilled.saturating_sub(self.drilled));
         // Invariant: `config` holds gates within the judge's bounds.
         let gates = Gates::new(Some(plan.gates.max_failure_increase), Vec::new(), alpha(plan))
             .expect("configuration bounds gates");
