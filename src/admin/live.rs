@@ -111,8 +111,12 @@ async fn watch(
         }
         drop(place);
     });
-    const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store"), (BUFFERING, "no")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // For nginx and what follows its habits: pieces are to pass as they come.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     Ok((headers, Body::new(Events(events))).into_response())
 }
 
@@ -161,7 +165,7 @@ impl Admin {
         let mut all = self.live.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = known(&all)
             && made.state == state
-            && made.at.elapsed() < EVERY - LOOK
+            && made.at.elapsed() + LOOK < EVERY
         {
             return Some(made);
         }

@@ -262,18 +262,19 @@ fn look_after_upstreams(shared: &Arc<Shared>) {
 }
 
 /// Looks at the figures from now on, and remembers them.
-fn watch_figures(observer: &Arc<Observer>, shared: &Arc<Shared>) -> Arc<Mutex<History>> {
+fn watch_figures(shared: &Arc<Shared>) -> (Arc<Observer>, Arc<Mutex<History>>) {
+    let observer = Arc::new(Observer::new(Arc::clone(&shared.registry)));
     let history = Arc::<Mutex<History>>::default();
-    let (observer, shared, noting) = (Arc::clone(observer), Arc::clone(shared), Arc::clone(&history));
+    let (looking, shared, noting) = (Arc::clone(&observer), Arc::clone(shared), Arc::clone(&history));
     tokio::spawn(async move {
         let note = |figures: &_| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
             // Rows are written one by one: a panic elsewhere leaves none half done.
             noting.lock().unwrap_or_else(PoisonError::into_inner).note(now, &shared.plan.load(), figures);
         };
-        observer.run(note).await;
+        looking.run(note).await;
     });
-    history
+    (observer, history)
 }
 
 /// Compares the newest versions with the oldest ones from now on.
@@ -304,7 +305,6 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let (control, handle) = Control::new(start);
     // Before anything happens that they are to be told of.
     tokio::spawn(webhooks::run(events.clone(), webhooks, Arc::clone(&registry)));
-    let observer = Arc::new(Observer::new(Arc::clone(&registry)));
     let readiness = Arc::new(Readiness::default());
     let controlling = tokio::spawn(control.run());
     tokio::spawn(async move {
@@ -313,7 +313,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     });
     look_after_upstreams(&shared);
-    let history = watch_figures(&observer, &shared);
+    let (observer, history) = watch_figures(&shared);
     let verdicts = judging(&shared, events.clone(), handle.clone());
 
     let plan = Arc::clone(&shared);
