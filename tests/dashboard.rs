@@ -1,4 +1,4 @@
-//! The dashboard in a real browser: Debian's chromium, driven over WebDriver. Skipped aloud without it, and required where
+//! The dashboard in a real browser: Debian's chromium, driven over `WebDriver`. Skipped aloud without it, and required where
 //! `CI=true`.
 
 #[path = "dashboard/access.rs"]

@@ -1,4 +1,4 @@
-//! A browser, driven over WebDriver (<https://www.w3.org/TR/webdriver2/>), which is JSON over HTTP.
+//! A browser, driven over `WebDriver` (<https://www.w3.org/TR/webdriver2/>), which is JSON over HTTP.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -71,7 +71,7 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL" },
         }}});
         let session = browser.ask("POST", "/session", &wanted);
-        browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
         Some(browser)
     }
 
