@@ -121,11 +121,11 @@ fn a_page_is_told_at_once_of_a_change_and_of_figures_as_they_come() {
     let (mut stream, head) = watch(&serin, "?service=shop", "");
     assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
     let first = next(&mut stream).expect("a state");
-    assert_eq!((&first["phase"], &first["service"]["versions"][1]["weight"]), (&"ready".into(), &5.into()));
+    assert_eq!((&first["phase"], &first["service"]["versions"][1]["weight"]), (&"ready".into(), &5.0.into()));
     let body = "{\"weights\":{\"old\":1,\"new\":1},\"reason\":\"even\"}";
     assert_eq!(serin.ask("PUT", "/api/v1/services/shop/weights", body).status, 200);
     let changed =
-        eventually("the change", || next(&mut stream).filter(|state| state["service"]["versions"][1]["weight"] == 1));
+        eventually("the change", || next(&mut stream).filter(|state| state["service"]["versions"][1]["weight"] == 1.0));
     assert!(changed["generation"].as_u64() > first["generation"].as_u64());
     assert!(changed["entries"].as_u64() > first["entries"].as_u64());
     eventually("a row", || {
