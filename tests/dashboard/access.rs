@@ -55,4 +55,7 @@ fn nobody_sees_anything_a_viewer_cannot_act_and_is_told_why_and_an_operator_can(
     browser.fill("dialog [name=reason]", "signed");
     browser.press("Set weights");
     browser.until("its entry", "/otto/.test(document.querySelector('[aria-label=Ledger]').textContent)");
+    // A token that is taken away shows nothing any more.
+    std::fs::write(serin.path("tokens.yaml"), "tokens: []\n").expect("a file");
+    browser.until("the door to be shut", "document.querySelector('h1')?.textContent === 'Sign in'");
 }

@@ -4,7 +4,7 @@ import { events, get } from "./api.js";
 import { h, say } from "./dom.js";
 import { overview } from "./overview.js";
 import { service } from "./service.js";
-import { mayRead, refresh, signIn, toggle, watch } from "./session.js";
+import { forget, mayRead, refresh, signIn, toggle, watch } from "./session.js";
 
 const main = document.getElementById("main");
 const live = document.getElementById("live");
@@ -41,6 +41,7 @@ function locked() {
 
 /** Keeps a page up to date for as long as it is shown. */
 async function follow(shown) {
+  stream?.abort();
   stream = new AbortController();
   const { signal } = stream;
   for (let pause = 500; page === shown && !signal.aborted; pause = Math.min(pause * 2, 5000)) {
@@ -56,7 +57,8 @@ async function follow(shown) {
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 404) return gone(error);
-      if (error.status === 401 || error.status === 403) return refresh().catch(() => {});
+      // The token is nobody's any more, or may not look: without it, perhaps.
+      if (error.status === 401 || error.status === 403) await forget().catch(() => {});
     }
     if (page !== shown || signal.aborted) return;
     status("off", "no connection, trying again");

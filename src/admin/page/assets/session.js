@@ -36,14 +36,16 @@ export async function refresh() {
   for (const changed of watchers) changed();
 }
 
+/** Signs out. */
+export async function forget() {
+  show(null);
+  await refresh();
+}
+
 /** Signs out whoever is signed in; else asks for a token. */
 export async function toggle() {
-  if (isShown()) {
-    show(null);
-    await refresh();
-  } else {
-    await signIn();
-  }
+  if (isShown()) await forget();
+  else await signIn();
 }
 
 /** Asks for a token; true once one is good. */
