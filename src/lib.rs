@@ -4,10 +4,10 @@
 //! (certificates and keys), [`jwt`] (tokens that clients show), [`plan`] (what to do with a request, as data), [`flags`]
 //! (feature flags and their evaluation), [`access`] (who may do what), [`diff`] (where two answers differ, and whether that
 //! is noise), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of
-//! two versions is worse), [`ledger`] (the record of every change), [`events`] (what happens, for whoever listens), [`config`] (files to plans), [`upstream`] (connections
-//! to versions), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn),
-//! [`webhooks`] (receivers elsewhere that are told of it),
-//! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
+//! two versions is worse), [`ledger`] (the record of every change), [`events`] (what happens, for whoever listens),
+//! [`config`] (files to plans), [`upstream`] (connections to versions), [`webhooks`] (receivers elsewhere that are told of
+//! events), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn), [`proxy`] (the
+//! data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod access;
 pub mod admin;

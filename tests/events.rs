@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "events/rollout.rs"]
+mod rollout;
 #[path = "events/stream.rs"]
 mod stream;
 #[path = "events/webhooks.rs"]

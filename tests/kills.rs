@@ -157,7 +157,7 @@ fn entries(state: &Path) -> Vec<Value> {
     let reader = Reader::of_folder(state.to_owned());
     let (mut all, mut after) = (Vec::new(), Some(0));
     while after.is_some() {
-        let page = reader.page(&Query { after, limit: 1000, service: None }).expect("a ledger to be read");
+        let page = reader.page(&Query { after, limit: 1000, ..Query::default() }).expect("a ledger to be read");
         all.extend(page.lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("an entry")));
         after = page.next;
     }

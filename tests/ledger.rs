@@ -69,7 +69,11 @@ impl Place {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        let page = self.reader().page(&serin::ledger::Query { after: Some(0), limit: 1000, service: None });
+        let page = self.reader().page(&serin::ledger::Query {
+            after: Some(0),
+            limit: 1000,
+            ..serin::ledger::Query::default()
+        });
         let lines = page.expect("a ledger to be read").lines;
         lines.iter().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     }

@@ -89,7 +89,7 @@ async fn events(
     let closing = admin.readiness.watch();
     tokio::spawn(async move {
         let figures = Arc::clone(&admin.registry);
-        if telling.run(&admin, after, closing).await.is_err() {
+        if telling.run(&admin, after, closing).await == Err(Cut::TooSlow) {
             figures.events().stream_dropped();
             // It may be stuck in the middle of a piece, where nothing but this ends it.
             peer.hang_up.notify_one();
@@ -117,9 +117,14 @@ fn known(after: Option<&str>, headers: &HeaderMap) -> Result<Option<Id>, Problem
     }
 }
 
-/// The client has not taken what it was sent, or is too far behind.
+/// Why a client is told no more before it leaves.
 #[derive(Debug, PartialEq)]
-struct TooSlow;
+enum Cut {
+    /// It has not taken what it was sent, or is too far behind.
+    TooSlow,
+    /// The ledger cannot be read now; it may be when the client comes again.
+    Unreadable,
+}
 
 /// Telling one client.
 struct Telling {
@@ -134,12 +139,7 @@ struct Telling {
 
 impl Telling {
     /// Tells the client until it leaves, or serin shuts down.
-    async fn run(
-        mut self,
-        admin: &Admin,
-        after: Option<Id>,
-        mut closing: watch::Receiver<Phase>,
-    ) -> Result<(), TooSlow> {
+    async fn run(mut self, admin: &Admin, after: Option<Id>, mut closing: watch::Receiver<Phase>) -> Result<(), Cut> {
         let left = self.pieces.clone();
         tokio::select! {
             biased;
@@ -149,7 +149,7 @@ impl Telling {
         }
     }
 
-    async fn tell(&mut self, admin: &Admin, after: Option<Id>) -> Result<(), TooSlow> {
+    async fn tell(&mut self, admin: &Admin, after: Option<Id>) -> Result<(), Cut> {
         // A place that is yet to come is one of another ledger, before a restart: nothing of this one is known then.
         let after = after.map(|after| if after.entry > self.begin.entry { Id::default() } else { after });
         let from = after.unwrap_or(self.begin);
@@ -163,14 +163,12 @@ impl Telling {
     }
 
     /// Tells of the entries after this one; gives the last of them. Those without an entry are gone.
-    async fn catch_up(&mut self, admin: &Admin, after: u64) -> Result<u64, TooSlow> {
+    async fn catch_up(&mut self, admin: &Admin, after: u64) -> Result<u64, Cut> {
         let mut after = after;
         loop {
-            let query = ledger::Query { service: self.service.clone(), after: Some(after), limit: MAX_PAGE };
-            let Ok(page) = admin.ledger.read(move |reader| reader.page(&query)).await else {
-                // What cannot be read now may be when the client comes again.
-                return Err(TooSlow);
-            };
+            let query =
+                ledger::Query { service: self.service.clone(), after: Some(after), limit: MAX_PAGE, rollout: None };
+            let page = admin.ledger.read(move |reader| reader.page(&query)).await.map_err(|_| Cut::Unreadable)?;
             for event in page.lines.iter().filter_map(|line| Event::of_entry(line)) {
                 let Some(entry) = event.number else { continue };
                 after = after.max(entry);
@@ -184,7 +182,7 @@ impl Telling {
     }
 
     /// Tells of everything that comes and was not told yet.
-    async fn go_on(&mut self, told: u64) -> Result<(), TooSlow> {
+    async fn go_on(&mut self, told: u64) -> Result<(), Cut> {
         loop {
             let next = tokio::select! {
                 next = self.following.recv() => next,
@@ -196,7 +194,7 @@ impl Telling {
             match next {
                 Ok(next) if self.concerns(&next, told) => self.send(piece(next.id, &next.event)).await?,
                 Ok(_) => {}
-                Err(broadcast::error::RecvError::Lagged(_)) => return Err(TooSlow),
+                Err(broadcast::error::RecvError::Lagged(_)) => return Err(Cut::TooSlow),
                 // Nobody is left who could tell.
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             }
@@ -208,9 +206,9 @@ impl Telling {
         is_new && self.service.as_ref().is_none_or(|service| next.event.service.as_deref() == Some(service))
     }
 
-    async fn send(&self, piece: Bytes) -> Result<(), TooSlow> {
+    async fn send(&self, piece: Bytes) -> Result<(), Cut> {
         match self.pieces.send_timeout(piece, self.taking).await {
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(TooSlow),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Cut::TooSlow),
             // One that has left is noticed elsewhere.
             Ok(()) | Err(mpsc::error::SendTimeoutError::Closed(_)) => Ok(()),
         }
@@ -287,75 +285,5 @@ pub(super) fn path() -> (&'static str, Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use super::*;
-
-    fn telling(feed: &Feed, service: Option<&str>) -> (Telling, mpsc::Receiver<Bytes>) {
-        let (pieces, body) = mpsc::channel(1);
-        let places = Arc::new(Semaphore::new(1));
-        let open = Open::new(Arc::new(Registry::new(1)), places.try_acquire_owned().unwrap());
-        let (following, begin, service) = (feed.follow(), feed.last(), service.map(str::to_owned));
-        (Telling { following, begin, service, pieces, taking: Duration::from_millis(1), _open: open }, body)
-    }
-
-    fn event(service: &str, number: Option<u64>) -> Event {
-        Event { number, ..Event::without_entry(Kind::Verdict, service, SystemTime::UNIX_EPOCH, json!({})) }
-    }
-
-    #[tokio::test]
-    async fn a_client_that_takes_nothing_or_is_far_behind_is_given_up() {
-        let feed = Feed::new(0);
-        let (mut stuck, _body) = telling(&feed, None);
-        feed.tell(event("shop", Some(1)));
-        feed.tell(event("shop", Some(2)));
-        assert_eq!(stuck.go_on(0).await, Err(TooSlow), "its only place is taken");
-        let (mut behind, mut body) = telling(&feed, None);
-        (3..1000).for_each(|number| feed.tell(event("shop", Some(number))));
-        assert_eq!(behind.go_on(2).await, Err(TooSlow));
-        assert!(body.try_recv().is_err(), "no event is left out silently");
-    }
-
-    #[tokio::test]
-    async fn what_was_told_already_or_concerns_others_is_left_out() {
-        let feed = Feed::new(0);
-        let (mut telling, mut body) = telling(&feed, Some("shop"));
-        [
-            event("shop", Some(1)),
-            event("cart", Some(2)),
-            event("cart", None),
-            event("shop", None),
-            event("shop", Some(3)),
-        ]
-        .into_iter()
-        .for_each(|event| feed.tell(event));
-        drop(feed);
-        let told = async {
-            let mut ids = Vec::new();
-            while let Some(piece) = body.recv().await {
-                ids.push(String::from_utf8_lossy(&piece).lines().next().unwrap_or_default().to_owned());
-                if ids.len() == 2 {
-                    break;
-                }
-            }
-            ids
-        };
-        telling.taking = Duration::from_secs(5);
-        let (ended, ids) = tokio::join!(telling.go_on(1), told);
-        assert_eq!((ended, ids), (Ok(()), vec!["id: 2.2".to_owned(), "id: 3".to_owned()]));
-    }
-
-    #[test]
-    fn a_lost_connection_says_more_than_the_address() {
-        let mut headers = HeaderMap::new();
-        let at = |headers: &HeaderMap, after| known(after, headers).ok().flatten().map(|id| id.to_string());
-        assert_eq!(at(&headers, None), None);
-        assert_eq!(at(&headers, Some("3")), Some("3".to_owned()));
-        assert!(known(Some("x"), &headers).is_err());
-        headers.insert("last-event-id", HeaderValue::from_static("5.1"));
-        assert_eq!(at(&headers, Some("3")), Some("5.1".to_owned()));
-        headers.insert("last-event-id", HeaderValue::from_static("x"));
-        assert!(known(None, &headers).is_err());
-    }
-}
+#[path = "events_tests.rs"]
+mod tests;

@@ -64,6 +64,7 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 #[serde(deny_unknown_fields)]
 struct Asked {
     service: Option<String>,
+    rollout: Option<u64>,
     after: Option<u64>,
     limit: Option<usize>,
 }
@@ -78,7 +79,7 @@ async fn list(
         let detail = format!("`limit` is {limit}; expected a number from 1 to {MAX_PAGE}.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let query = ledger::Query { service: asked.service, after: asked.after, limit };
+    let query = ledger::Query { service: asked.service, rollout: asked.rollout, after: asked.after, limit };
     let page = admin.ledger.read(move |reader| reader.page(&query)).await?;
     // Put together and not parsed: the entries stay what their hashes are of.
     let next = page.next.map_or_else(|| "null".to_owned(), |next| next.to_string());
@@ -139,6 +140,14 @@ struct EntryView {
     to: Option<Value>,
     /// Entries it builds on.
     depends_on: Option<Vec<DependencyView>>,
+    /// Approvals that it needed and has: who, and the entry that says so.
+    approvals: Option<Vec<Value>>,
+    /// The rollout it belongs to.
+    rollout: Option<u64>,
+    /// What a rollout decided that changed weights: started, advanced, rolledBack and so on.
+    decision: Option<String>,
+    /// What both versions of the rollout had counted: in the run and in the step, and when the first failure was seen.
+    figures: Option<Value>,
     /// The verdict it goes by.
     verdict: Option<Value>,
     /// Hash of the plan in force from this entry on.
@@ -159,6 +168,7 @@ pub(super) fn paths() -> [(&'static str, Value); 3] {
     let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "required": false, "schema": schema, "description": description});
     let parameters = json!([
         query("service", json!({"type": "string"}), "only entries that concern this service"),
+        query("rollout", json!({"type": "integer", "minimum": 1}), "only entries that belong to this rollout"),
         query(
             "after",
             json!({"type": "integer", "minimum": 0}),

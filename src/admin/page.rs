@@ -120,7 +120,7 @@ const ENDPOINTS: &str = "serin\n\n\
     GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
     POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
     POST /api/v1/services/{service}/drill    {\"fault\":\"errors|delay\",\"share\":\"20%\",\"within\":\"30s\",\"reason\":\"...\"}; GET: how it stands\n\
-    GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
+    GET /api/v1/ledger?service=&rollout=&after=&limit=  the record of changes\n\
     GET /api/v1/events?service=&after=         what happens, as server-sent events\n\
     GET /api/v1/flags                        the flags in force\n\
     GET /api/v1/openapi.json                 all there is, for programs\n\n\

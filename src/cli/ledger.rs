@@ -16,7 +16,7 @@ use super::client::{Client, ClientError, encode};
 use super::{BAD_USAGE, Global};
 use crate::config::{self, Source};
 use crate::control::beside;
-use crate::ledger::{Break, Dot, Entry, MAX_PAGE, Mermaid, Page, Query, ReadError, Reader, Verified};
+use crate::ledger::{Break, Dot, Entry, MAX_PAGE, Mermaid, Page, Query, ReadError, Reader, Timeline, Verified};
 
 /// After this long, a look at all entries says how far it is.
 const LONG: Duration = Duration::from_secs(1);
@@ -44,12 +44,18 @@ enum LedgerCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print one entry.
+    /// Print one entry, or what happened in a rollout.
     Show {
         /// Its number.
-        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-        number: u64,
-        /// Print it as it is written.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..), required_unless_present = "rollout")]
+        number: Option<u64>,
+        /// What happened in the rollout with this number, for a review.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "number")]
+        rollout: Option<u64>,
+        /// How a rollout is printed.
+        #[arg(long, value_name = "FORMAT", default_value = "markdown", requires = "rollout")]
+        format: TimelineFormat,
+        /// Print the entry as it is written, a rollout as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -90,6 +96,17 @@ enum GraphFormat {
     /// For Graphviz.
     Dot,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TimelineFormat {
+    /// To be pasted into a review.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// Most entries of a rollout, and of its service meanwhile, that are put together.
+const MAX_ENTRIES: usize = 100_000;
 
 /// Carries out what is asked; gives the exit code.
 pub(super) fn run(global: &Global, args: &LedgerArgs) -> ExitCode {
@@ -132,6 +149,12 @@ enum LedgerError {
     Client(#[from] ClientError),
     #[error("there is no entry {0} in the ledger")]
     NoEntry(u64),
+    #[error("there is no entry of a rollout {0} in the ledger")]
+    NoRollout(u64),
+    #[error(
+        "rollout {0} and what happened meanwhile have more than {MAX_ENTRIES} entries: too many to be put together"
+    )]
+    TooMany(u64),
     #[error("an entry is not what this version of serin writes: {0}")]
     Entry(#[from] serde_json::Error),
 }
@@ -188,8 +211,18 @@ impl Asked {
                 let entries = parsed(&lines)?;
                 Ok(Answer::Text(entries.iter().map(row).collect()))
             }
-            LedgerCommand::Show { number, json } => {
-                let line = self.entry(*number)?;
+            LedgerCommand::Show { rollout: Some(rollout), format, json, .. } => {
+                let timeline = self.timeline(*rollout)?;
+                let as_json = *json || *format == TimelineFormat::Json;
+                Ok(Answer::Text(if as_json {
+                    format!("{}\n", serde_json::to_string_pretty(&timeline)?)
+                } else {
+                    timeline.to_string()
+                }))
+            }
+            LedgerCommand::Show { number, json, .. } => {
+                // Invariant: clap asks for one of the two.
+                let line = self.entry(number.unwrap_or_default())?;
                 Ok(Answer::Text(if *json { format!("{line}\n") } else { details(&line)? }))
             }
             LedgerCommand::Verify { json } => self.verify(*json),
@@ -215,7 +248,7 @@ impl Asked {
         let mut lines = Vec::new();
         while left > 0 {
             let limit = left.min(MAX_PAGE);
-            let page = self.page(&Query { service: which.service.clone(), after, limit })?;
+            let page = self.page(&Query { service: which.service.clone(), after, limit, rollout: None })?;
             left -= page.lines.len();
             lines.extend(page.lines);
             match page.next {
@@ -226,13 +259,44 @@ impl Asked {
         Ok(lines)
     }
 
+    /// What happened in a rollout: its own entries, and those of its service between the first and the last of them.
+    fn timeline(&self, rollout: u64) -> Result<Timeline, LedgerError> {
+        let own = self.entries(rollout, Query { rollout: Some(rollout), ..Query::default() }, 0, u64::MAX)?;
+        let none = || LedgerError::NoRollout(rollout);
+        let service = own.iter().find_map(|entry| entry.draft.service.clone()).ok_or_else(none)?;
+        let (first, last) =
+            own.first().zip(own.last()).map(|(first, last)| (first.number, last.number)).ok_or_else(none)?;
+        let all = self.entries(rollout, Query { service: Some(service), ..Query::default() }, first - 1, last)?;
+        Timeline::of(rollout, &all).ok_or_else(none)
+    }
+
+    /// The entries that are asked for with numbers above `after`, up to `last`.
+    fn entries(&self, rollout: u64, query: Query, after: u64, last: u64) -> Result<Vec<Entry>, LedgerError> {
+        let mut query = Query { after: Some(after), limit: MAX_PAGE, ..query };
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let page = self.page(&query)?;
+            entries.extend(parsed(&page.lines)?);
+            if entries.len() > MAX_ENTRIES {
+                return Err(LedgerError::TooMany(rollout));
+            }
+            match page.next {
+                Some(next) if next < last => query.after = Some(next),
+                _ => break,
+            }
+        }
+        entries.retain(|entry| entry.number <= last);
+        Ok(entries)
+    }
+
     fn page(&self, query: &Query) -> Result<Page, LedgerError> {
         match self {
             Self::Folder(reader) => Ok(reader.page(query)?),
             Self::Serin(client) => {
                 let service = query.service.iter().map(|service| format!("&service={}", encode(service)));
                 let after = query.after.iter().map(|after| format!("&after={after}"));
-                let more: String = service.chain(after).collect();
+                let rollout = query.rollout.iter().map(|rollout| format!("&rollout={rollout}"));
+                let more: String = service.chain(after).chain(rollout).collect();
                 let body = client.get(&format!("/api/v1/ledger?limit={}{more}", query.limit))?;
                 let view: PageView<'_> = serde_json::from_slice(&body).map_err(ClientError::from)?;
                 let lines = view.entries.iter().map(|entry| entry.get().to_owned()).collect();

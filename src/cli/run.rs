@@ -134,7 +134,11 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     let mut ledger = open_ledger(config, &loaded)?;
     let events = Feed::new(ledger.written());
     let told = events.clone();
-    ledger.listen(move |line| Event::of_entry(line).into_iter().for_each(|event| told.tell(event)));
+    ledger.listen(move |line| {
+        if let Some(event) = Event::of_entry(line) {
+            told.tell(event);
+        }
+    });
     let in_force = InForce::resumed(loaded, ledger.state());
     let settings = in_force.settings();
     let workers = settings.workers.unwrap_or_else(granted_cores);

@@ -34,7 +34,8 @@ pub struct Begun {
 /// What the system says if there is no thread to be had, or an entry cannot be one.
 pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Arc<Registry>) -> io::Result<Begun> {
     let before = Before::of_ledger(ledger.state());
-    let rollouts = Rollouts::resumed(in_force.plan(), &ledger.state().rollouts, ledger.state().last_rollout);
+    let mut rollouts = Rollouts::resumed(in_force.plan(), &ledger.state().rollouts, ledger.state().last_rollout);
+    rollouts.resume_approvals(&ledger.state().approvals);
     let cautious = in_force.by_ledger_alone(ledger.state());
     let wider = widened(cautious.plan(), in_force.plan()).map(|(service, id)| {
         let version = &service.version(id).name;

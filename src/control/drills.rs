@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde_json::json;
+
+use crate::events::{Event, Kind};
+use crate::ledger::Time;
 use crate::plan::Plan;
 use crate::telemetry::FaultEnd;
 
@@ -42,6 +46,19 @@ impl Drills {
     /// The faults that were in force at the last look.
     pub(super) fn in_force(&self) -> Vec<FaultEnd> {
         self.0.iter().map(end).collect()
+    }
+}
+
+impl News {
+    /// The same for those who follow what happens.
+    pub(super) fn told(&self, now: SystemTime) -> Event {
+        let (began, end) = match self {
+            Self::Began(end) => (true, end),
+            Self::Ended(end) => (false, end),
+        };
+        let until = Time::from(end.until);
+        let data = json!({ "version": &*end.version, "fault": &*end.fault, "began": began, "until": until });
+        Event::without_entry(Kind::Drill, &end.service, now, data)
     }
 }
 
@@ -85,7 +102,13 @@ mod tests {
     fn each_begin_and_each_end_is_news_once() {
         let mut drills = Drills::default();
         let both = plan(&(fault("a", "5") + &fault("b", "8")));
-        assert_eq!(said(drills.look(&both, at(1))), ["+shop/new/a", "+shop/new/b"]);
+        let news = drills.look(&both, at(1));
+        let told = &news[0].told(at(1)).json;
+        assert!(
+            told.contains(r#""timestamp":"1970-01-01T00:01:00.000Z""#) && told.contains(r#""began":true"#),
+            "{told}"
+        );
+        assert_eq!(said(news), ["+shop/new/a", "+shop/new/b"]);
         assert_eq!(said(drills.look(&both, at(4))), [""; 0]);
         assert_eq!(said(drills.look(&both, at(5))), ["-a"], "ended by itself");
         assert_eq!(drills.in_force().len(), 1);

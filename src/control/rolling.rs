@@ -7,7 +7,7 @@ use super::force::{Change, Refused};
 use super::record;
 use super::rollouts::{Course, RolloutRefused, planned};
 use super::run::{Control, DataPlane};
-use crate::ledger::{self, About, Draft, Source, What};
+use crate::ledger::{self, About, Approval, Draft, Source, What};
 use crate::plan::Service;
 use crate::rollout::{
     Action, Command, Decision, Evidence, Exposure, Input, Order, Phase, Planned, Preflight, RolloutView, State,
@@ -29,7 +29,9 @@ impl<D: DataPlane> Control<D> {
                 continue;
             }
             let Some(evidence) = self.rollouts.evidence(&service) else { continue };
-            self.rollouts.new_verdict(&name).into_iter().for_each(|verdict| self.feed.tell(verdict));
+            if let Some(verdict) = self.rollouts.new_verdict(&name) {
+                self.feed.tell(verdict);
+            }
             let obstacle = match phase {
                 Phase::Replacing { .. } => self.preflight_of(&service).and_then(|preflight| preflight.obstacle()),
                 _ => None,
@@ -44,10 +46,11 @@ impl<D: DataPlane> Control<D> {
     pub(super) async fn order(&mut self, name: &str, order: Order) -> Result<RolloutView, RolloutRefused> {
         let service = self.planned_service(name)?;
         let mut order = order;
+        // What is written down with a decision is what was counted until then.
+        self.rollouts.note(&self.registry.snapshot());
         if let Command::Start { in_force, run } = &mut order.command {
             *run = self.rollouts.next_run();
             *in_force = self.rollouts.course(name).and_then(|course| course.in_force(&service));
-            self.rollouts.note(&self.registry.snapshot());
             if let Some(obstacle) = self.preflight_of(&service).and_then(|preflight| preflight.obstacle()) {
                 return Err(RolloutRefused::Preflight(obstacle));
             }
@@ -194,7 +197,8 @@ impl<D: DataPlane> Control<D> {
     async fn carry_out(&mut self, name: &str, state: &State, action: &Action) -> Result<(), Refused> {
         let hiding = action.hiding.as_ref().map(|hiding| format!("; could still hide: {hiding}")).unwrap_or_default();
         let reason = ledger::clip(&format!("{}{hiding}", action.sentence), ledger::MAX_REASON);
-        let about = About {
+        let mut about = About {
+            figures: self.rollouts.tally(name, state),
             rollout: Some(state.run).filter(|run| *run > 0),
             verdict: action.verdict.clone(),
             // Invariant: a state is names, numbers and words.
@@ -207,7 +211,10 @@ impl<D: DataPlane> Control<D> {
         if action.decision == Decision::Approved {
             let draft = Draft::new(&action.actor, &reason, What::Approval { of: state.plan.clone() });
             let about = About { rollout: about.rollout, ..About::default() };
-            self.record(Draft { about, ..draft.of_service(name) }, false).await?;
+            let entry = self.record(Draft { about, ..draft.of_service(name) }, false).await?;
+            if let Some(entry) = entry {
+                self.rollouts.agreed(name, state.run, Approval { actor: action.actor.clone(), entry });
+            }
         }
         let publish = action.publish.as_ref().filter(|publish| {
             // A version that is no longer there needs nothing taken from it.
@@ -222,6 +229,8 @@ impl<D: DataPlane> Control<D> {
             self.follow_drill(name, state);
             return Ok(());
         };
+        about.decision = Some(action.decision.word().to_owned());
+        about.approvals = self.rollouts.approvals_of(name, state);
         let exposure = publish.exposure;
         let shares = [(&publish.from, exposure.rest()), (&publish.to, exposure)];
         let change = Change {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::force::Refused;
 use crate::events::Event;
 use crate::judge::Outcome;
+use crate::ledger::{self, Agreed, Approval};
 use crate::plan::{Plan, Service, VersionId, VersionSet};
 use crate::rollout::{
     self, DrillNeed, DrillOrder, DrillResult, DrillView, Evidence, Exposure, Facts, Figures, Input, Phase, Planned,
@@ -63,6 +64,8 @@ pub(super) struct Course {
     recent: VecDeque<(Duration, Figures)>,
     /// What was decided last, and when.
     said: Option<(String, SystemTime)>,
+    /// Who agreed, by which entries of the ledger.
+    agreed: Agreed,
     /// What the judge was last told to say, and of which window.
     told: Option<(u64, Outcome)>,
     /// How the last drill stands.
@@ -144,6 +147,9 @@ impl Rollouts {
     pub(super) fn keep(&mut self, service: &str, state: State, said: Option<String>, drill: Option<DrillView>) {
         self.last_run = self.last_run.max(state.run);
         let Some(course) = self.courses.get_mut(service) else { return };
+        if let Some((_, figures)) = course.recent.back().filter(|_| course.state.run != state.run) {
+            course.watch.run_begins(&state, figures);
+        }
         course.follow_drill(&state, said.as_deref(), drill);
         course.state = state;
         course.blocked = None;
@@ -167,6 +173,38 @@ impl Rollouts {
         let (_, figures) = course.recent.back()?;
         let evidence = course.watch.evidence(&course.planned, &course.state, service, figures);
         Some(Evidence { next_run, ..evidence })
+    }
+
+    /// Takes up who agreed, by the ledger.
+    pub(super) fn resume_approvals(&mut self, agreed: &BTreeMap<String, Agreed>) {
+        for (service, agreed) in agreed {
+            if let Some(course) = self.courses.get_mut(&**service) {
+                course.agreed.clone_from(agreed);
+            }
+        }
+    }
+
+    /// Somebody agreed to a run, which this entry says.
+    pub(super) fn agreed(&mut self, service: &str, run: u64, approval: Approval) {
+        if let Some(course) = self.courses.get_mut(service) {
+            course.agreed.take(run, approval);
+        }
+    }
+
+    /// Who agreed to what `next` makes of a service's rollout, where its step needs that.
+    pub(super) fn approvals_of(&self, service: &str, next: &State) -> Vec<Approval> {
+        let Some(course) = self.courses.get(service) else { return Vec::new() };
+        let needed = matches!(&next.phase, Phase::Baking(at) if course.planned.plan.needs_approval(at.step));
+        let agreed = Some(&course.agreed).filter(|agreed| needed && agreed.rollout == next.run);
+        agreed.map_or_else(Vec::new, |agreed| agreed.by.clone())
+    }
+
+    /// What the versions of a service have counted in the run of `next`, up to now.
+    pub(super) fn tally(&mut self, service: &str, next: &State) -> Option<ledger::Figures> {
+        let course = self.courses.get_mut(service)?;
+        let (_, figures) = course.recent.back()?;
+        let is_same_run = course.state.run == next.run && next.run > 0;
+        is_same_run.then(|| course.watch.tally(&course.state, figures, SystemTime::now())).flatten()
     }
 
     /// What the judge says of a service's rollout, where that is another than before in the same window.
@@ -254,6 +292,7 @@ impl Course {
             watch: Watch::default(),
             recent: VecDeque::new(),
             said: None,
+            agreed: Agreed::default(),
             told: None,
             drill: None,
             blocked: None,

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -20,9 +19,9 @@ use super::recorder::{Recorded, Recorder};
 use super::rollouts::Rollouts;
 use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings, WebhookSettings};
-use crate::events::{Event, Feed, Kind};
+use crate::events::Feed;
 use crate::flags::FlagSet;
-use crate::ledger::{self, Draft, Time};
+use crate::ledger::{self, Draft};
 use crate::plan::{Plan, Service, VersionSet, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
@@ -461,7 +460,7 @@ impl<D: DataPlane> Control<D> {
             return;
         }
         for news in news {
-            self.feed.tell(told(&news));
+            self.feed.tell(news.told(SystemTime::now()));
             match news {
                 News::Began(end) => {
                     let (service, version, fault, until) = (end.service, end.version, end.fault, Rfc3339(end.until));
@@ -493,15 +492,4 @@ impl<D: DataPlane> Control<D> {
         control.set_config_effective(SystemTime::now());
         self.tell_of_drills();
     }
-}
-
-/// A drill's begin or end, for those who follow what happens.
-fn told(news: &News) -> Event {
-    let (began, end) = match news {
-        News::Began(end) => (true, end),
-        News::Ended(end) => (false, end),
-    };
-    let until = Time::from(end.until);
-    let data = json!({ "version": &*end.version, "fault": &*end.fault, "began": began, "until": until });
-    Event::without_entry(Kind::Drill, &end.service, SystemTime::now(), data)
 }

@@ -121,7 +121,8 @@ impl Kind {
     /// What weights are that a rollout changed.
     fn of_step(draft: &Draft) -> Self {
         if let Some(decision) = &draft.about.decision {
-            return Self::of_decision(decision).unwrap_or(Self::Rollout);
+            let other = if decision.starts_with("drill") { Self::Drill } else { Self::Rollout };
+            return Self::of_decision(decision).unwrap_or(other);
         }
         // Entries of earlier versions do not say what was decided.
         let phase = draft.about.state.as_ref().and_then(|state| state["phase"]["state"].as_str());
@@ -232,6 +233,7 @@ mod tests {
         assert_eq!(kind(weights(Source::Rollout, Some("advanced"), Some("baking"))), Kind::Step);
         assert_eq!(kind(weights(Source::Rollout, Some("rolledBack"), Some("validating"))), Kind::Rollback);
         assert_eq!(kind(weights(Source::Rollout, Some("replaced"), Some("replacing"))), Kind::Rollout);
+        assert_eq!(kind(weights(Source::Rollout, Some("drillRolledBack"), None)), Kind::Drill);
         assert_eq!(kind(weights(Source::File, None, None)), Kind::Weights);
         assert_eq!(kind(event("awaitingApproval", Some(1))), Kind::Approval);
         assert_eq!(kind(event("notValidated", Some(1))), Kind::Validation);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-use super::{Digest, State, Time, Weights};
+use super::{Digest, Figures, State, Time, Weights};
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ pub struct About {
     /// What a rollout decided, in a word; where the kind of the entry does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
+    /// What the versions of the rollout had counted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
     /// The judge's verdict it goes by, with its intervals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Value>,

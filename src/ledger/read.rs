@@ -31,6 +31,8 @@ enum From {
 pub struct Query {
     /// Only those that concern this service.
     pub service: Option<String>,
+    /// Only those that belong to this rollout.
+    pub rollout: Option<u64>,
     /// Those with a greater number, the first of them first. `None`: the last there are.
     pub after: Option<u64>,
     /// Most of them; at most [`MAX_PAGE`].
@@ -77,6 +79,15 @@ struct Found {
     number: u64,
     #[serde(default)]
     service: Option<String>,
+    #[serde(default)]
+    rollout: Option<u64>,
+}
+
+impl Query {
+    fn wants(&self, found: &Found) -> bool {
+        self.service.as_ref().is_none_or(|service| found.service.as_ref() == Some(service))
+            && self.rollout.is_none_or(|rollout| found.rollout == Some(rollout))
+    }
 }
 
 impl Reader {
@@ -98,8 +109,8 @@ impl Reader {
     pub fn page(&self, query: &Query) -> Result<Page, ReadError> {
         let limit = query.limit.clamp(1, MAX_PAGE);
         match query.after {
-            Some(after) => self.after(after, query.service.as_deref(), limit),
-            None => self.latest(query.service.as_deref(), limit),
+            Some(after) => self.after(after, query, limit),
+            None => self.latest(query, limit),
         }
     }
 
@@ -109,7 +120,7 @@ impl Reader {
     /// [`ReadError`].
     pub fn entry(&self, number: u64) -> Result<Option<String>, ReadError> {
         let Some(after) = number.checked_sub(1) else { return Ok(None) };
-        let page = self.after(after, None, 1)?;
+        let page = self.after(after, &Query::default(), 1)?;
         // The next that there is may be a later one.
         let is_it = |line: &String| serde_json::from_str::<Found>(line).is_ok_and(|found| found.number == number);
         Ok(page.lines.into_iter().next().filter(is_it))
@@ -129,11 +140,11 @@ impl Reader {
         }
     }
 
-    fn after(&self, after: u64, service: Option<&str>, limit: usize) -> Result<Page, ReadError> {
+    fn after(&self, after: u64, query: &Query, limit: usize) -> Result<Page, ReadError> {
         let mut page = Page::default();
         let (mut bytes, mut last) = (0, after);
-        self.each(after, &mut |number, of, line| {
-            if number <= after || service.is_some_and(|service| of != Some(service)) {
+        self.each(after, &mut |found, line| {
+            if found.number <= after || !query.wants(found) {
                 return true;
             }
             if page.lines.len() == limit || bytes > MAX_BYTES {
@@ -141,14 +152,14 @@ impl Reader {
                 return false;
             }
             bytes += line.len();
-            last = number;
+            last = found.number;
             page.lines.push(line.to_owned());
             true
         })?;
         Ok(page)
     }
 
-    fn latest(&self, service: Option<&str>, limit: usize) -> Result<Page, ReadError> {
+    fn latest(&self, query: &Query, limit: usize) -> Result<Page, ReadError> {
         let parts = match &self.0 {
             From::Memory(_) => None,
             From::Folder(folder) => Some(parts(folder)?),
@@ -159,11 +170,11 @@ impl Reader {
         let mut before = u64::MAX;
         for first in starts {
             let (mut here, mut bytes) = (VecDeque::new(), 0);
-            self.each(first.saturating_sub(1), &mut |number, of, line| {
-                if number >= before {
+            self.each(first.saturating_sub(1), &mut |entry, line| {
+                if entry.number >= before {
                     return false;
                 }
-                if service.is_none_or(|service| of == Some(service)) {
+                if query.wants(entry) {
                     bytes += line.len();
                     here.push_back(line.to_owned());
                     while here.len() > limit - found.len() || (bytes > MAX_BYTES && here.len() > 1) {
@@ -182,12 +193,12 @@ impl Reader {
         Ok(Page { lines: found.into(), next: None })
     }
 
-    /// Calls `take` with the number, service and line of each entry of the file that has the one after `after`, and of all later
+    /// Calls `take` with the beginning and the line of each entry of the file that has the one after `after`, and of all later
     /// files, until it says false.
-    fn each(&self, after: u64, take: &mut dyn FnMut(u64, Option<&str>, &str) -> bool) -> Result<(), ReadError> {
+    fn each(&self, after: u64, take: &mut dyn FnMut(&Found, &str) -> bool) -> Result<(), ReadError> {
         let mut one = |line: &str| {
             let Ok(found) = serde_json::from_str::<Found>(line) else { return true };
-            take(found.number, found.service.as_deref(), line)
+            take(&found, line)
         };
         match &self.0 {
             From::Memory(memory) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Digest, Entry, Source, Weights, What};
+use super::{Approval, Digest, Entry, Source, Weights, What};
 
 /// What is in force at the end of a ledger: a fold over its entries.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,6 +22,28 @@ pub struct State {
     pub rollouts: BTreeMap<String, Value>,
     /// The greatest number of a rollout so far.
     pub last_rollout: u64,
+    /// By service: who agreed to its last rollout that anybody agreed to.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvals: BTreeMap<String, Agreed>,
+}
+
+/// Who agreed to a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Agreed {
+    /// The rollout.
+    pub rollout: u64,
+    /// Who, by which entries.
+    pub by: Vec<Approval>,
+}
+
+impl Agreed {
+    /// Takes note of one more; those to another rollout count no longer.
+    pub fn take(&mut self, rollout: u64, approval: Approval) {
+        if self.rollout != rollout {
+            *self = Self { rollout, by: Vec::new() };
+        }
+        self.by.push(approval);
+    }
 }
 
 impl State {
@@ -47,6 +69,10 @@ impl State {
             Some(state) => {
                 self.rollouts.insert(service.clone(), state.clone());
             }
+        }
+        if let (What::Approval { .. }, Some(rollout)) = (&draft.what, draft.about.rollout) {
+            let approval = Approval { actor: draft.actor.clone(), entry: entry.number };
+            self.approvals.entry(service.clone()).or_default().take(rollout, approval);
         }
         let What::Weights { source, to, .. } = &draft.what else { return };
         set(&mut self.weights, service, to.as_ref());

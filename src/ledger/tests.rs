@@ -45,7 +45,7 @@ fn grow(ledger: &mut Ledger, from: u8, count: u8) {
 }
 
 fn entries(ledger: &Reader) -> Vec<Entry> {
-    let page = ledger.page(&Query { after: Some(0), limit: MAX_PAGE, service: None }).expect("a page");
+    let page = ledger.page(&Query { after: Some(0), limit: MAX_PAGE, ..Query::default() }).expect("a page");
     page.lines.iter().map(|line| serde_json::from_str(line).expect("an entry")).collect()
 }
 
@@ -239,7 +239,7 @@ fn the_chain_goes_on_over_files() {
     assert_eq!(all.len() as u64, looked.last + 1);
     let query = |after: Option<u64>, limit: usize, service: &str| {
         let service = Some(service.to_owned()).filter(|service| !service.is_empty());
-        let page = reader.page(&Query { service, after, limit }).unwrap();
+        let page = reader.page(&Query { service, after, limit, rollout: None }).unwrap();
         let number = |line: &String| serde_json::from_str::<Entry>(line).unwrap().number;
         (page.lines.iter().map(number).collect::<Vec<_>>(), page.next)
     };

@@ -15,6 +15,7 @@ mod need;
 mod preflight;
 mod state;
 mod step;
+mod tally;
 mod view;
 mod watch;
 

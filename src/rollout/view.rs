@@ -85,7 +85,7 @@ impl RolloutView {
     /// Whether a run is on: begun and neither withdrawn nor done.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        ["replacing", "baking", "awaitingApproval", "paused"].contains(&&*self.state)
+        !["pending", "validating", "rolledBack", "aborted", "completed"].contains(&&*self.state)
     }
 
     /// What there is to show of a state; `verdict` and `requests` are those of its window.

@@ -1,6 +1,6 @@
 //! From what the data plane has counted to what the machine is told.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::aftermath::{Aftermath, Range};
 use super::budget::Budget;
@@ -9,7 +9,9 @@ use super::drill_need::SoFar;
 use super::input::{Evidence, Finding};
 use super::need::Traffic;
 use super::state::{Exposure, Phase, Planned, State};
+use super::tally::Tally;
 use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge};
+use crate::ledger;
 use crate::plan::{RolloutPlan, Service};
 use crate::stats::Alpha;
 use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
@@ -45,6 +47,7 @@ pub struct Watch {
     /// Those that came while drills were on: no part of the error budget.
     left_out: (u64, u64),
     budget: Budget,
+    tally: Tally,
     /// What the judge said last, for whoever looks.
     verdict: Option<Verdict>,
 }
@@ -59,6 +62,20 @@ impl Figures {
         let of_drills = all.faults.iter().filter(|fault| &*fault.service == service && &*fault.fault == Drill::NAME);
         let drilled = of_drills.map(|fault| fault.injected.iter().sum::<u64>()).sum();
         Self { service: service.to_owned(), counted, drilled }
+    }
+
+    /// When they were taken, since the registry was made.
+    pub(super) fn at(&self) -> Duration {
+        self.counted.at
+    }
+
+    /// Requests that `name` ended after `earlier`, and those of them that failed.
+    pub(super) fn count(&self, earlier: &Self, name: &str) -> ledger::Count {
+        let window = self.since(earlier, name);
+        window.map_or_else(ledger::Count::default, |window| ledger::Count {
+            requests: window.requests(),
+            failures: window.failures(),
+        })
     }
 
     fn version(&self, name: &str) -> Option<&VersionSnapshot> {
@@ -163,6 +180,7 @@ impl Watch {
     /// What the machine is to be told of `service`, where its rollout stands at `state`.
     pub fn evidence(&mut self, planned: &Planned, state: &State, service: &Service, figures: &Figures) -> Evidence {
         self.follow(state, figures);
+        self.tally.note(state, figures, &self.begin);
         let plan = &*planned.plan;
         let versions = service.version_named(&state.from).zip(service.version_named(&state.to));
         let in_force = versions.and_then(|(from, to)| Exposure::in_force(&service.split, from, to));
@@ -210,6 +228,17 @@ impl Watch {
     #[must_use]
     pub fn seconds(&self, figures: &Figures) -> f64 {
         figures.counted.at.saturating_sub(self.begin.counted.at).as_secs_f64()
+    }
+
+    /// A run begins with these figures.
+    pub fn run_begins(&mut self, state: &State, figures: &Figures) {
+        self.tally = Tally::of_run(state.run, figures);
+    }
+
+    /// What both versions have counted so far in the run and the step of `state`, for the ledger. `now` is the time of `figures`.
+    pub fn tally(&mut self, state: &State, figures: &Figures, now: SystemTime) -> Option<ledger::Figures> {
+        let is_known = self.window == Some(state.window) && self.run == state.run;
+        is_known.then(|| self.tally.figures(state, figures, &self.begin, now))
     }
 
     /// Begins the windows that the state says.

@@ -149,3 +149,55 @@ async fn deliver(settings: watch::Receiver<WebhookSettings>, told: Arc<Told>, re
         tried += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::events::Feed;
+    use crate::plan::Address;
+
+    fn event(kind: Kind, number: u64) -> Event {
+        let event = Event::without_entry(kind, "shop", UNIX_EPOCH, serde_json::json!({}));
+        Event { number: Some(number), ..event }
+    }
+
+    fn hook(kinds: &[Kind], feed: &Feed) -> (watch::Sender<WebhookSettings>, Hook) {
+        let settings = WebhookSettings {
+            address: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 9))),
+            target: "/".to_owned(),
+            tls: None,
+            kinds: kinds.to_vec(),
+            secret_file: "hook.secret".into(),
+            secret: None,
+            timeout: Duration::from_secs(1),
+        };
+        let (sender, settings) = watch::channel(settings);
+        (sender, Hook::new(settings, feed.follow(), Arc::new(Registry::new(1))))
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_what_nobody_asked_for_takes_none() {
+        let feed = Feed::new(0);
+        let (_settings, mut hook) = hook(&[Kind::Step], &feed);
+        let told = |kind, number| Arc::new(Told { id: feed.last(), event: event(kind, number) });
+        for number in 1..=WAITING as u64 + 10 {
+            hook.take(told(Kind::Ledger, number));
+            hook.take(told(Kind::Step, number));
+        }
+        let numbers: Vec<_> = hook.waiting.iter().filter_map(|told| told.event.number).collect();
+        assert_eq!(numbers, (11..=WAITING as u64 + 10).collect::<Vec<_>>());
+        hook.note(Outcome::Failed(PostError::Gone));
+        hook.take(told(Kind::Step, 1000));
+        assert!(hook.waiting.is_empty(), "one that wants no more is kept nothing for");
+    }
+
+    #[test]
+    fn who_asks_for_weights_is_told_of_every_change_of_them() {
+        let step = Event { changes_weights: true, ..event(Kind::Step, 1) };
+        assert!(wants(&[Kind::Weights], &step) && wants(&[Kind::Step], &step));
+        assert!(!wants(&[Kind::Weights], &event(Kind::Step, 1)) && !wants(&[Kind::Rollback], &step));
+    }
+}

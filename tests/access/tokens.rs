@@ -29,6 +29,9 @@ fn each_role_may_do_what_the_description_says_of_each_endpoint() {
                 assert!(["/livez", "/readyz", "/api/v1/me"].contains(&path.as_str()), "{path} says who may");
                 continue;
             };
+            // A stream has no end to wait for; whoever may have it may have its head.
+            let is_endless = operation["responses"]["200"]["content"]["text/event-stream"].is_object();
+            let method = if is_endless { "HEAD" } else { method };
             for role in ROLES {
                 let allowed = roles.iter().any(|known| known == role);
                 let real = path.replace("{service}", "shop");
@@ -147,6 +150,13 @@ fn tokens_change_with_their_file_and_a_bad_edit_changes_nothing() {
     let log = said(&serin, "tokens.yaml:2:");
     assert!(log.contains("tokens[0].role: unknown value") && log.contains("did you mean `operator`?"), "{log}");
     assert!(log.contains("refused; the tokens in force stay"), "{log}");
+    let refusal = eventually("the ledger to say so", || {
+        let page = serin.ask("GET", "/api/v1/ledger", "").text();
+        let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+        page["entries"].as_array()?.iter().find(|entry| entry["result"] == "refused").cloned()
+    });
+    assert_eq!((&refusal["kind"], &refusal["actor"]), (&"files".into(), &"tokens.yaml".into()));
+    assert!(refusal["problem"].as_str().is_some_and(|problem| problem.contains("tokens[0].role")), "{refusal}");
     assert_eq!(serin.metric("serin_config_reload_total", &["file=\"tokens.yaml\"", "result=\"refused\""]), 1.0);
     assert_eq!((status("first"), status("second")), (200, 200), "the last good ones");
     std::fs::write(&file, tokens(&[("alice", "viewer", "second")])).expect("a file");

@@ -44,7 +44,11 @@ pub(super) fn details(line: &str) -> serde_json::Result<String> {
     add("depends on", list(draft.about.depends_on.iter().map(ToString::to_string).collect()));
     let approvals = draft.about.approvals.iter();
     add("approved by", list(approvals.map(|approval| format!("{} ({})", approval.actor, approval.entry)).collect()));
+    add("decision", draft.about.decision.clone().unwrap_or_default());
     add("rollout", draft.about.rollout.map(|rollout| rollout.to_string()).unwrap_or_default());
+    if let Some(figures) = &draft.about.figures {
+        add("figures", format!("{:#}", serde_json::to_value(figures)?));
+    }
     for (name, value) in [("verdict", &draft.about.verdict), ("state", &draft.about.state)] {
         add(name, value.as_ref().map(|value| format!("{value:#}")).unwrap_or_default());
     }

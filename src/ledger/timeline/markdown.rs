@@ -52,20 +52,25 @@ impl fmt::Display for Timeline {
 impl Timeline {
     fn summary(&self) -> String {
         let (from, to) = (plain(&self.from), plain(&self.to));
-        let mut text = format!("{to} was widened beside {from} from {}.", time(self.began));
-        if let Some(Withdrawal { said, seconds_since_first_failure_of_step: seconds, .. }) = &self.withdrawal {
+        let mut sentences = vec![format!("{to} was widened beside {from} from {}.", time(self.began))];
+        sentences.extend(self.withdrawal.as_ref().map(|withdrawal| {
+            let said = &withdrawal.said;
             let who = if said.actor == "rollout" { "serin".to_owned() } else { plain(&said.actor) };
-            let after = seconds.map_or(String::new(), |seconds| format!(", {} after its first failure in the step", spoken(seconds)));
-            text += &format!(" {who} withdrew it at {}{after}.", time(said.time));
-        }
-        if let Some(Counted { to: counted, .. }) = &self.counted {
-            text += &format!(" {} of the requests that it answered failed.", number(counted.failures));
-        }
-        if let Some(validation) = &self.validation {
+            let since = withdrawal.seconds_since_first_failure_of_step;
+            let after = since.map(|seconds| format!(", {} after its first failure in the step", spoken(seconds)));
+            format!("{who} withdrew it at {}{}.", time(said.time), after.unwrap_or_default())
+        }));
+        let failed = |counted: &Counted| number(counted.to.failures);
+        sentences.extend(
+            self.counted
+                .as_ref()
+                .map(|counted| format!("{} of the requests that it answered failed.", failed(counted))),
+        );
+        sentences.extend(self.validation.as_ref().map(|validation| {
             let not = if validation.well { "" } else { "not " };
-            text += &format!(" The service was {not}seen to be as before after that.");
-        }
-        text
+            format!("The service was {not}seen to be as before after that.")
+        }));
+        sentences.join(" ")
     }
 
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,7 +110,11 @@ impl Timeline {
             writeln!(f, "| {} | {} | {what} | {actor} | {reason} |", time(said.time), said.entry)?;
         }
         let hash = self.plan_hash.as_deref().unwrap_or("unknown");
-        writeln!(f, "\nFrom serin's ledger; `serin ledger verify` says whether it is what was written. Plan: `{}`.", plain(hash))
+        writeln!(
+            f,
+            "\nFrom serin's ledger; `serin ledger verify` says whether it is what was written. Plan: `{}`.",
+            plain(hash)
+        )
     }
 }
 
@@ -124,15 +133,20 @@ fn failures(withdrawal: &Withdrawal) -> String {
 }
 
 fn validated(validation: &Validation) -> String {
-    let within = validation.seconds_since_withdrawal.map_or(String::new(), |s| format!(" {} after the withdrawal", spoken(s)));
+    let within =
+        validation.seconds_since_withdrawal.map_or(String::new(), |s| format!(" {} after the withdrawal", spoken(s)));
     let well = if validation.well { "as before" } else { "not seen to be as before" };
     format!("{well}{within}: {}", plain(&validation.said.reason))
 }
 
 fn steps(plan: &Value) -> String {
-    let steps = plan["steps"].as_array().map_or(0, Vec::len);
+    let step = |step: &Value| {
+        let weight = step["weight"].as_f64().unwrap_or_default();
+        format!("{weight}% for {}", spoken(step["bakeMs"].as_f64().unwrap_or_default() / 1e3))
+    };
+    let steps: Vec<String> = plan["steps"].as_array().into_iter().flatten().map(step).collect();
     let (from, to) = (plan["from"].as_str().unwrap_or("?"), plan["to"].as_str().unwrap_or("?"));
-    format!("{steps} step{} from {} to {}", plural(steps), plain(from), plain(to))
+    format!("from {} to {}: {}", plain(from), plain(to), steps.join(", "))
 }
 
 /// What a metric is counted in.
@@ -203,7 +217,7 @@ fn time(time: Time) -> String {
 fn spoken(seconds: f64) -> String {
     let whole = seconds as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, _) | (0, 1, _) => format!("{seconds:.1} s"),
+        (0, 0 | 1, _) => format!("{seconds:.1} s"),
         (0, minutes, seconds) => format!("{minutes} m {seconds} s"),
         (hours, minutes, _) => format!("{hours} h {minutes} m"),
     }

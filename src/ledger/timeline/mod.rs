@@ -147,11 +147,12 @@ impl Timeline {
     /// That of `rollout`, by entries in their order: all that belong to it, and others about its service. `None`: none belongs to it.
     #[must_use]
     pub fn of(rollout: u64, entries: &[Entry]) -> Option<Self> {
-        let own: Vec<&Entry> =
-            entries.iter().filter(|entry| entry.draft.about.rollout == Some(rollout)).collect();
+        let own: Vec<&Entry> = entries.iter().filter(|entry| entry.draft.about.rollout == Some(rollout)).collect();
         let (first, last) = (*own.first()?, *own.last()?);
         let service = own.iter().find_map(|entry| entry.draft.service.clone())?;
-        let state = own.iter().rev().find_map(|entry| entry.draft.about.state.as_ref().filter(|state| state.is_object()));
+        let removed = own.last().is_some_and(|entry| word(entry) == "removed");
+        let state =
+            own.iter().rev().find_map(|entry| entry.draft.about.state.as_ref().filter(|state| state.is_object()));
         let text = |key: &str| state.and_then(|state| state[key].as_str()).unwrap_or_default().to_owned();
         let plan = own.iter().find_map(|entry| match &entry.draft.what {
             What::Event { event, fields } if event == "plan" => fields.get("plan").cloned(),
@@ -167,12 +168,15 @@ impl Timeline {
             rollout,
             from: text("from"),
             to: text("to"),
-            state: state.and_then(phase).unwrap_or("unknown").to_owned(),
+            state: if removed { "removed" } else { state.and_then(phase).unwrap_or("unknown") }.to_owned(),
             plan_hash: state.and_then(|state| state["plan"].as_str()).map(str::to_owned),
             plan,
             began: first.time,
             last: last.time,
-            started: own.iter().find(|entry| word(entry) == "started" || word(entry) == "awaitingApproval").map(|entry| said(entry)),
+            started: own
+                .iter()
+                .find(|entry| word(entry) == "started" || word(entry) == "awaitingApproval")
+                .map(|entry| said(entry)),
             validation: own.iter().rev().find_map(|entry| validation(entry, withdrawal.as_ref())),
             verdict: judged(&own, withdrawal.as_ref()),
             withdrawal,
