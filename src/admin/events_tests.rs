@@ -31,9 +31,15 @@ async fn a_client_that_takes_nothing_or_is_far_behind_is_given_up() {
 async fn what_was_told_already_or_concerns_others_is_left_out() {
     let feed = Feed::new(0);
     let (mut telling, mut body) = telling(&feed, Some("shop"));
-    [event("shop", Some(1)), event("cart", Some(2)), event("cart", None), event("shop", None), event("shop", Some(3))]
-        .into_iter()
-        .for_each(|event| feed.tell(event));
+    for event in [
+        event("shop", Some(1)),
+        event("cart", Some(2)),
+        event("cart", None),
+        event("shop", None),
+        event("shop", Some(3)),
+    ] {
+        feed.tell(event);
+    }
     drop(feed);
     let told = async {
         let mut ids = Vec::new();
