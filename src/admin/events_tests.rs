@@ -22,7 +22,9 @@ async fn a_client_that_takes_nothing_or_is_far_behind_is_given_up() {
     feed.tell(event("shop", Some(2)));
     assert_eq!(stuck.go_on(0).await, Err(Cut::TooSlow), "its only place is taken");
     let (mut behind, mut body) = telling(&feed, None);
-    (3..1000).for_each(|number| feed.tell(event("shop", Some(number))));
+    for number in 3..1000 {
+        feed.tell(event("shop", Some(number)));
+    }
     assert_eq!(behind.go_on(2).await, Err(Cut::TooSlow));
     assert!(body.try_recv().is_err(), "no event is left out silently");
 }
