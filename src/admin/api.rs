@@ -20,7 +20,9 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{diffs, events, health, ledger, rollback_drill, rollout};
+use super::{
+    diffs, distribution, events, flags, health, history, ledger, live, me, page, preview, rollback_drill, rollout,
+};
 use crate::control::{Change, Changed, Refused};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -33,7 +35,6 @@ pub(super) const MAX_REASON: usize = 1000;
 /// All routes of the admin address.
 pub(super) fn router(admin: Arc<Admin>) -> Router {
     Router::new()
-        .route("/", get(index))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -41,35 +42,24 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/services/{service}", get(service))
         .route("/api/v1/services/{service}/weights", put(set_weights))
         .route("/api/v1/openapi.json", get(openapi))
+        .merge(diffs::router())
+        .merge(distribution::router())
+        .merge(flags::router())
         .merge(health::router())
+        .merge(history::router())
         .merge(ledger::router())
         .merge(events::router())
+        .merge(live::router())
+        .merge(me::router())
+        .merge(page::router())
+        .merge(preview::router())
         .merge(rollout::router())
         .merge(rollback_drill::router())
-        .merge(diffs::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(admin)
-}
-
-async fn index() -> &'static str {
-    "serin\n\n\
-     GET /livez                               200 while the process lives\n\
-     GET /readyz                              200 while it takes requests\n\
-     GET /metrics                             Prometheus text, or protobuf when asked for\n\
-     GET /api/v1/services                     weights, rates, latencies and verdicts of all services\n\
-     GET /api/v1/services/{service}           of one\n\
-     PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
-     GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
-     POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
-     POST /api/v1/services/{service}/drill    {\"fault\":\"errors|delay\",\"share\":\"20%\",\"within\":\"30s\",\"reason\":\"...\"}; GET: how it stands\n\
-     GET /api/v1/services/{service}/diffs     where answers of two versions differ; DELETE forgets it\n\
-     GET /api/v1/ledger?service=&rollout=&after=&limit=  the record of changes\n\
-     GET /api/v1/events?service=&after=         what happens, as server-sent events\n\
-     GET /api/v1/openapi.json                 this, for programs\n\n\
-     gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
 }
 
 async fn livez() -> &'static str {
@@ -96,21 +86,33 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
-    let plan = admin.plan();
-    admin.verdicts.look(&plan);
-    let mut view = ServicesView::new(&plan, &admin.observer.recent(), &admin.health, &admin.verdicts);
-    view.services =
-        view.services.into_iter().map(|view| view.with_rollout(|name| admin.control.rollout(name))).collect();
-    Json(view)
+    Json(admin.services_view())
 }
 
 async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ServiceView>, Problem> {
     let name = named(name)?;
-    let plan = admin.plan();
-    let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
-    admin.verdicts.look(&plan);
-    let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
-    Ok(Json(view.with_rollout(|name| admin.control.rollout(name))))
+    admin.service_view(&name).map(Json).ok_or_else(|| unknown_service(&name))
+}
+
+impl Admin {
+    /// The state of all services now.
+    pub(super) fn services_view(&self) -> ServicesView {
+        let plan = self.plan();
+        self.verdicts.look(&plan);
+        let mut view = ServicesView::new(&plan, &self.observer.recent(), &self.health, &self.verdicts);
+        view.services =
+            view.services.into_iter().map(|view| view.with_rollout(|name| self.control.rollout(name))).collect();
+        view
+    }
+
+    /// The state of one service now; `None` where there is none of this name.
+    pub(super) fn service_view(&self, name: &str) -> Option<ServiceView> {
+        let plan = self.plan();
+        let (_, service) = plan.service_named(name)?;
+        self.verdicts.look(&plan);
+        let view = ServiceView::new(&plan, service, &self.observer.recent(), &self.health, &self.verdicts);
+        Some(view.with_rollout(|name| self.control.rollout(name)))
+    }
 }
 
 /// What `PUT …/weights` takes.
@@ -174,7 +176,7 @@ pub(super) fn named(name: ServiceName) -> Result<String, Problem> {
     Ok(name)
 }
 
-fn unknown_service(name: &str) -> Problem {
+pub(super) fn unknown_service(name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("There is no service `{name}`."))
 }
 
@@ -217,9 +219,19 @@ pub(super) fn document() -> serde_json::Value {
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
-    let rollouts = rollout::paths().into_iter().chain(rollback_drill::paths());
-    let others = diffs::paths().into_iter().chain([events::path()]);
-    for (path, item) in ledger::paths().into_iter().chain(rollouts).chain(others) {
+    let mut paths: Vec<(&'static str, serde_json::Value)> = Vec::new();
+    paths.extend(diffs::paths());
+    paths.extend(distribution::paths());
+    paths.extend([events::path()]);
+    paths.extend(flags::paths());
+    paths.extend(history::paths());
+    paths.extend(ledger::paths());
+    paths.extend(live::paths());
+    paths.extend(me::paths());
+    paths.extend(preview::paths());
+    paths.extend(rollback_drill::paths());
+    paths.extend(rollout::paths());
+    for (path, item) in paths {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

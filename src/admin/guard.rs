@@ -74,8 +74,13 @@ impl Caller {
         Err(admin.turn_away(refusal, &self.asked))
     }
 
+    /// Its role by its credentials; `None`: it has shown none.
+    pub(super) fn role(&self) -> Option<Role> {
+        self.role
+    }
+
     /// Whether it has this right.
-    fn may(&self, right: Right) -> bool {
+    pub(super) fn may(&self, right: Right) -> bool {
         [self.role, self.anonymous].into_iter().flatten().any(|role| role.may(right))
     }
 }
@@ -87,15 +92,16 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request,
         return Problem::new(StatusCode::FORBIDDEN, "It is not written down who may ask for this.").into_response();
     };
     let access = admin.access.load_full();
-    let rights = match need {
+    let rights: &[Right] = match need {
         Need::Any(rights) => rights,
+        Need::Identity => &[],
         Need::Figures if access.metrics_protected => &[Right::Read],
         Need::Figures | Need::Nothing => return next.run(request).await,
     };
     let Some(peer) = request.extensions().get::<Arc<Peer>>().map(Arc::clone) else {
         return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "It is not known who asks.").into_response();
     };
-    let changes = !rights.contains(&Right::Read);
+    let changes = need != Need::Identity && !rights.contains(&Right::Read);
     let mut asked = Asked {
         who: peer.name(),
         from: peer.to_string(),
@@ -106,7 +112,9 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request,
         if caller.role.is_some() {
             asked.who = caller.name.to_string();
         }
-        authorise(&caller, rights, &access, &peer)?;
+        if need != Need::Identity {
+            authorise(&caller, rights, &access, &peer)?;
+        }
         if changes {
             origin::check(&request, &access, &peer, caller.proof != Proof::Token)?;
         }
@@ -200,7 +208,7 @@ fn authorise(caller: &Caller, rights: &[Right], access: &Access, peer: &Peer) ->
 }
 
 /// How somebody who is nobody may become somebody.
-fn way_in(access: &Access, peer: &Peer) -> String {
+pub(super) fn way_in(access: &Access, peer: &Peer) -> String {
     let token = "a token of the tokens file (`Authorization: Bearer TOKEN`; `serin --token-file FILE`)";
     let certificate = match &peer.identity {
         Some(shown) => format!(

@@ -37,11 +37,12 @@ impl Observer {
         Self { registry, looks: Mutex::new(VecDeque::from([first])) }
     }
 
-    /// Looks once a second, for as long as it is polled.
-    pub async fn run(&self) {
+    /// Looks once a second, for as long as it is polled, and shows `each` what it sees.
+    pub async fn run(&self, each: impl Fn(&Arc<RegistrySnapshot>)) {
         loop {
             tokio::time::sleep(EVERY).await;
             let look = (Instant::now(), Arc::new(self.registry.snapshot()));
+            each(&look.1);
             let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
             if looks.len() > KEPT {
                 looks.pop_front();

@@ -13,6 +13,8 @@ use crate::wire::grpc_health::{CHECK, LIST, WATCH};
 pub(super) enum Need {
     /// Nothing: whoever asks whether the process is well need not say who they are.
     Nothing,
+    /// Nothing either, but whoever shows credentials must show good ones: it is about them.
+    Identity,
     /// To read, where figures are protected.
     Figures,
     /// One of these rights.
@@ -24,7 +26,10 @@ const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
 const TABLE: &[(&str, &str, Need)] = &[
-    ("GET", "/", READ),
+    // The page itself holds nothing; what it shows it has to ask for.
+    ("GET", "/", Need::Nothing),
+    ("GET", "/assets/{file}", Need::Nothing),
+    ("GET", "/api/v1/me", Need::Identity),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
     ("GET", "/metrics", Need::Figures),
@@ -32,6 +37,11 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/services", READ),
     ("GET", "/api/v1/services/{service}", READ),
     ("PUT", "/api/v1/services/{service}/weights", OPERATE),
+    ("GET", "/api/v1/services/{service}/weights/preview", READ),
+    ("GET", "/api/v1/services/{service}/history", READ),
+    ("GET", "/api/v1/services/{service}/distribution", READ),
+    ("GET", "/api/v1/live", READ),
+    ("GET", "/api/v1/flags", READ),
     ("GET", "/api/v1/services/{service}/rollout", READ),
     // Which of them, the action says.
     ("POST", "/api/v1/services/{service}/rollout", Need::Any(&[Right::Operate, Right::Approve])),
@@ -76,14 +86,17 @@ pub(super) fn describe(document: &mut Value) {
             let (rights, figures) = match Method::from_bytes(method.to_uppercase().as_bytes()).map(|m| need(&m, path)) {
                 Ok(Some(Need::Any(rights))) => (rights, false),
                 Ok(Some(Need::Figures)) => (&[Right::Read][..], true),
+                Ok(Some(Need::Identity)) => (&[][..], true),
                 _ => continue,
             };
-            operation["x-serin-roles"] = json!(roles(rights));
-            let mut answers = vec![
-                ("401", "no credentials, or wrong ones"),
-                ("403", "this role may not"),
-                ("429", "too many wrong credentials came from there"),
-            ];
+            if !rights.is_empty() {
+                operation["x-serin-roles"] = json!(roles(rights));
+            }
+            let mut answers =
+                vec![("401", "no credentials, or wrong ones"), ("429", "too many wrong credentials came from there")];
+            if !rights.is_empty() {
+                answers.push(("403", "this role may not"));
+            }
             if !figures && !rights.contains(&Right::Read) {
                 answers.extend([("408", "the body took too long"), ("415", "the body is not said to be JSON")]);
             }
@@ -116,8 +129,9 @@ mod tests {
             .filter(|(key, _)| methods.contains(&key.as_str()))
             .map(|(method, path)| (method.to_uppercase(), path.clone()))
             .collect();
-        // gRPC describes itself, and these two are how one finds the rest.
-        let undescribed = |path: &str| path.starts_with("/grpc.") || ["/", "/api/v1/openapi.json"].contains(&path);
+        // gRPC describes itself, the page is for people, and the rest is how one finds the rest.
+        let undescribed =
+            |path: &str| path.starts_with("/grpc.") || ["/", "/assets/{file}", "/api/v1/openapi.json"].contains(&path);
         let known: BTreeSet<(String, String)> = TABLE
             .iter()
             .filter(|(_, path, _)| !undescribed(path))
@@ -133,7 +147,7 @@ mod tests {
         for (method, path, need) in TABLE {
             match need {
                 Need::Any(rights) => assert_eq!(rights.contains(&Right::Read), *method == "GET", "{method} {path}"),
-                Need::Figures => assert_eq!(*method, "GET", "{path}"),
+                Need::Figures | Need::Identity => assert_eq!(*method, "GET", "{path}"),
                 Need::Nothing => {}
             }
         }

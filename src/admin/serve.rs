@@ -1,7 +1,7 @@
 //! The admin address.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,6 +11,7 @@ use super::api;
 use super::connection::{self, Peer};
 use super::events::EventStreams;
 use super::ledger::Ledgers;
+use super::live::Live;
 use super::observer::Observer;
 use super::refusal::Memory;
 use super::verdict::Verdicts;
@@ -20,6 +21,7 @@ use crate::plan::Plan;
 use crate::proxy::Gate;
 use crate::shadow::Comparing;
 use crate::telemetry::Registry;
+use crate::telemetry::history::History;
 use crate::upstream::Health;
 use crate::wire::{PeerAddr, Socket};
 
@@ -33,6 +35,10 @@ pub struct Admin {
     pub registry: Arc<Registry>,
     /// Their last seconds.
     pub observer: Arc<Observer>,
+    /// Their last hour, and day.
+    pub history: Arc<Mutex<History>>,
+    /// What the open pages are shown.
+    pub live: Live,
     /// The record of changes.
     pub ledger: Ledgers,
     /// What happens, for those who follow it.

@@ -104,6 +104,12 @@ impl Verdicts {
         variants.look(plan, now);
     }
 
+    /// The figures as they were when the weights of a service last changed.
+    pub(super) fn since(&self, service: &str) -> Option<Arc<RegistrySnapshot>> {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.versions.get(service).map(|since| Arc::clone(&since.figures))
+    }
+
     /// The verdicts that are other than before.
     fn news(&self, plan: &Plan, judged: &impl Fn(&str) -> bool) -> Vec<Event> {
         let several = |service: &&Arc<Service>| service.versions.len() > 1 && !judged(&service.name);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +15,9 @@ use super::BAD_USAGE;
 use super::tracing_export::Spans;
 use crate::access::Access;
 use crate::admin::ofrep::FlagApi;
-use crate::admin::{self, Admin, AdminListener, EventStreams, Ledgers, Memory, Observer, Phase, Readiness, Verdicts};
+use crate::admin::{
+    self, Admin, AdminListener, EventStreams, Ledgers, Live, Memory, Observer, Phase, Readiness, Verdicts,
+};
 use crate::config::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
     OfrepSettings, WebhookSettings,
@@ -32,6 +34,7 @@ use crate::shadow::Comparing;
 use crate::stats::Alpha;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
+use crate::telemetry::history::History;
 use crate::tls::Server;
 use crate::upstream::{Health, Resolver};
 use crate::webhooks;
@@ -266,6 +269,22 @@ fn look_after_upstreams(shared: &Arc<Shared>) {
     });
 }
 
+/// Looks at the figures from now on, and remembers them.
+fn watch_figures(shared: &Arc<Shared>) -> (Arc<Observer>, Arc<Mutex<History>>) {
+    let observer = Arc::new(Observer::new(Arc::clone(&shared.registry)));
+    let history = Arc::<Mutex<History>>::default();
+    let (looking, shared, noting) = (Arc::clone(&observer), Arc::clone(shared), Arc::clone(&history));
+    tokio::spawn(async move {
+        let note = |figures: &_| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+            // Rows are written one by one: a panic elsewhere leaves none half done.
+            noting.lock().unwrap_or_else(PoisonError::into_inner).note(now, &shared.plan.load(), figures);
+        };
+        looking.run(note).await;
+    });
+    (observer, history)
+}
+
 /// Compares the newest versions with the oldest ones from now on.
 fn judging(shared: &Arc<Shared>, feed: Feed, handle: Handle) -> Arc<Verdicts> {
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
@@ -294,7 +313,6 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let (control, handle) = Control::new(start);
     // Before anything happens that they are to be told of.
     tokio::spawn(webhooks::run(events.clone(), webhooks, Arc::clone(&registry)));
-    let observer = Arc::new(Observer::new(Arc::clone(&registry)));
     let readiness = Arc::new(Readiness::default());
     let controlling = tokio::spawn(control.run());
     tokio::spawn(async move {
@@ -303,8 +321,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     });
     look_after_upstreams(&shared);
-    let observing = Arc::clone(&observer);
-    tokio::spawn(async move { observing.run().await });
+    let (observer, history) = watch_figures(&shared);
     let verdicts = judging(&shared, events.clone(), handle.clone());
 
     let plan = Arc::clone(&shared);
@@ -325,6 +342,8 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             plan: Box::new(move || plan.plan.load_full()),
             registry,
             observer,
+            history,
+            live: Live::default(),
             ledger: Ledgers::new(reader),
             events: EventStreams::new(events),
             verdicts,

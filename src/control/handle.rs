@@ -1,5 +1,6 @@
 //! Where changes are handed in to the one writer, and where it is asked.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +99,17 @@ impl Handle {
     #[must_use]
     pub fn rollout(&self, service: &str) -> Option<RolloutView> {
         self.rollouts.borrow().get(service).cloned()
+    }
+
+    /// Is another number once a rollout is in another state or step, or has another reason or approval.
+    #[must_use]
+    pub fn rollouts_mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (name, view) in self.rollouts.borrow().iter() {
+            let drill = view.drill.as_ref().map(|drill| (drill.running, &drill.sentence));
+            (name, &view.state, view.step, &view.reason, view.approvals.len(), drill).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Has the files read again, as SIGHUP asks for.

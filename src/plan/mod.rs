@@ -8,6 +8,7 @@ mod baggage;
 mod fault;
 mod filter;
 mod health;
+mod moves;
 mod overload;
 mod query;
 mod retry;
@@ -31,6 +32,7 @@ pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
+pub use moves::moves;
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{

@@ -31,6 +31,12 @@ impl ControlFigures {
         ledger.appends.record_nanos(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Entries written to the ledger since the start: grows when there is something to read.
+    #[must_use]
+    pub fn ledger_entries(&self) -> u64 {
+        self.state().ledger.entries
+    }
+
     /// The ledger could not be written.
     pub fn ledger_failed(&self) {
         let ledger = &mut self.state().ledger;

@@ -16,6 +16,7 @@ pub mod exposition;
 mod faults;
 mod flags;
 mod health;
+pub mod history;
 mod in_flight;
 mod labels;
 mod ledger;
