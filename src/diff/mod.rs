@@ -11,6 +11,7 @@ mod pattern;
 mod render;
 mod report;
 mod rules;
+mod select;
 mod tally;
 
 #[cfg(test)]

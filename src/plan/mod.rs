@@ -10,6 +10,7 @@ mod filter;
 mod health;
 mod overload;
 mod query;
+mod reconcile;
 mod retry;
 mod rollout;
 mod route;
@@ -31,6 +32,7 @@ pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use overload::{Overload, Priority, PriorityHeader};
+pub use reconcile::{KeyCall, KeyList, MigrationGates, PathTemplate, Reconcile};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
     ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
