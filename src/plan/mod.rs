@@ -8,6 +8,7 @@ mod baggage;
 mod fault;
 mod filter;
 mod health;
+mod journal;
 mod overload;
 mod query;
 mod retry;
@@ -30,6 +31,7 @@ pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
+pub use journal::{Backoff, Durability, JournalRules, OnFull};
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
