@@ -1,7 +1,15 @@
-//! Floor 3. Two versions whose data differ in shape: writes to both, and whether both say the same.
+//! Floor 3. Moving a service's data from one version to another: writes that go to both, their journal, and whether both
+//! versions say the same.
 //!
-//! [`reconcile`] reads entities from both sides by their keys, says where they disagree and mends them; [`gates`] says
-//! what is missing before a stage of a migration may be taken. The cores of both are pure.
+//! [`journal`] keeps every write that two versions are to have until both have it, in the order it took effect in; [`deliver`]
+//! takes it to the second of them; [`Client`] speaks to a version's addresses outside the request path. [`reconcile`] reads
+//! things from both sides by their keys, says where they disagree and mends them; [`gates`] says what is missing before a
+//! stage may be taken. Nothing here picks a version: who is asked first is said with each write.
 
+mod client;
+pub mod deliver;
 pub mod gates;
+pub mod journal;
 pub mod reconcile;
+
+pub use client::{Client, Unanswered};
