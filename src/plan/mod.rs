@@ -8,6 +8,7 @@ mod baggage;
 mod fault;
 mod filter;
 mod health;
+mod migration;
 mod overload;
 mod query;
 mod retry;
@@ -30,6 +31,9 @@ pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
+pub use migration::{
+    Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
+};
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
@@ -49,7 +53,7 @@ pub use split::{Split, Weight, WeightError};
 pub use standing::{Effect, Standing};
 pub use steering::{Answers, Attached, Evaluated, Lot, MeasuredBy, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
-pub use widen::{widened, widened_version};
+pub use widen::{migrated, widened, widened_version};
 
 use std::sync::Arc;
 
