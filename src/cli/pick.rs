@@ -219,6 +219,7 @@ mod tests {
                 follow: None,
                 faults: Vec::new(),
                 rollout: None,
+                migration: None,
                 flags: ServiceFlags::default(),
             })
         };

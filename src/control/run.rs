@@ -21,7 +21,7 @@ use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
 use crate::flags::FlagSet;
 use crate::ledger::Draft;
-use crate::plan::{Plan, Service, VersionSet, widened};
+use crate::plan::{Plan, Service, VersionSet, migrated, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
@@ -166,6 +166,9 @@ impl<D: DataPlane> Control<D> {
                         let _ = answer.send(self.change(&change).await);
                         self.heed_edits(&change.actor).await;
                     }
+                    Some(Request::Stage(change, answer)) => {
+                        let _ = answer.send(self.change_stage(&change).await);
+                    }
                     Some(Request::Record { draft, keep, answer }) => {
                         let _ = answer.send(self.record(draft, keep).await);
                     }
@@ -222,7 +225,8 @@ impl<D: DataPlane> Control<D> {
     /// Records what makes `next`, which must not be published before. Gives the number of the last entry; `None`: it is yet to be
     /// written, which is enough for what widens nothing.
     async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
-        if widened(self.in_force.plan(), next.plan()).is_some() {
+        let (before, after) = (self.in_force.plan(), next.plan());
+        if widened(before, after).is_some() || migrated(before, after).is_some() {
             return Ok(Some(self.recorder.append(drafts).await?.end - 1));
         }
         self.record_in_any_case(drafts).await

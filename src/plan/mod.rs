@@ -9,6 +9,7 @@ mod fault;
 mod filter;
 mod health;
 mod journal;
+mod migration;
 mod overload;
 mod query;
 mod reconcile;
@@ -33,6 +34,9 @@ pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use journal::{Backoff, Durability, JournalRules, OnFull};
+pub use migration::{
+    Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
+};
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use reconcile::{KeyCall, KeyList, MigrationGates, PathTemplate, Reconcile};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
@@ -53,7 +57,7 @@ pub use split::{Split, Weight, WeightError};
 pub use standing::{Effect, Standing};
 pub use steering::{Answers, Attached, Evaluated, Lot, MeasuredBy, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
-pub use widen::{widened, widened_version};
+pub use widen::{migrated, widened, widened_version};
 
 use std::sync::Arc;
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::{Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan, ServiceFlags, Split};
+use super::{
+    Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload, RolloutPlan, ServiceFlags, Split,
+};
 use crate::tls;
 
 /// Position of a service in its plan.
@@ -109,6 +111,9 @@ pub struct Service {
     pub faults: Vec<Fault>,
     /// How a version's share is to be widened. `None`: by hand. Nothing a worker looks at.
     pub rollout: Option<Arc<RolloutPlan>>,
+    /// How its data moves from one version to another: then the stage, and nothing else, says which version answers.
+    /// `None`: it stays where it is.
+    pub migration: Option<Arc<Migration>>,
     /// What flags do to its split.
     pub flags: ServiceFlags,
 }

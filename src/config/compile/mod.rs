@@ -7,6 +7,7 @@ mod filters;
 mod health;
 mod ledger;
 mod matches;
+mod migration;
 mod ofrep;
 mod overload;
 mod retry;

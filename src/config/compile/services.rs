@@ -12,6 +12,7 @@ use crate::tls::Part;
 use super::attached::service_flags;
 use super::faults::faults;
 use super::health::{health_check, outliers};
+use super::migration::migration;
 use super::overload::overload;
 use super::retry::fallback;
 use super::rollout::rollout;
@@ -38,6 +39,7 @@ pub(super) struct Draft {
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
     rollout: Option<Arc<plan::RolloutPlan>>,
+    migration: Option<Arc<plan::Migration>>,
     flags: plan::ServiceFlags,
 }
 
@@ -91,6 +93,7 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            migration,
             flags,
             ..
         } = draft;
@@ -106,6 +109,7 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            migration,
             flags,
         }))
     }))
@@ -135,6 +139,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
     let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     let faults = faults(service, version_names(service).as_deref(), problems);
     let rollout = optional(service.rollout.as_ref(), |written| rollout(written, service, problems));
+    let migration = optional(service.migration.as_ref(), |written| migration(&name.0, written, service, problems));
     health?;
     Some(Draft {
         name: name.0.clone(),
@@ -151,6 +156,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         follow: follow(service, problems)?,
         faults: faults?,
         rollout: rollout?.map(Arc::new),
+        migration: migration?.map(Arc::new),
         flags: service_flags(service),
     })
 }

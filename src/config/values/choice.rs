@@ -79,6 +79,8 @@ choice! {
     EvidenceNeeded { "absenceOfHarm" => AbsenceOfHarm, "required" => Required, }
     /// What happens where a gate of a rollout fails.
     OnRegression { "rollback" => Rollback, "pause" => Pause, }
+    /// What becomes of writes to both sides without a key.
+    WithoutKey { "refuse" => Refuse, "oneByOne" => OneByOne, }
     /// How much a request matters.
     Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.

@@ -7,6 +7,7 @@ mod collector;
 mod duration;
 mod field;
 mod flag;
+mod migration;
 mod moment;
 mod name;
 mod number;
@@ -22,11 +23,13 @@ pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
     CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded, LogFormat,
     MatchType, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
+    WithoutKey,
 };
 pub(super) use collector::Collector;
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
 pub(super) use flag::{AttributeName, FlagKey};
+pub(super) use migration::StageName;
 pub(super) use moment::Moment;
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
