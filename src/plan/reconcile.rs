@@ -1,11 +1,12 @@
 //! How the two sides of a migration are read, held against each other and mended; and what has to be shown before a stage.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::Share;
+use super::{Progress, Share};
 use crate::diff::Patterns;
 
 /// How entities are read from both versions of a service by their keys, and written where they are wrong.
@@ -105,6 +106,26 @@ impl PathTemplate {
 /// Whether it can stand in a path or query as it is; a `#` would begin what is never sent.
 fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && !"\"#<>\\^`{|}".contains(c)
+}
+
+/// How a migration is looked after: whether its sides agree, and when it moves on.
+#[derive(Debug, Clone, Default)]
+pub struct MigrationChecks {
+    /// How both sides are read and mended. `None`: nobody looks.
+    pub reconcile: Option<Arc<Reconcile>>,
+    /// What has to be shown before a stage.
+    pub gates: MigrationGates,
+    /// Where it goes by itself, one after another; empty: nowhere.
+    pub steps: Vec<MigrationStep>,
+}
+
+/// A point that a migration goes to by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MigrationStep {
+    /// The stage, and the share of keys.
+    pub to: Progress,
+    /// How long it stays there at least.
+    pub bake: Duration,
 }
 
 /// What has to be shown before a stage is taken.

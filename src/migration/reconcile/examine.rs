@@ -1,8 +1,8 @@
 //! One key looked at, and mended where that is asked for.
 //!
-//! A first look costs nobody anything. Where it finds a disagreement, the key's turn is taken in the journal: then
-//! everything written of it before is on both sides, nothing is written meanwhile, and what is seen is so. A repair
-//! happens within the same turn, so that it never takes the place of a later write.
+//! A first look costs nobody anything. Where it finds a disagreement, the key's turn is taken in the journal: then nothing of
+//! it is on its way and nothing sets out meanwhile, so that what is seen is so. A repair happens within the same turn: it
+//! never takes the place of a later write, and earlier ones that the other side never took have become superfluous.
 
 use std::future::Future;
 
@@ -12,7 +12,7 @@ use crate::plan::Side;
 
 /// Both sides, as they are reached.
 pub trait Sides {
-    /// While it is held, nothing of the key is written, and everything written before is on both sides.
+    /// While it is held, nothing of the key is sent to either side.
     type Turn;
 
     /// The side that is right, by the stage that the key is in now.
@@ -29,6 +29,21 @@ pub trait Sides {
 
     /// The key's turn; `None` where that cannot be had now.
     fn turn(&self, key: &str) -> impl Future<Output = Option<Self::Turn>>;
+
+    /// Whether writes of the key wait that the other side has yet to get, so that it need not say the same by now.
+    fn lags(&self, key: &str) -> bool;
+
+    /// Within the turn both sides were seen to say the same: what still waited of the key has become superfluous.
+    fn is_same(&self, turn: Self::Turn);
+}
+
+/// How a key is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Where the sides disagree, the other side is made to say what the authoritative one does.
+    pub repair: bool,
+    /// There are doubts about the key, which a look without its turn does not settle.
+    pub in_turn: bool,
 }
 
 /// What a look at a key found, and what became of it.
@@ -55,22 +70,27 @@ pub enum Mended {
     Not(String),
 }
 
-/// Looks at a key; where the sides disagree and `repair` says so, has the other side say what the authoritative one does.
-pub async fn examine<S: Sides>(sides: &S, rules: &Rules, key: &str, repair: bool) -> Outcome {
-    match both(sides, rules, key).await {
-        Ok((None, _)) => return Outcome::Agreed,
-        Ok(_) => {}
-        Err(why) => return Outcome::Failed(why),
+/// Looks at a key, and mends it where that is `wanted`.
+pub async fn examine<S: Sides>(sides: &S, rules: &Rules, key: &str, wanted: Wanted) -> Outcome {
+    if !wanted.in_turn {
+        match both(sides, rules, key).await {
+            Ok((None, _)) => return Outcome::Agreed,
+            Ok(_) => {}
+            Err(why) => return Outcome::Failed(why),
+        }
     }
     // Perhaps a write came between the two readings.
-    let Some(_turn) = sides.turn(key).await else { return Outcome::Busy };
+    let Some(turn) = sides.turn(key).await else { return Outcome::Busy };
     let (disagreement, right) = match both(sides, rules, key).await {
-        Ok((None, _)) => return Outcome::Agreed,
         Ok((Some(disagreement), right)) => (disagreement, right),
+        Ok((None, _)) => {
+            sides.is_same(turn);
+            return Outcome::Agreed;
+        }
         Err(why) => return Outcome::Failed(why),
     };
-    if !repair {
-        return Outcome::Disagreed(disagreement, Mended::NotAsked);
+    if !wanted.repair {
+        return if sides.lags(key) { Outcome::Busy } else { Outcome::Disagreed(disagreement, Mended::NotAsked) };
     }
     let other = sides.authoritative(key).other();
     let done = match &right {
@@ -87,6 +107,9 @@ pub async fn examine<S: Sides>(sides: &S, rules: &Rules, key: &str, repair: bool
             },
         },
     };
+    if mended == Mended::Done {
+        sides.is_same(turn);
+    }
     Outcome::Disagreed(disagreement, mended)
 }
 

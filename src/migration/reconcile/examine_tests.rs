@@ -112,7 +112,16 @@ impl Sides for World {
         }
         Some(std::sync::Arc::clone(&self.turns[key]).lock_owned().await)
     }
+
+    fn lags(&self, _key: &str) -> bool {
+        false
+    }
+
+    fn is_same(&self, _turn: Self::Turn) {}
 }
+
+const LOOK: Wanted = Wanted { repair: false, in_turn: false };
+const REPAIR: Wanted = Wanted { repair: true, in_turn: false };
 
 /// Does it on this thread, with tasks that need not be sent anywhere.
 fn run<F: Future>(future: F) -> F::Output {
@@ -142,7 +151,7 @@ fn keys_that_are_being_written_are_never_called_different() {
             let writers = writers(&world, seed);
             let (mut agreed, mut n) = (0, 0);
             while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
-                match examine(&*world, &Rules::default(), &key(n % KEYS), false).await {
+                match examine(&*world, &Rules::default(), &key(n % KEYS), LOOK).await {
                     Outcome::Agreed => agreed += 1,
                     Outcome::Busy => {}
                     other => panic!("seed {seed}: {other:?}"),
@@ -174,7 +183,7 @@ fn what_was_damaged_is_mended_while_clients_write_and_nothing_else_is_touched() 
             for n in 0..KEYS {
                 // Refused at times, as upstreams do: asked again, as runs do.
                 loop {
-                    let outcome = examine(&*world, &Rules::default(), &key(n), true).await;
+                    let outcome = examine(&*world, &Rules::default(), &key(n), REPAIR).await;
                     if matches!(outcome, Outcome::Agreed | Outcome::Disagreed(_, Mended::Done)) {
                         break;
                     }
@@ -211,8 +220,15 @@ fn a_side_that_takes_a_repair_and_does_not_keep_it_is_told_of() {
         async fn turn(&self, _key: &str) -> Option<()> {
             Some(())
         }
+        fn lags(&self, _key: &str) -> bool {
+            true
+        }
+        fn is_same(&self, (): ()) {
+            unreachable!("they are not")
+        }
     }
-    let outcome = run(examine(&Stubborn, &Rules::default(), "1", true));
+    assert_eq!(run(examine(&Stubborn, &Rules::default(), "1", LOOK)), Outcome::Busy, "it may yet get there");
+    let outcome = run(examine(&Stubborn, &Rules::default(), "1", REPAIR));
     let Outcome::Disagreed(found, Mended::Not(why)) = outcome else { panic!("{outcome:?}") };
     assert_eq!((found.kind, why.as_str()), (Kind::Differs, "it was taken, and still differs at $.name"));
 }
