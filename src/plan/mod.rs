@@ -8,6 +8,7 @@ mod baggage;
 mod fault;
 mod filter;
 mod health;
+mod journal;
 mod migration;
 mod overload;
 mod query;
@@ -31,6 +32,7 @@ pub use baggage::{Follow, announce, followed};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
+pub use journal::{Backoff, Durability, JournalRules, OnFull};
 pub use migration::{
     Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
 };
