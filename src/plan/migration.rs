@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, request};
 
-use super::{MigrationChecks, Share, Split, VersionId, Weight};
+use super::{JournalRules, MigrationChecks, Share, Split, VersionId, Weight};
 
 /// How a service's data moves from one version to another, and how far it is.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct Migration {
     pub max_body: usize,
     /// Whether its sides agree, and what has to be shown before a stage. Nothing a worker looks at.
     pub checks: Arc<MigrationChecks>,
+    /// How writes to both sides are journaled and delivered.
+    pub journal: Arc<JournalRules>,
     /// The keys that are within the share.
     within: Split,
 }
@@ -78,19 +80,20 @@ pub struct Course {
     pub max_body: usize,
     /// [`Migration::checks`].
     pub checks: Arc<MigrationChecks>,
+    /// [`Migration::journal`].
+    pub journal: Arc<JournalRules>,
 }
 
 impl Migration {
     /// A migration of the service of this name between the versions of these names, which are not the same.
     #[must_use]
-    pub fn new(service: &str, [from, to]: [&Arc<str>; 2], course: Course, progress: Progress) -> Self {
-        let Course { writes, key, without_key, idempotency_key, max_body, checks, .. } = course;
-        let names = [Arc::clone(from), Arc::clone(to)];
+    pub fn new(service: &str, names: [&Arc<str>; 2], course: Course, progress: Progress) -> Self {
+        let Course { from, to, writes, key, without_key, idempotency_key, max_body, checks, journal } = course;
+        let names = names.map(Arc::clone);
         let within = Split::new(service, 0, &names, weights(progress.share));
         // Invariant: two different names, two weights, and their sum is 100.
         let within = within.expect("a share is a split of two");
-        let (from, to) = (course.from, course.to);
-        Self { from, to, progress, writes, key, without_key, idempotency_key, max_body, checks, within }
+        Self { from, to, progress, writes, key, without_key, idempotency_key, max_body, checks, journal, within }
     }
 
     /// The same at another point.

@@ -31,7 +31,7 @@ mod window;
 pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};
+pub use control::{ConsistencyFigure, ControlFigures, FaultEnd, ReloadResult, RolloutFigure, WeightShare};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use flags::{Because, FlagCells, FlagCount};
 pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};

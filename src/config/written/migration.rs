@@ -3,6 +3,8 @@
 use crate::config::read::{At, List, written};
 use crate::config::values::{Count, FieldName, HttpMethod, Name, Percent, Size, StageName, Text, WithoutKey};
 
+use super::{MigrationGates, MigrationSteps, Reconcile};
+
 written! {
     /// Moving the data of one version to another, stage by stage; it begins at the stage written here and is moved on like a weight.
     Migration {
@@ -24,6 +26,12 @@ written! {
         optional "idempotencyKey" idempotency_key: At<FieldName>,
         /// Most bytes of the body of a write to both sides; more is answered 413. Default: 1MiB.
         optional "maxBody" max_body: At<Size<0, { 1 << 26 }>>,
+        /// How things are read from both versions, compared, and mended. Without it nobody looks whether they agree.
+        optional "reconcile" reconcile: Reconcile,
+        /// What has to be shown before a stage is taken. What is left out has its default.
+        optional "gates" gates: MigrationGates,
+        /// Where it goes by itself, stage by stage, once each has baked and the gates hold. Without it somebody moves it.
+        optional "plan" plan: MigrationSteps,
     }
 
     /// One place where the key may stand: exactly one of these keys.

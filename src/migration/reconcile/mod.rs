@@ -26,7 +26,7 @@ pub use consistency::{Consistency, MAX_KEYS, Shown};
 pub use examine::{Mended, Outcome, Sides, Wanted, examine};
 pub use look::{Disagreement, Entity, Kind, Reading, look};
 pub use pace::Pace;
-pub use reconciler::{Outside, Reconciler, Refused};
+pub use reconciler::{Ended, Outside, Reconciler, Refused};
 pub use reservoir::Reservoir;
 pub use run::{Asked, Counts, End, Keys, MAX_RUN_KEYS, Next, Run, Sample, SamplePlace};
 pub use view::{ConsistencyView, ReconcileView, RunState};
