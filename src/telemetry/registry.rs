@@ -9,8 +9,8 @@ use crate::flags::FlagSet;
 use super::flags::FlagFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
-    RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures,
+    JournalFigures, OfrepCell, RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -28,6 +28,7 @@ pub struct Registry {
     ofrep: OnceLock<Arc<OfrepCell>>,
     control: ControlFigures,
     health: HealthFigures,
+    journal: JournalFigures,
     admin: AdminFigures,
     started: SystemTime,
     /// What the cells count times from.
@@ -58,6 +59,7 @@ impl Registry {
             ofrep: OnceLock::new(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
+            journal: JournalFigures::default(),
             admin: AdminFigures::default(),
             started: SystemTime::now(),
             made: Instant::now(),
@@ -176,6 +178,12 @@ impl Registry {
     #[must_use]
     pub fn health(&self) -> &HealthFigures {
         &self.health
+    }
+
+    /// Figures of the journal.
+    #[must_use]
+    pub fn journal(&self) -> &JournalFigures {
+        &self.journal
     }
 
     /// Figures of the admin API.

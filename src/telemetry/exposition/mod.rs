@@ -8,6 +8,7 @@ mod family;
 mod faults;
 mod flags;
 mod health;
+mod journal;
 mod ledger;
 mod negotiate;
 mod process;
