@@ -8,7 +8,8 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::{
-    Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload, RolloutPlan, ServiceFlags, Split,
+    Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload, RolloutPlan, ServiceFlags, Side,
+    Split,
 };
 use crate::tls;
 
@@ -123,6 +124,14 @@ impl Service {
     #[must_use]
     pub fn version(&self, id: VersionId) -> &Version {
         &self.versions[id.index()]
+    }
+
+    /// The part of all requests that a version is to get: by its weight, or under a migration of reads by the stage; 0 to 1.
+    #[must_use]
+    pub fn intended_share(&self, id: VersionId) -> f64 {
+        let Some(migration) = &self.migration else { return self.split.share(id) };
+        let sides = [Side::From, Side::To];
+        sides.into_iter().find(|side| migration.version(*side) == id).map_or(0.0, |side| migration.read_share(side))
     }
 
     /// Finds a version by its configured name.

@@ -9,7 +9,7 @@ use super::measured::Measured;
 use super::retry::{self, Resend};
 use super::worker::Shared;
 use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
-use crate::telemetry::{FaultCell, FlagCells, VariantCell, VersionCell};
+use crate::telemetry::{FaultCell, FlagCells, MigrationCell, VariantCell, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -27,6 +27,8 @@ pub(super) struct View {
     flag_cells: Arc<FlagCells>,
     /// By service, in the plan's order; where requests are measured by a flag.
     measured: Vec<Option<Measured>>,
+    /// The figures of migrations, by service, in the plan's order. Empty where there is none.
+    migrations: Vec<Option<Arc<MigrationCell>>>,
 }
 
 /// One service.
@@ -83,6 +85,11 @@ impl View {
         down.fold(VersionSet::ALL, |up, (position, _)| up.without(VersionId::from_index(position)))
     }
 
+    /// The figures of a service's migration; `None`: it is under none.
+    pub(super) fn migration(&self, service: ServiceId) -> Option<&Arc<MigrationCell>> {
+        self.migrations.get(service.index())?.as_ref()
+    }
+
     /// The figures of a service's faults; empty where it has none.
     pub(super) fn faults(&self, service: ServiceId) -> &[Arc<FaultCell>] {
         &self.faults[service.index()]
@@ -133,7 +140,13 @@ impl View {
         let flag_cells = registry.flag_cells(worker, &plan.flags);
         let measured = plan.services.iter().map(|service| Measured::of(service, &plan.flags, worker, registry));
         let measured = measured.collect();
-        let view = Self { plan, services, faults, resends, steering, flag_cells, measured };
+        let migrations = if plan.services.iter().any(|service| service.migration.is_some()) {
+            let cell = |service: &Arc<Service>| service.migration.as_ref().map(|_| registry.migration(&service.name));
+            plan.services.iter().map(cell).collect()
+        } else {
+            Vec::new()
+        };
+        let view = Self { plan, services, faults, resends, steering, flag_cells, measured, migrations };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

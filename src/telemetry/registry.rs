@@ -9,8 +9,8 @@ use crate::flags::FlagSet;
 use super::flags::FlagFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell,
-    RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures,
+    MigrationCell, OfrepCell, RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -21,6 +21,7 @@ use super::{
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
+    migrations: Mutex<BTreeMap<Arc<str>, Arc<MigrationCell>>>,
     variants: VariantFigures,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
@@ -50,6 +51,7 @@ impl Registry {
         Self {
             versions: Mutex::default(),
             faults: Mutex::default(),
+            migrations: Mutex::default(),
             variants: VariantFigures::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
@@ -85,6 +87,14 @@ impl Registry {
     pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// The cell of all workers for the migration of one service: the same one for the same name. Takes a lock: ask when a plan
+    /// comes in force, not in a request.
+    #[must_use]
+    pub fn migration(&self, service: &str) -> Arc<MigrationCell> {
+        let mut migrations = self.migrations.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(migrations.entry(service.into()).or_default())
     }
 
     /// The counters of one worker for the evaluations of a set's flags: the same ones for the same set. Takes a lock: ask
@@ -213,10 +223,12 @@ impl Registry {
         });
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let of_faults = faults.iter().map(|((service, version, fault), cell)| cell.snapshot(service, version, fault));
+        let migrations = self.migrations.lock().unwrap_or_else(PoisonError::into_inner);
         RegistrySnapshot {
             at: now.saturating_duration_since(self.made),
             versions: merged.collect(),
             faults: of_faults.collect(),
+            migrations: migrations.iter().map(|(service, cell)| cell.snapshot(service)).collect(),
             variants: self.variants.snapshot(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }

@@ -9,17 +9,20 @@ use http_body::Body;
 use super::again::Again;
 use super::ask::Asked;
 use super::fault::Blow;
+use super::migrate::{Landing, Placed};
+use super::pick::Picked;
 use super::send::{self, Outgoing, Sent};
 use super::{
-    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, pick, upgrade,
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, migrate, pick,
+    time_limit, upgrade,
 };
-use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
+use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
-use crate::telemetry::{Failure, Shed, Why};
+use crate::telemetry::{Failure, Refusal, Shed, Why};
 use crate::upstream::{BodyWatch, Lease, RequestBody, Wish};
 use crate::wire::Incoming;
 
@@ -42,6 +45,8 @@ pub(super) struct Forward {
     again: Option<Box<Again>>,
     /// What it is measured by, if it is.
     measured: Option<MeasuredBy>,
+    /// Where it is said what a write has come to, for those that go to two versions.
+    landing: Option<Rc<Landing>>,
 }
 
 /// What came of one try.
@@ -64,14 +69,17 @@ impl Forward {
         mut parts: request::Parts,
         body: Incoming,
         Arrival { started, caller, mut log, trace, busy }: Arrival,
+        placed: Option<Placed>,
     ) -> Box<Self> {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
         let (rng, up) = (&worker.rng, view.up(service));
-        let (mut picked, told) = match view.attached(matched.position) {
-            None => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
-            Some(attached) => {
+        let by_stage = placed.as_ref().map(|placed| placed.version);
+        let (mut picked, told) = match (view.attached(matched.position), by_stage) {
+            (None, Some(version)) => (Picked { version, why: Why::Stage }, None),
+            (None, None) => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
+            (Some(attached), placed) => {
                 let request = flags::Request {
                     worker,
                     plan,
@@ -80,6 +88,7 @@ impl Forward {
                     parts: &parts,
                     asked,
                     client,
+                    placed,
                 };
                 let (picked, told) = flags::pick(attached, view.flag_cells(), request, up);
                 (picked, Some(told))
@@ -98,7 +107,9 @@ impl Forward {
             again = Again::begin(matched, fallback, resend, &mut picked, &target, &parts, known);
         }
         let version = plan.service(service).version(picked.version);
-        let watch = (!body.is_end_stream()).then(Rc::<BodyWatch>::default);
+        let whole = matches!(body, Incoming::Whole(_));
+        let watch = || Rc::new(if whole { BodyWatch::of_whole() } else { BodyWatch::default() });
+        let watch = (!body.is_end_stream()).then(watch);
         if let Some(log) = &mut log {
             log.picked(plan.service(service), version, picked.why);
             if let Some(watch) = &watch {
@@ -116,6 +127,12 @@ impl Forward {
         }
         fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
+        let landing = placed.and_then(|placed| placed.write).map(|write| {
+            if let Some((name, value)) = write.own_key {
+                parts.headers.insert(name, value);
+            }
+            write.landing
+        });
         let priority = admit::priority(plan.service(service), route, &parts, client);
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
@@ -157,6 +174,7 @@ impl Forward {
             busy,
             again,
             measured,
+            landing,
         })
     }
 
@@ -184,6 +202,9 @@ impl Forward {
                     Ok((response, lease))
                 }))
             };
+            if let (Some(landing), Tried::Sent(sent)) = (&self.landing, &tried) {
+                landing.note(sent, self.outgoing.is_unsent());
+            }
             match self.settle(&tried) {
                 Next::Answer => {
                     return match tried {
@@ -316,7 +337,7 @@ impl Forward {
         admit::turned_away(&self.worker, shed, &self.caller, version, self.record, &self.busy, ends)
     }
 
-    fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
+    pub(super) fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
         self.record.fail(failure);
         let version = self.version().header.clone();
         let problem = match self.busy.0.body_fault.get() {
@@ -324,6 +345,31 @@ impl Forward {
             _ => Problem::failed(failure),
         };
         answer::failed(&problem, &self.caller, version, self.record, &self.busy)
+    }
+
+    /// What it sends, as another version may get it, too.
+    pub(super) fn copy(&self) -> Option<migrate::Sent> {
+        self.outgoing.copy()
+    }
+
+    /// It was held up, and begins only now.
+    pub(super) fn begin_late(&mut self, timeouts: Timeouts, started: Instant) {
+        self.limit.begin_try(time_limit::whole(timeouts, started), timeouts.backend_request, Instant::now());
+    }
+
+    /// Its time limits.
+    pub(super) fn limit(&self) -> &TimeLimit {
+        &self.limit
+    }
+
+    /// It never reaches its version: the client gets this answer.
+    pub(super) fn refuse(self: Box<Self>, refusal: Refusal, problem: &Problem) -> Response<RelayBody> {
+        self.worker.cell.refused(refusal);
+        self.record.refused(problem, &self.caller);
+        let version = self.view.plan.service(self.service).version(self.version).header.clone();
+        let mut response = answer::refused(problem, &self.caller, &self.busy);
+        response.headers_mut().insert(headers::X_SERIN_VERSION, version);
+        response
     }
 
     fn route(&self) -> &Route {

@@ -8,6 +8,7 @@ mod faults;
 mod flags;
 mod health;
 mod ledger;
+mod migration;
 mod negotiate;
 mod process;
 mod protobuf;
