@@ -25,6 +25,7 @@ use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, Flag
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
+use crate::shadow::Comparing;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::tls::Server;
@@ -160,6 +161,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         access_log: access_log.as_ref().map(AccessLog::sender),
         journal: OnceLock::new(),
         tracer: spans.as_ref().map(Spans::tracer),
+        comparing: Comparing::new(Arc::clone(&registry)),
         connections: 0.into(),
     });
     let state_dir = in_force.settings().state_dir.as_ref().map(|folder| beside(config, folder));

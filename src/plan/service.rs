@@ -8,8 +8,8 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::{
-    Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload, RolloutPlan, ServiceFlags, Side,
-    Split,
+    DiffPlan, Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload, RolloutPlan,
+    ServiceFlags, Shadow, Side, Split,
 };
 use crate::tls;
 
@@ -115,6 +115,10 @@ pub struct Service {
     /// How its data moves from one version to another: then the stage, and nothing else, says which version answers.
     /// `None`: it stays where it is.
     pub migration: Option<Arc<Migration>>,
+    /// Which requests are copied to which version. `None`: none.
+    pub shadow: Option<Arc<Shadow>>,
+    /// How answers are compared that two versions give to the same request. `None`: they are not.
+    pub diff: Option<Arc<DiffPlan>>,
     /// What flags do to its split.
     pub flags: ServiceFlags,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::gate::{Gateway, Part};
 use super::measured::Measured;
 use super::retry::{self, Resend};
+use super::shadow::{self, Shadowing};
 use super::worker::Shared;
 use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
 use crate::telemetry::{FaultCell, FlagCells, MigrationCell, VariantCell, VersionCell};
@@ -22,6 +23,8 @@ pub(super) struct View {
     faults: Vec<Vec<Arc<FaultCell>>>,
     /// By service, in the plan's order.
     resends: Vec<Rc<Resend>>,
+    /// By service, in the plan's order; where its requests are copied.
+    shadows: Vec<Option<Rc<Shadowing>>>,
     /// Flags by route.
     steering: Rc<Steering>,
     flag_cells: Arc<FlagCells>,
@@ -90,6 +93,11 @@ impl View {
         self.migrations.get(service.index())?.as_ref()
     }
 
+    /// What it takes to copy a service's requests; `None`: they are not copied.
+    pub(super) fn shadow(&self, service: ServiceId) -> Option<&Rc<Shadowing>> {
+        self.shadows[service.index()].as_ref()
+    }
+
     /// The figures of a service's faults; empty where it has none.
     pub(super) fn faults(&self, service: ServiceId) -> &[Arc<FaultCell>] {
         &self.faults[service.index()]
@@ -146,7 +154,9 @@ impl View {
         } else {
             Vec::new()
         };
-        let view = Self { plan, services, faults, resends, steering, flag_cells, measured, migrations };
+        let known = old.map_or(&[][..], |old| &old.shadows);
+        let shadows = shadow::of_services(&plan, known, worker, shared);
+        let view = Self { plan, services, faults, resends, shadows, steering, flag_cells, measured, migrations };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }
@@ -184,6 +194,12 @@ impl View {
             target.pool.retire();
             target.gateway.close();
         }
+    }
+
+    /// All connections: those for clients' requests, and those for copies.
+    pub(super) fn pools(&self) -> impl Iterator<Item = &Rc<Pool>> {
+        let of_copies = self.shadows.iter().flatten().flat_map(|shadowing| shadowing.pools());
+        self.targets().map(|target| &target.pool).chain(of_copies)
     }
 
     /// All versions of all services.

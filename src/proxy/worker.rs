@@ -22,6 +22,7 @@ use super::view::View;
 use crate::jwt;
 use crate::migration::journal::Journal;
 use crate::plan::Plan;
+use crate::shadow::Comparing;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::trace::Tracer;
 use crate::telemetry::{Refusal, Registry, WorkerCell};
@@ -45,6 +46,8 @@ pub struct Shared {
     pub journal: OnceLock<Journal>,
     /// Where spans go, where there is tracing.
     pub tracer: Option<Tracer>,
+    /// Where answers of two versions are compared.
+    pub comparing: Comparing,
     /// Client connections open in the whole process.
     pub connections: AtomicUsize,
 }
@@ -331,7 +334,7 @@ impl Worker {
         loop {
             tokio::time::sleep(REAP_INTERVAL).await;
             let now = Instant::now();
-            self.view().targets().for_each(|target| target.pool.reap(now));
+            self.view().pools().for_each(|pool| pool.reap(now));
         }
     }
 }

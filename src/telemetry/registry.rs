@@ -7,10 +7,12 @@ use std::time::{Instant, SystemTime};
 use crate::flags::FlagSet;
 
 use super::flags::FlagFigures;
+use super::shadow::ShadowFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures,
-    MigrationCell, OfrepCell, RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ControlFigures, DiffFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell,
+    HealthFigures, MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VariantCell, VersionCell, VersionSnapshot,
+    WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -23,6 +25,8 @@ pub struct Registry {
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
     migrations: Mutex<BTreeMap<Arc<str>, Arc<MigrationCell>>>,
     variants: VariantFigures,
+    shadows: ShadowFigures,
+    diffs: DiffFigures,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     flags: FlagFigures,
@@ -53,6 +57,8 @@ impl Registry {
             faults: Mutex::default(),
             migrations: Mutex::default(),
             variants: VariantFigures::default(),
+            shadows: ShadowFigures::default(),
+            diffs: DiffFigures::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
             // One more for the flag API.
@@ -148,6 +154,22 @@ impl Registry {
         self.variants.cell((worker, self.workers.len()), (service, version), flag, variant)
     }
 
+    /// The cells for copies of requests to one version: what all workers share, and this worker's arm. The same ones for
+    /// the same names. Takes a lock: ask when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn shadow(&self, worker: usize, service: &str, version: &str) -> (Arc<ShadowCell>, Arc<VersionCell>) {
+        self.shadows.cells((worker, self.workers.len()), (service, version), self.made)
+    }
+
+    /// Figures of comparisons.
+    #[must_use]
+    pub fn diffs(&self) -> &DiffFigures {
+        &self.diffs
+    }
+
     /// How many workers there are.
     #[must_use]
     pub fn workers(&self) -> usize {
@@ -230,6 +252,7 @@ impl Registry {
             faults: of_faults.collect(),
             migrations: migrations.iter().map(|(service, cell)| cell.snapshot(service)).collect(),
             variants: self.variants.snapshot(),
+            shadows: self.shadows.snapshot(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

@@ -12,6 +12,7 @@ mod ofrep;
 mod rollout;
 mod route;
 mod service;
+mod shadow;
 mod upstream;
 
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
@@ -26,6 +27,7 @@ pub(in crate::config) use self::ofrep::{Cors, Ofrep};
 pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
+pub(in crate::config) use self::shadow::{Diff, Shadow};
 pub(in crate::config) use self::upstream::{
     Health, Outliers, RetryBudget, SuccessRate, UpstreamTls, Upstreams, Version,
 };

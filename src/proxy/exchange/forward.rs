@@ -14,7 +14,7 @@ use super::pick::Picked;
 use super::send::{self, Outgoing, Sent};
 use super::{
     Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, migrate, pick,
-    time_limit, upgrade,
+    shadow, time_limit, upgrade,
 };
 use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId};
 use crate::proxy::caller::Caller;
@@ -47,6 +47,8 @@ pub(super) struct Forward {
     measured: Option<MeasuredBy>,
     /// Where it is said what a write has come to, for those that go to two versions.
     landing: Option<Rc<Landing>>,
+    /// There where it is copied.
+    shadowed: Option<Box<shadow::Shadowed>>,
 }
 
 /// What came of one try.
@@ -134,6 +136,8 @@ impl Forward {
             write.landing
         });
         let priority = admit::priority(plan.service(service), route, &parts, client);
+        let request = shadow::Request { worker, view, service, matched, picked, asked, caller: &caller, client };
+        let shadowing = view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body));
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
@@ -148,14 +152,16 @@ impl Forward {
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
+        let before_h2 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
         if to_h2 {
             headers::for_h2(&mut parts);
         }
-        let body = match (&watch, &mut again) {
+        let mut body = match (&watch, &mut again) {
             (None, _) => RequestBody::default(),
             (Some(watch), None) => RequestBody::streamed(body, plan.limits.body_bytes, Rc::clone(watch)),
             (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
         };
+        let shadowed = shadowing.and_then(|to| request.copies(to, before_h2.as_ref().unwrap_or(&parts), &mut body));
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {
@@ -175,6 +181,7 @@ impl Forward {
             again,
             measured,
             landing,
+            shadowed,
         })
     }
 
@@ -186,6 +193,9 @@ impl Forward {
                     Ok(ticket) => self.record.admitted(ticket),
                     Err(shed) => return self.turn_away(shed),
                 }
+            }
+            if let Some(shadowed) = &mut self.shadowed {
+                shadowed.start(&self.worker);
             }
             let blow = match self.record.fault() {
                 // Boxed, so that what nearly never happens takes no room.
@@ -300,6 +310,7 @@ impl Forward {
         let now = Instant::now();
         self.limit.progressed(now);
         self.record.head(&response, &self.caller, now);
+        let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
@@ -315,7 +326,7 @@ impl Forward {
         }
         let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
         let Self { record, limit, busy, .. } = *self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy, capture).slowed(slow))
     }
 
     /// A drill keeps the request from its version.

@@ -19,6 +19,7 @@ mod pick;
 mod record;
 mod relay;
 mod send;
+mod shadow;
 mod time_limit;
 mod trace;
 mod upgrade;

@@ -46,6 +46,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
     families.extend(super::variants::families(&snapshot.variants, &snapshot.workers));
+    families.extend(super::shadow::families(&snapshot.shadows, registry.diffs()));
     families.extend(of_overload(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));

@@ -13,6 +13,7 @@ mod negotiate;
 mod process;
 mod protobuf;
 mod rollouts;
+mod shadow;
 mod spans;
 mod text;
 mod variants;
