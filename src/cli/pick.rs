@@ -220,6 +220,8 @@ mod tests {
                 faults: Vec::new(),
                 rollout: None,
                 migration: None,
+                shadow: None,
+                diff: None,
                 flags: ServiceFlags::default(),
             })
         };

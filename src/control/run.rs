@@ -17,6 +17,7 @@ use super::handle::{Changed, Handle, Request};
 use super::record::{self, Before};
 use super::recorder::{Recorded, Recorder};
 use super::rollouts::Rollouts;
+use super::stages;
 use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
 use crate::flags::FlagSet;
@@ -44,6 +45,12 @@ pub trait DataPlane {
     /// # Errors
     /// A sentence for the operator; then nothing has changed.
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String>;
+
+    /// Has a journal ready for the migrations of a plan that is to come in force.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn keep_journal(&mut self, plan: &Plan) -> Result<(), String>;
 
     /// Has new connections at `listeners` find the TLS they have now; open ones keep theirs.
     fn secure(&mut self, listeners: &[Listener]);
@@ -322,7 +329,11 @@ impl<D: DataPlane> Control<D> {
             return;
         }
         let next = self.in_force.with_files(loaded);
-        if let Err(error) = self.data_plane.open(&next.settings().listeners) {
+        let open = |plane: &mut D| {
+            plane.keep_journal(next.plan())?;
+            plane.open(&next.settings().listeners)
+        };
+        if let Err(error) = open(&mut self.data_plane) {
             return self.refuse(&error, files.seen()).await;
         }
         let (before, actor) = (Before::of(&self.in_force), files.changed_names(&self.files));
@@ -448,11 +459,12 @@ impl<D: DataPlane> Control<D> {
         control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())).chain(flags));
         let shares = self.in_force.plan().services.iter().flat_map(|service| {
             service.versions.iter().enumerate().map(|(index, version)| {
-                let share = service.split.share(crate::plan::VersionId::from_index(index));
+                let share = service.intended_share(crate::plan::VersionId::from_index(index));
                 WeightShare { service: Arc::clone(&service.name), version: Arc::clone(&version.name), share }
             })
         });
         control.set_weights(shares);
+        control.set_migrations(stages::figures(self.in_force.plan()));
         control.set_certificates(certificates::in_use(&self.in_force));
         control.set_connections_limit(self.in_force.plan().limits.connections);
         control.set_config_effective(SystemTime::now());

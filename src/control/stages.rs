@@ -9,6 +9,7 @@ use super::record;
 use super::run::{Control, DataPlane};
 use crate::ledger::{About, Point, Source, State};
 use crate::plan::{Migration, Plan, Progress, Service, Share, Stage};
+use crate::telemetry::MigrationFigure;
 
 /// A move of a migration that a person or a program asks for.
 #[derive(Debug, Clone)]
@@ -80,6 +81,20 @@ impl InForce {
         services[id.index()] = Arc::new(moved(service, migration, Progress { stage: change.stage, share }));
         Ok(self.with_plan(Plan { services, ..Plan::clone(&self.plan) }))
     }
+}
+
+/// How far the migrations are, for the figures.
+pub(super) fn figures(plan: &Plan) -> Vec<MigrationFigure> {
+    let figure = |service: &Arc<Service>| {
+        let Progress { stage, share } = service.migration.as_ref()?.progress;
+        Some(MigrationFigure {
+            service: Arc::clone(&service.name),
+            stage: stage.word(),
+            stages: &Stage::WORDS,
+            share: f64::from(share.hundredths()) / f64::from(Share::ALL.hundredths()),
+        })
+    };
+    plan.services.iter().filter_map(figure).collect()
 }
 
 /// Where the files say that migrations are.

@@ -18,6 +18,7 @@ mod rollout;
 mod route;
 mod rpc;
 mod service;
+mod shadow;
 mod share;
 mod split;
 mod standing;
@@ -52,6 +53,7 @@ pub use rpc::Rpc;
 pub use service::{
     Address, Protocol, Service, ServiceId, UpstreamSpec, UpstreamTls, Version, VersionId, VersionOverride, VersionSet,
 };
+pub use shadow::{DiffPlan, SHADOW_HEADER, Sample, Shadow};
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use standing::{Effect, Standing};

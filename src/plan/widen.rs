@@ -84,6 +84,8 @@ mod tests {
             faults: Vec::new(),
             rollout: None,
             migration: None,
+            shadow: None,
+            diff: None,
             flags: crate::plan::ServiceFlags::default(),
         }
     }

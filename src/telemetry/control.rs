@@ -78,6 +78,19 @@ pub struct ConsistencyFigure {
     pub counts: Vec<(&'static str, u64)>,
 }
 
+/// How far a service's migration is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MigrationFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// Its stage, in the word of the configuration.
+    pub stage: &'static str,
+    /// Every word that may stand there.
+    pub stages: &'static [&'static str],
+    /// The share of keys that are in the stage, 0 to 1.
+    pub share: f64,
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -93,6 +106,7 @@ pub(super) struct ControlState {
     pub(super) fault_ends: Vec<FaultEnd>,
     pub(super) rollouts: Vec<RolloutFigure>,
     pub(super) consistency: Vec<ConsistencyFigure>,
+    pub(super) migrations: Vec<MigrationFigure>,
     /// By service and decision.
     pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
     spans: Option<Arc<SpanFigures>>,
@@ -122,6 +136,11 @@ impl ControlFigures {
     /// What was shown of migrations; services not among them have none that is looked at.
     pub fn set_consistency(&self, figures: Vec<ConsistencyFigure>) {
         self.state().consistency = figures;
+    }
+
+    /// How far the migrations are; services not among them have none.
+    pub fn set_migrations(&self, migrations: Vec<MigrationFigure>) {
+        self.state().migrations = migrations;
     }
 
     /// A rollout made a decision.

@@ -16,6 +16,7 @@ mod rollout;
 mod routes;
 mod services;
 mod settings;
+mod shadow;
 mod tls;
 mod weights;
 

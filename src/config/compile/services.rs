@@ -16,6 +16,7 @@ use super::migration::migration;
 use super::overload::overload;
 use super::retry::fallback;
 use super::rollout::rollout;
+use super::shadow::{diff, shadow};
 use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -40,6 +41,8 @@ pub(super) struct Draft {
     faults: Vec<plan::Fault>,
     rollout: Option<Arc<plan::RolloutPlan>>,
     migration: Option<Arc<plan::Migration>>,
+    shadow: Option<Arc<plan::Shadow>>,
+    diff: Option<Arc<plan::DiffPlan>>,
     flags: plan::ServiceFlags,
 }
 
@@ -94,6 +97,8 @@ pub(super) fn with_splits(
             faults,
             rollout,
             migration,
+            shadow,
+            diff,
             flags,
             ..
         } = draft;
@@ -110,6 +115,8 @@ pub(super) fn with_splits(
             faults,
             rollout,
             migration,
+            shadow,
+            diff,
             flags,
         }))
     }))
@@ -140,6 +147,8 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
     let faults = faults(service, version_names(service).as_deref(), problems);
     let rollout = optional(service.rollout.as_ref(), |written| rollout(written, service, problems));
     let migration = optional(service.migration.as_ref(), |written| migration(&name.0, written, service, problems));
+    let shadow = optional(service.shadow.as_ref(), |written| shadow(written, &name.value, service, problems));
+    let diff = optional(service.diff.as_ref(), |written| diff(written, service, problems));
     health?;
     Some(Draft {
         name: name.0.clone(),
@@ -157,6 +166,8 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         faults: faults?,
         rollout: rollout?.map(Arc::new),
         migration: migration?.map(Arc::new),
+        shadow: shadow?.map(Arc::new),
+        diff: diff?.map(Arc::new),
         flags: service_flags(service),
     })
 }

@@ -4,6 +4,7 @@ mod access;
 mod address;
 mod choice;
 mod collector;
+mod document;
 mod duration;
 mod field;
 mod flag;
@@ -27,6 +28,7 @@ pub(super) use choice::{
     WithoutKey,
 };
 pub(super) use collector::Collector;
+pub(super) use document::{DocumentPath, Spread};
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
 pub(super) use flag::{AttributeName, FlagKey};

@@ -13,6 +13,7 @@ mod reconcile;
 mod rollout;
 mod route;
 mod service;
+mod shadow;
 mod upstream;
 
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
@@ -28,6 +29,7 @@ pub(in crate::config) use self::reconcile::{KeyCall, KeyList, MigrationGates, Mi
 pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
+pub(in crate::config) use self::shadow::{Diff, Shadow};
 pub(in crate::config) use self::upstream::{
     Health, Outliers, RetryBudget, SuccessRate, UpstreamTls, Upstreams, Version,
 };
