@@ -22,6 +22,7 @@ use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
 use crate::flags::FlagSet;
 use crate::ledger::Draft;
+use crate::migration::gates::Facts;
 use crate::plan::{Plan, Service, VersionSet, migrated, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
@@ -69,6 +70,9 @@ pub trait DataPlane {
 
     /// The versions of `service` that have an address which can take requests.
     fn up(&self, service: &Service) -> VersionSet;
+
+    /// What is known of the migration of a service; `None` where it has none.
+    fn facts(&self, service: &str) -> Option<Facts>;
 }
 
 /// Why the files are looked at.

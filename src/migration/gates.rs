@@ -40,11 +40,9 @@ pub struct Facts {
 /// What a journal has of one service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Writes that the other side does not have.
+    /// Writes that the authoritative side applied and the other does not have; dead letters apart.
     pub depth: u64,
-    /// Those of them that are being sent now.
-    pub in_flight: u64,
-    /// Age of the oldest of them.
+    /// Age of the oldest of them that is still tried.
     pub oldest: Duration,
     /// Writes that are not tried any more.
     pub dead_letters: u64,
@@ -135,12 +133,7 @@ fn of_move(gates: &MigrationGates, facts: &Facts, from: Stage, to: Stage) -> Vec
 fn delivered(journal: &Backlog, side: Side, list: &mut Vec<Missing>) {
     let who = if side == Side::To { "new" } else { "old" };
     // With steady writes some are on their way at any time; what waits is what the other side did not take at once.
-    let waiting = if journal.oldest < ON_ITS_WAY {
-        journal.depth.saturating_sub(journal.in_flight)
-    } else {
-        journal.depth
-    };
-    if waiting > 0 {
+    if journal.depth > 0 && (journal.oldest >= ON_ITS_WAY || journal.dead_letters > 0) {
         let (depth, oldest) = (journal.depth, journal.oldest.as_secs_f64());
         let detail = format!(
             "the journal must be empty: {} for the {who} version, the oldest for {oldest:.1}s",
@@ -245,7 +238,6 @@ mod tests {
         let mut facts = facts(at(Stage::Shadow, 100));
         facts.journal = Backlog {
             depth: 3,
-            in_flight: 1,
             oldest: Duration::from_millis(1_500),
             dead_letters: 1,
             uncertain: 2,
@@ -268,12 +260,12 @@ mod tests {
     #[test]
     fn writes_that_are_just_being_delivered_are_no_backlog_and_old_or_failed_ones_are() {
         let mut facts = facts(at(Stage::Shadow, 100));
-        facts.journal = Backlog { depth: 5, in_flight: 5, oldest: Duration::from_millis(20), ..Backlog::default() };
+        facts.journal = Backlog { depth: 5, oldest: Duration::from_millis(20), ..Backlog::default() };
         assert_eq!(gates_of(&facts, at(Stage::Live, 100)), [""; 0]);
-        facts.journal.in_flight = 4;
-        assert_eq!(gates_of(&facts, at(Stage::Live, 100)), ["journal"], "one waits for its next try");
-        facts.journal = Backlog { depth: 5, in_flight: 5, oldest: Duration::from_secs(1), ..Backlog::default() };
-        assert_eq!(gates_of(&facts, at(Stage::Live, 100)), ["journal"], "the other side hangs");
+        facts.journal.oldest = Duration::from_millis(250);
+        assert_eq!(gates_of(&facts, at(Stage::Live, 100)), ["journal"], "the other side is slow, or away");
+        facts.journal = Backlog { depth: 5, dead_letters: 1, ..Backlog::default() };
+        assert_eq!(gates_of(&facts, at(Stage::Live, 100)), ["journal", "deadLetters"], "some wait behind a dead letter");
     }
 
     #[test]
@@ -299,10 +291,10 @@ mod tests {
         let mut facts = facts(at(Stage::Live, 100));
         facts.shown = None;
         assert_eq!(gates_of(&facts, at(Stage::Shadow, 100)), [""; 0]);
-        facts.journal = Backlog { depth: 1, ..Backlog::default() };
+        facts.journal = Backlog { depth: 1, oldest: Duration::from_secs(1), ..Backlog::default() };
         assert_eq!(
             details_of(&facts, at(Stage::Shadow, 100)),
-            ["the journal must be empty: 1 write waits for the old version, the oldest for 0.0s"]
+            ["the journal must be empty: 1 write waits for the old version, the oldest for 1.0s"]
         );
     }
 
@@ -325,7 +317,7 @@ mod tests {
         widened.shown = None;
         assert_eq!(gates_of(&widened, at(Stage::Live, 20)), ["consistency"], "more keys go live");
         assert_eq!(gates_of(&widened, at(Stage::Live, 5)), [""; 0], "some go back");
-        widened.journal.depth = 1;
+        widened.journal = Backlog { depth: 1, oldest: Duration::from_secs(1), ..Backlog::default() };
         assert_eq!(gates_of(&widened, at(Stage::Live, 5)), ["journal"], "but only with every write");
         assert_eq!(
             details_of(&facts(at(Stage::Shadow, 10)), at(Stage::Live, 100)),

@@ -22,7 +22,7 @@ pub(super) struct HttpSides<'a> {
     pub(super) service: &'a str,
     pub(super) plan: &'a (dyn Fn() -> Arc<Plan> + Send + Sync),
     pub(super) client: &'a Client,
-    pub(super) journal: Option<&'a Journal>,
+    pub(super) journal: Option<Journal>,
     /// A turn in which both sides were seen to be the same settles what waits of the key: only where somebody asked for that.
     pub(super) settles: bool,
 }
@@ -142,7 +142,7 @@ impl Sides for HttpSides<'_> {
     }
 
     async fn turn(&self, key: &str) -> Option<Turn> {
-        let Some(journal) = self.journal else { return Some(Turn { hold: None, is_idle: true }) };
+        let Some(journal) = &self.journal else { return Some(Turn { hold: None, is_idle: true }) };
         match journal.hold(self.service, key, TURN).await {
             Ok(hold) => Some(Turn { hold: Some(hold), is_idle: !journal.is_pending(self.service, key) }),
             Err(Refused::NoJournal) => Some(Turn { hold: None, is_idle: true }),
@@ -151,7 +151,7 @@ impl Sides for HttpSides<'_> {
     }
 
     fn lags(&self, key: &str) -> bool {
-        self.journal.is_some_and(|journal| journal.is_pending(self.service, key))
+        self.journal.as_ref().is_some_and(|journal| journal.is_pending(self.service, key))
     }
 
     fn is_same(&self, turn: Turn) {

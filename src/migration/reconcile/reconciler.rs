@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,8 +17,9 @@ use super::view::{ConsistencyView, ReconcileView};
 use super::{Shown, runner, verify};
 use crate::diff::Rules;
 use crate::migration::Client;
-use crate::migration::journal::Journal;
-use crate::plan::{MAX_ENTITY_KEY, Plan, Service};
+use crate::migration::gates::{Backlog, Facts};
+use crate::migration::journal::{Journal, Status};
+use crate::plan::{MAX_ENTITY_KEY, Plan, Progress, Service};
 use crate::telemetry::{ConsistencyFigure, Registry};
 
 /// Keys in doubt that are shown.
@@ -30,8 +31,8 @@ const PAGE: usize = 1_000;
 pub struct Outside {
     /// The plan in force.
     pub plan: Box<dyn Fn() -> Arc<Plan> + Send + Sync>,
-    /// The journal of writes. `None`: there is none.
-    pub journal: Option<Journal>,
+    /// The journal of writes, once there is one.
+    pub journal: Box<dyn Fn() -> Option<Journal> + Send + Sync>,
     /// The folder of the ledger, in which runs are kept. `None`: they end with the process.
     pub folder: Option<PathBuf>,
     /// Where figures are told.
@@ -68,6 +69,8 @@ pub(super) struct Inner {
     pub(super) outside: Outside,
     pub(super) store: Store,
     desks: Mutex<BTreeMap<Arc<str>, Desk>>,
+    /// By service: how far its migration is, and since when in this process.
+    held: Mutex<BTreeMap<Arc<str>, (Progress, Instant)>>,
     /// To the thread, once there is one.
     orders: Mutex<Option<mpsc::UnboundedSender<runner::Order>>>,
 }
@@ -77,7 +80,8 @@ impl Reconciler {
     #[must_use]
     pub fn new(outside: Outside) -> Self {
         let store = Store::new(outside.folder.clone());
-        Self(Arc::new(Inner { outside, store, desks: Mutex::default(), orders: Mutex::default() }))
+        let (desks, held, orders) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { outside, store, desks, held, orders }))
     }
 
     /// Follows the plan that is in force from now on. The thread is started with the first service that needs it.
@@ -86,6 +90,7 @@ impl Reconciler {
     /// Where the system gives no thread.
     pub fn follow(&self, plan: &Plan) -> io::Result<()> {
         let inner = &self.0;
+        inner.hold(plan);
         let found = |service: &Arc<Service>| Found::of(plan, &service.name);
         let services: Vec<Found> = plan.services.iter().filter_map(found).collect();
         {
@@ -177,6 +182,7 @@ impl Reconciler {
         };
         let Some(run) = run.transpose().map_err(Refused::NotResumable)? else { return Ok(None) };
         let mut view = ReconcileView::new(service, &run, is_on);
+        view.resumable &= self.0.store.is_lasting();
         if run.asked.keys == Keys::Journal && self.0.lists_too_few(service) {
             let note = "there were more keys to reconcile than the journal lists: look at all of them, by --sample 100%";
             view.note = Some(note.to_owned());
@@ -207,11 +213,25 @@ impl Reconciler {
         self.0.desks().get(service).is_some_and(Desk::is_reconciled)
     }
 
-    /// A key was seen in a write to both sides. Not for the request path: it takes a lock.
-    pub fn saw(&self, service: &str, key: &str) {
-        if let Some(desk) = self.0.desks().get_mut(service) {
-            desk.saw(key);
-        }
+    /// What gates go by; `None` where the plan that was followed last has no such migration.
+    #[must_use]
+    pub fn facts(&self, service: &str) -> Option<Facts> {
+        let (progress, since) = *self.0.held().get(service)?;
+        let journal = (self.0.outside.journal)().map(|journal| backlog(&journal.status(service)));
+        let (shown, reconciled) = (self.shown(service), self.is_reconciled(service));
+        Some(Facts { progress, held: since.elapsed(), journal: journal.unwrap_or_default(), shown, reconciled })
+    }
+}
+
+/// A journal's status as gates see it.
+fn backlog(status: &Status) -> Backlog {
+    let count = |count: usize| count as u64;
+    Backlog {
+        depth: count(status.pending),
+        oldest: status.oldest.unwrap_or_default(),
+        dead_letters: count(status.dead_letters),
+        uncertain: count(status.uncertain),
+        to_reconcile: count(status.to_reconcile.max(usize::from(status.all_to_reconcile))),
     }
 }
 
@@ -222,6 +242,22 @@ impl Inner {
     /// Every change is whole before the lock is given back, so a panic elsewhere leaves nothing half done.
     pub(super) fn desks(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Desk>> {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, (Progress, Instant)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of how far the migrations are.
+    fn hold(&self, plan: &Plan) {
+        let migrating = plan.services.iter().filter_map(|service| Some((service, service.migration.as_ref()?.progress)));
+        let mut before = std::mem::take(&mut *self.held());
+        let now = migrating.map(|(service, progress)| {
+            let same = before.remove(&service.name).filter(|(known, _)| *known == progress);
+            (Arc::clone(&service.name), same.unwrap_or((progress, Instant::now())))
+        });
+        let now = now.collect();
+        *self.held() = now;
     }
 
     fn found(&self, service: &str) -> Result<Found, Refused> {
@@ -285,7 +321,7 @@ impl Inner {
         let desks = self.desks();
         let mut keys = desks.get(service).map(|desk| desk.doubts.clone()).unwrap_or_default();
         drop(desks);
-        if let Some(journal) = &self.outside.journal {
+        if let Some(journal) = (self.outside.journal)() {
             let mut after: Option<Arc<str>> = None;
             loop {
                 let page = journal.to_reconcile(service, after.as_deref(), PAGE);
@@ -307,7 +343,7 @@ impl Inner {
     }
 
     fn lists_too_few(&self, service: &str) -> bool {
-        self.outside.journal.as_ref().is_some_and(|journal| journal.status(service).all_to_reconcile)
+        (self.outside.journal)().is_some_and(|journal| journal.status(service).all_to_reconcile)
     }
 
     /// Looks at one key.
@@ -319,7 +355,7 @@ impl Inner {
     }
 
     pub(super) fn sides<'a>(&'a self, client: &'a Client, service: &'a str, settles: bool) -> HttpSides<'a> {
-        HttpSides { service, plan: &*self.outside.plan, client, journal: self.outside.journal.as_ref(), settles }
+        HttpSides { service, plan: &*self.outside.plan, client, journal: (self.outside.journal)(), settles }
     }
 
     /// Tells what is known, for the metrics.
@@ -335,8 +371,8 @@ impl Inner {
 }
 
 /// By what answers of a service are compared.
-fn rules_of(_service: &Service) -> Arc<Rules> {
-    Arc::default()
+fn rules_of(service: &Service) -> Arc<Rules> {
+    Arc::new(service.diff.as_ref().map(|diff| diff.rules.clone()).unwrap_or_default())
 }
 
 /// Keys as whoever asks names them: each once, in their order.

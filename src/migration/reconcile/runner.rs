@@ -88,7 +88,7 @@ impl At {
             tracing::error!(%service, %error, "how a reconciliation ended cannot be written down");
         }
         if run.shows_all_the_same()
-            && let Some(journal) = &inner.outside.journal
+            && let Some(journal) = (inner.outside.journal)()
         {
             journal.all_reconciled(&service);
         }

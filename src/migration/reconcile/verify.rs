@@ -34,9 +34,25 @@ pub(super) async fn run(inner: Arc<Inner>, client: Client) {
                 }
             });
         }
+        take_seen(&inner);
         if reported.is_none_or(|at| now - at >= REPORT) {
             reported = Some(now);
             inner.report();
+        }
+    }
+}
+
+/// Takes up keys that were written lately.
+fn take_seen(inner: &Inner) {
+    let Some(journal) = (inner.outside.journal)() else { return };
+    let seen = journal.take_seen();
+    if seen.is_empty() {
+        return;
+    }
+    let mut desks = inner.desks();
+    for (service, key) in seen {
+        if let Some(desk) = desks.get_mut(&service) {
+            desk.saw(&key);
         }
     }
 }
