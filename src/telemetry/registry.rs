@@ -11,8 +11,8 @@ use super::shadow::ShadowFigures;
 use super::variants::VariantFigures;
 use super::{
     AdminFigures, ControlFigures, DiffFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell,
-    HealthFigures, MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VariantCell, VersionCell, VersionSnapshot,
-    WorkerCell,
+    HealthFigures, JournalFigures, MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VariantCell, VersionCell,
+    VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -33,6 +33,7 @@ pub struct Registry {
     ofrep: OnceLock<Arc<OfrepCell>>,
     control: ControlFigures,
     health: HealthFigures,
+    journal: JournalFigures,
     admin: AdminFigures,
     started: SystemTime,
     /// What the cells count times from.
@@ -66,6 +67,7 @@ impl Registry {
             ofrep: OnceLock::new(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
+            journal: JournalFigures::default(),
             admin: AdminFigures::default(),
             started: SystemTime::now(),
             made: Instant::now(),
@@ -208,6 +210,12 @@ impl Registry {
     #[must_use]
     pub fn health(&self) -> &HealthFigures {
         &self.health
+    }
+
+    /// Figures of the journal.
+    #[must_use]
+    pub fn journal(&self) -> &JournalFigures {
+        &self.journal
     }
 
     /// Figures of the admin API.

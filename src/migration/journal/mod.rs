@@ -39,11 +39,16 @@
 //! authoritative side alone ([`Ticket::is_alone`]) and its key is listed. When the disk fails, the entries in memory are the truth:
 //! deliveries go on, and the store is written anew from them as soon as that is possible.
 
+mod book;
+mod codec;
 mod handle;
 mod news;
 mod status;
+mod store;
 mod write;
+mod writer;
 
+pub(in crate::migration) use book::{Job, Said};
 pub use handle::{Hold, Journal, OpenError, Ticket};
 pub use news::News;
 pub use status::{DeadLetter, Listed, Status};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::{Refused, Why};
+use crate::telemetry::JournalOf;
 
 /// The journal of one service at a moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +50,27 @@ impl Status {
     #[must_use]
     pub fn depth(&self) -> usize {
         self.entries
+    }
+
+    /// As metrics show it.
+    pub(super) fn figures(&self, service: Arc<str>) -> JournalOf {
+        let states = [
+            ("waiting", self.waiting),
+            ("inFlight", self.in_flight),
+            ("uncertain", self.uncertain),
+            ("pending", self.pending),
+            ("deadLetter", self.dead_letters),
+        ];
+        JournalOf {
+            service,
+            states: states.map(|(state, count)| (state, count as u64)).into(),
+            bytes: self.bytes,
+            oldest: self.oldest.unwrap_or_default(),
+            to_reconcile: self.to_reconcile as u64,
+            deliveries: vec![("delivered", self.delivered), ("failed", self.failed)],
+            refused: Refused::ALL.into_iter().map(|why| (why.label(), self.refused[why as usize])).collect(),
+            alone: self.alone,
+        }
     }
 }
 

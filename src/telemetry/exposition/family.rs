@@ -52,6 +52,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(super::ledger::families(&control.ledger));
+    families.extend(super::journal::families(registry.journal().read()));
     families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions));
     families.extend(super::migration::families(&snapshot.migrations, &control.migrations));
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));

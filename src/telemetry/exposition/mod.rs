@@ -7,6 +7,7 @@ mod family;
 mod faults;
 mod flags;
 mod health;
+mod journal;
 mod ledger;
 mod migration;
 mod negotiate;
