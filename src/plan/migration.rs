@@ -122,6 +122,14 @@ impl Migration {
         stage.writes_both() || (share != Share::ALL && stage.before().is_some_and(Stage::writes_both))
     }
 
+    /// Whether some reads go to both sides now.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        let Progress { stage, share } = self.progress;
+        let compared = |stage: Stage| matches!(stage.reads(), Reads::Compared(_));
+        compared(stage) || (share != Share::ALL && stage.before().is_some_and(compared))
+    }
+
     /// Whether a request writes.
     #[must_use]
     pub fn is_write(&self, method: &Method) -> bool {

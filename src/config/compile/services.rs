@@ -16,7 +16,7 @@ use super::migration::migration;
 use super::overload::overload;
 use super::retry::fallback;
 use super::rollout::rollout;
-use super::shadow::{diff, shadow};
+use super::shadow::{default_diff, diff, shadow};
 use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -167,7 +167,7 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         rollout: rollout?.map(Arc::new),
         migration: migration?.map(Arc::new),
         shadow: shadow?.map(Arc::new),
-        diff: diff?.map(Arc::new),
+        diff: diff?.or_else(|| service.migration.as_ref().map(|_| default_diff())).map(Arc::new),
         flags: service_flags(service),
     })
 }

@@ -77,7 +77,7 @@ impl Forward {
         let client = &*busy.0;
         let route = matched.route;
         let (rng, up) = (&worker.rng, view.up(service));
-        let by_stage = placed.as_ref().map(|placed| placed.version);
+        let (by_stage, compared) = (placed.as_ref().map(|p| p.version), placed.as_ref().and_then(|p| p.compared));
         let (mut picked, told) = match (view.attached(matched.position), by_stage) {
             (None, Some(version)) => (Picked { version, why: Why::Stage }, None),
             (None, None) => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
@@ -137,7 +137,10 @@ impl Forward {
         });
         let priority = admit::priority(plan.service(service), route, &parts, client);
         let request = shadow::Request { worker, view, service, matched, picked, asked, caller: &caller, client };
-        let shadowing = view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body));
+        let shadowing = match compared {
+            None => view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body)),
+            Some(side) => view.compared(service, side).filter(|shadowing| request.is_compared(shadowing, &body)),
+        };
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
