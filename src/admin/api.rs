@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{health, ledger, rollout};
+use super::{health, ledger, reconcile, rollout};
 use crate::control::{Change, Changed, Refused};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -44,6 +44,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .merge(health::router())
         .merge(ledger::router())
         .merge(rollout::router())
+        .merge(reconcile::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -61,6 +62,7 @@ async fn index() -> &'static str {
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
      GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
      POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
+     POST /api/v1/services/{service}/reconcile {\"sample\":\"1%\",\"repair\":false,\"rate\":\"50/s\"}; GET, DELETE\n\
      GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
      gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
@@ -207,7 +209,7 @@ pub(super) fn document() -> serde_json::Value {
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
-    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()) {
+    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()).chain(reconcile::paths()) {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

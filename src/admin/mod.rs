@@ -14,6 +14,7 @@ mod observer;
 pub mod ofrep;
 mod origin;
 mod problem;
+mod reconcile;
 mod refusal;
 mod rights;
 mod rollout;

@@ -11,6 +11,7 @@ mod ledger;
 mod logging;
 mod manual;
 mod pick;
+mod reconcile;
 mod rollout;
 mod run;
 mod schema;
@@ -146,6 +147,8 @@ enum Command {
     Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
+    /// Hold both versions of a migration against each other, key by key, and mend what differs.
+    Reconcile(reconcile::ReconcileArgs),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
@@ -190,6 +193,7 @@ pub fn main() -> ExitCode {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Reconcile(args) => reconcile::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())

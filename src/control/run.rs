@@ -333,6 +333,9 @@ impl<D: DataPlane> Control<D> {
             return;
         }
         let next = self.in_force.with_files(loaded);
+        if let Err(lacking) = self.may_move(&next) {
+            return self.refuse(&lacking, files.seen()).await;
+        }
         let open = |plane: &mut D| {
             plane.keep_journal(next.plan())?;
             plane.open(&next.settings().listeners)
