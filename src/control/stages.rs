@@ -59,7 +59,7 @@ impl<D: DataPlane> Control<D> {
         let next = self.in_force.with_stage(change)?;
         let lacking = self.lacking(&next, &change.service).await;
         if !lacking.is_empty() && !change.force {
-            return Err(Refused::Gates(sentence(&lacking)));
+            return Err(Refused::Missing(sentence(&lacking)));
         }
         let against = lacking.iter().map(|missing| format!("; although {}", missing.detail)).collect::<String>();
         let reason = clip(&format!("{}{against}", change.reason), MAX_REASON);
