@@ -5,7 +5,7 @@
 //! (feature flags and their evaluation), [`access`] (who may do what), [`diff`] (where two answers differ, and whether that
 //! is noise), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of
 //! two versions is worse), [`ledger`] (the record of every change), [`config`] (files to plans), [`upstream`] (connections
-//! to versions), [`migration`] (writes to two versions), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn),
+//! to versions), [`migration`] (writes to two versions), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn), [`shadow`] (answers of two versions compared),
 //! [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod access;
@@ -24,6 +24,7 @@ pub mod migration;
 pub mod plan;
 pub mod proxy;
 pub mod rollout;
+pub mod shadow;
 pub mod stats;
 pub mod telemetry;
 pub mod tls;

@@ -167,8 +167,9 @@ impl ServiceView {
                 VersionView {
                     name: version.name.to_string(),
                     weight: service.split.weights()[index].as_f64(),
-                    share: service.split.share(id),
+                    share: service.intended_share(id),
                     effective_share: match &standing {
+                        _ if service.migration.is_some() => service.intended_share(id),
                         Some(standing) => standing.share(&service.split, id, up),
                         None => service.split.share_among(id, up),
                     },

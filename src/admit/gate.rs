@@ -59,6 +59,15 @@ impl<T> Gate<T> {
         self.line.len()
     }
 
+    /// Lets a request in if there is room for it at once and nobody waits; whether it did.
+    pub fn enter_at_once(&mut self, priority: Priority, now: Duration) -> bool {
+        let is_let_in = self.has_room(priority) && self.line.len() == 0;
+        if is_let_in {
+            self.admit(now);
+        }
+        is_let_in
+    }
+
     /// A request comes; `who` is asked for only if it waits.
     pub fn enter(&mut self, priority: Priority, now: Duration, who: impl FnOnce() -> T) -> Entry<T> {
         if self.has_room(priority) && self.line.highest().is_none_or(|highest| highest < priority) {

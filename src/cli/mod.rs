@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod flags;
 mod init;
+mod journal;
 mod judge;
 mod ledger;
 mod logging;

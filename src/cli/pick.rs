@@ -219,6 +219,9 @@ mod tests {
                 follow: None,
                 faults: Vec::new(),
                 rollout: None,
+                migration: None,
+                shadow: None,
+                diff: None,
                 flags: ServiceFlags::default(),
             })
         };

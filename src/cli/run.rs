@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use super::BAD_USAGE;
+use super::journal::{self, Journals};
 use super::tracing_export::Spans;
 use crate::access::Access;
 use crate::admin::ofrep::FlagApi;
@@ -24,6 +25,7 @@ use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, Flag
 use crate::ledger::{self, Ledger, OpenError};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
+use crate::shadow::Comparing;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::tls::Server;
@@ -104,6 +106,8 @@ pub(super) enum RunError {
     InUse(OpenError),
     #[error("{0}")]
     Listen(#[from] ListenError),
+    #[error("{0}")]
+    Journal(String),
     #[error("{what}: {source}")]
     System { what: String, source: io::Error },
 }
@@ -155,9 +159,14 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         plan: ArcSwap::new(Arc::clone(in_force.plan())),
         registry: Arc::clone(&registry),
         access_log: access_log.as_ref().map(AccessLog::sender),
+        journal: OnceLock::new(),
         tracer: spans.as_ref().map(Spans::tracer),
+        comparing: Comparing::new(Arc::clone(&registry)),
         connections: 0.into(),
     });
+    let state_dir = in_force.settings().state_dir.as_ref().map(|folder| beside(config, folder));
+    let journals = Journals::new(state_dir, &shared);
+    journals.prepare(in_force.plan()).map_err(RunError::Journal)?;
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
     let entrance = in_force.settings().admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
     let mut listening = Listening {
@@ -165,6 +174,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         shared: Arc::clone(&shared),
         names: BTreeMap::new(),
         admin: entrance,
+        journals,
         flags: watch::Sender::new(FlagsInForce::new(&in_force.plan().flags, flags.as_ref())),
     };
     for (listener, bound) in bound {
@@ -258,7 +268,9 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
     let entrance = start.data_plane.admin.clone();
+    let opened = start.data_plane.journals.opened();
     let (control, handle) = Control::new(start);
+    tokio::spawn(journal::hear(opened, handle.clone()));
     let observer = Arc::new(Observer::new(Arc::clone(&registry)));
     let readiness = Arc::new(Readiness::default());
     let controlling = tokio::spawn(control.run());
@@ -321,7 +333,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     }
 
     readiness.set(Phase::Draining);
-    let drain_timeout = handle.drain_timeout();
+    let (drain_timeout, draining) = (handle.drain_timeout(), Instant::now());
     tracing::info!(timeout = ?drain_timeout, "draining: no new connections; what is in flight finishes");
     workers.drain();
     let ended = tokio::select! {
@@ -336,6 +348,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             true
         }
     };
+    journal::close(&shared, drain_timeout.saturating_sub(draining.elapsed())).await;
     // Applications may ask for flags until their last request is done.
     if let Some(ofrep) = ofrep {
         ofrep.stop().await;
@@ -400,6 +413,7 @@ struct Listening {
     /// Tells the flag API, where there is one, of the flags in force.
     flags: watch::Sender<FlagsInForce>,
     admin: Option<AdminEntrance>,
+    journals: Journals,
 }
 
 /// The admin address in use.
@@ -487,6 +501,10 @@ impl DataPlane for Listening {
         Ok(())
     }
 
+    fn keep_journal(&mut self, plan: &Plan) -> Result<(), String> {
+        self.journals.prepare(plan)
+    }
+
     fn secure(&mut self, listeners: &[Listener]) {
         for listener in listeners {
             if let Some(entrance) = self.names.get(&key(listener)) {
@@ -506,6 +524,7 @@ impl DataPlane for Listening {
         self.shared.health.follow(plan, &self.shared.resolver);
         // Made now, so that no worker has to.
         let _ = self.shared.registry.flag_cells(0, &plan.flags);
+        self.journals.follow(plan);
         self.shared.plan.store(Arc::clone(plan));
     }
 

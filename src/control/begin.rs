@@ -10,7 +10,7 @@ use super::record::{self, Before};
 use super::recorder::{self, Recorded, Recorder};
 use super::rollouts::Rollouts;
 use crate::ledger::{AppendError, Draft, Ledger, What};
-use crate::plan::widened;
+use crate::plan::{migrated, widened};
 use crate::telemetry::Registry;
 
 /// What is in force first, and its record.
@@ -40,6 +40,9 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         let version = &service.version(id).name;
         format!("{}/{version}", service.name)
     });
+    let wider = wider.or_else(|| {
+        migrated(cautious.plan(), in_force.plan()).map(|service| format!("the migration of {}", service.name))
+    });
     let drafts = record::started(&before, &in_force, files, ledger.is_new());
     let recorded = recorder::append(&mut ledger, drafts, wider.is_none(), registry);
     let (in_force, held_back) = match (recorded, wider) {
@@ -51,7 +54,7 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         (Err(AppendError::Storage(why)), wider) => {
             let wider = wider.unwrap_or_default();
             tracing::error!(
-                "the ledger cannot be written, so the weights it has stay in force: the files would widen {wider}: {why}"
+                "the ledger cannot be written, so the weights it has stay in force: the files would change {wider}: {why}"
             );
             let version = env!("CARGO_PKG_VERSION").to_owned();
             ledger.append_later(SystemTime::now(), vec![Draft::new("serin", "", What::Started { version })]);

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::force::{Change, Refused};
 use super::rollouts::{RolloutRefused, Views};
+use super::stages::StageChange;
 use crate::ledger::Draft;
 use crate::plan::Plan;
 use crate::rollout::{Order, Preflight, RolloutView};
@@ -23,6 +24,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(super) enum Request {
     Change(Change, oneshot::Sender<Result<Changed, Refused>>),
+    Stage(StageChange, oneshot::Sender<Result<Changed, Refused>>),
     Record { draft: Draft, keep: bool, answer: oneshot::Sender<Result<Option<u64>, Refused>> },
     Order { service: String, order: Order, answer: oneshot::Sender<Result<RolloutView, RolloutRefused>> },
     Preflight { service: String, answer: oneshot::Sender<Result<Preflight, RolloutRefused>> },
@@ -46,6 +48,16 @@ impl Handle {
     pub async fn change(&self, change: Change) -> Result<Changed, Refused> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Change(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Has a migration moved to another stage and waits until that is recorded and in force.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing has changed.
+    pub async fn change_stage(&self, change: StageChange) -> Result<Changed, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Stage(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
         answered.await.map_err(|_| Refused::ShuttingDown)?
     }
 

@@ -17,6 +17,7 @@ mod recorder;
 mod rolling;
 mod rollouts;
 mod run;
+mod stages;
 mod watch;
 
 pub use begin::{Begun, begin};
@@ -28,3 +29,4 @@ pub use handle::{Changed, Handle};
 pub use recorder::Recorder;
 pub use rollouts::{RolloutRefused, Rollouts};
 pub use run::{Control, DataPlane, Start};
+pub use stages::StageChange;

@@ -17,11 +17,12 @@ use super::handle::{Changed, Handle, Request};
 use super::record::{self, Before};
 use super::recorder::{Recorded, Recorder};
 use super::rollouts::Rollouts;
+use super::stages;
 use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
 use crate::flags::FlagSet;
 use crate::ledger::Draft;
-use crate::plan::{Plan, Service, VersionSet, widened};
+use crate::plan::{Plan, Service, VersionSet, migrated, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
@@ -44,6 +45,12 @@ pub trait DataPlane {
     /// # Errors
     /// A sentence for the operator; then nothing has changed.
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String>;
+
+    /// Has a journal ready for the migrations of a plan that is to come in force.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn keep_journal(&mut self, plan: &Plan) -> Result<(), String>;
 
     /// Has new connections at `listeners` find the TLS they have now; open ones keep theirs.
     fn secure(&mut self, listeners: &[Listener]);
@@ -166,6 +173,9 @@ impl<D: DataPlane> Control<D> {
                         let _ = answer.send(self.change(&change).await);
                         self.heed_edits(&change.actor).await;
                     }
+                    Some(Request::Stage(change, answer)) => {
+                        let _ = answer.send(self.change_stage(&change).await);
+                    }
                     Some(Request::Record { draft, keep, answer }) => {
                         let _ = answer.send(self.record(draft, keep).await);
                     }
@@ -222,7 +232,8 @@ impl<D: DataPlane> Control<D> {
     /// Records what makes `next`, which must not be published before. Gives the number of the last entry; `None`: it is yet to be
     /// written, which is enough for what widens nothing.
     async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
-        if widened(self.in_force.plan(), next.plan()).is_some() {
+        let (before, after) = (self.in_force.plan(), next.plan());
+        if widened(before, after).is_some() || migrated(before, after).is_some() {
             return Ok(Some(self.recorder.append(drafts).await?.end - 1));
         }
         self.record_in_any_case(drafts).await
@@ -318,7 +329,11 @@ impl<D: DataPlane> Control<D> {
             return;
         }
         let next = self.in_force.with_files(loaded);
-        if let Err(error) = self.data_plane.open(&next.settings().listeners) {
+        let open = |plane: &mut D| {
+            plane.keep_journal(next.plan())?;
+            plane.open(&next.settings().listeners)
+        };
+        if let Err(error) = open(&mut self.data_plane) {
             return self.refuse(&error, files.seen()).await;
         }
         let (before, actor) = (Before::of(&self.in_force), files.changed_names(&self.files));
@@ -444,11 +459,12 @@ impl<D: DataPlane> Control<D> {
         control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())).chain(flags));
         let shares = self.in_force.plan().services.iter().flat_map(|service| {
             service.versions.iter().enumerate().map(|(index, version)| {
-                let share = service.split.share(crate::plan::VersionId::from_index(index));
+                let share = service.intended_share(crate::plan::VersionId::from_index(index));
                 WeightShare { service: Arc::clone(&service.name), version: Arc::clone(&version.name), share }
             })
         });
         control.set_weights(shares);
+        control.set_migrations(stages::figures(self.in_force.plan()));
         control.set_certificates(certificates::in_use(&self.in_force));
         control.set_connections_limit(self.in_force.plan().limits.connections);
         control.set_config_effective(SystemTime::now());

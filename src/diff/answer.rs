@@ -12,6 +12,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        headers + self.body.as_ref().map_or(0, Vec::len)
+    }
+
     /// The values of a header, joined as HTTP allows; `None` where there is none.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let lines = self.headers.iter().filter(|(known, _)| known == name);

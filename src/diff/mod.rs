@@ -7,6 +7,8 @@
 
 mod answer;
 mod compare;
+mod encoding;
+mod evidence;
 mod pattern;
 mod render;
 mod report;
@@ -18,6 +20,8 @@ mod corpus;
 
 pub use answer::Answer;
 pub use compare::{Change, Comparison, Difference};
+pub use encoding::{HEADERS_ALWAYS_KEPT, decoded};
+pub use evidence::{Evidence, Finding, Worst};
 pub use pattern::{PatternError, Patterns};
 pub use report::{PlaceReport, RouteReport, SampleReport, Shares, Verdict};
 pub use rules::Rules;

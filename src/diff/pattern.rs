@@ -8,7 +8,7 @@ const MAX_STEPS: usize = 64;
 const MAX_BYTES: usize = 1024;
 
 /// Paths that are looked for together while a document is walked.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patterns(Vec<Vec<Step>>);
 
 /// Where, in each of some [`Patterns`], a walk has come to.

@@ -1,12 +1,14 @@
 //! What is told of comparisons: the shape of the admin API's `diffs`.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Change;
 
 /// What was compared of one route.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteReport {
     /// The route's name.
@@ -30,7 +32,7 @@ pub struct RouteReport {
 }
 
 /// What was found in one place.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceReport {
     /// `status`, `header NAME`, `body`, `lines`, `line N`, or a path into a JSON document.
@@ -46,19 +48,18 @@ pub struct PlaceReport {
     /// How often old differs here from itself.
     pub noise: Shares,
     /// In what ways, and how often each: removed, added, type, value.
-    pub changes: BTreeMap<&'static str, u64>,
+    pub changes: BTreeMap<Change, u64>,
     /// The latest few, redacted.
     pub samples: Vec<SampleReport>,
 }
 
 /// One difference as it was seen.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleReport {
     /// When, in milliseconds since 1970.
-    #[serde(serialize_with = "milliseconds")]
-    pub at: SystemTime,
+    pub at: u64,
     /// In what way.
-    pub change: &'static str,
+    pub change: Change,
     /// Old's, redacted and cut.
     pub old: String,
     /// New's, redacted and cut.
@@ -66,7 +67,7 @@ pub struct SampleReport {
 }
 
 /// A share, 0 to 1, or how much greater one is than another, −1 to 1: the estimate, and from where to where it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shares {
     /// Nothing where nothing was compared.
     pub estimate: Option<f64>,
@@ -79,7 +80,7 @@ pub struct Shares {
 }
 
 /// What to make of differences; the worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Clearly more than noise.
@@ -93,6 +94,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, in order; a verdict's position is its number.
+    pub const ALL: [Self; 4] = [Self::Different, Self::Undecided, Self::Noise, Self::Same];
+
     /// As it is told, and the label of metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -103,9 +107,4 @@ impl Verdict {
             Self::Same => "same",
         }
     }
-}
-
-fn milliseconds<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    serializer.serialize_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -3,7 +3,7 @@
 use super::Patterns;
 
 /// What of two answers is compared, and how exactly. The default compares status and body to the last digit.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
     /// What is not looked at.
     pub ignore: Patterns,

@@ -22,6 +22,7 @@ mod folder;
 mod graph;
 mod memory;
 mod open;
+mod point;
 mod read;
 mod state;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use digest::Digest;
 pub use entry::{About, Approval, Dependency, Draft, Entry, FileResult, Pruned, Source, What};
 pub use folder::{OpenError, Settings};
 pub use graph::{Dot, Mermaid};
+pub use point::Point;
 pub use read::{MAX_PAGE, Page, Query, ReadError, Reader};
 pub use state::State;
 pub use time::Time;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Digest, Entry, Source, Weights, What};
+use super::{Digest, Entry, Point, Source, Weights, What};
 
 /// What is in force at the end of a ledger: a fold over its entries.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -16,6 +16,12 @@ pub struct State {
     /// By service: what the files said of its weights when they were last heard. Where they still say so, they have
     /// nothing new to say, and the weights in force stay whoever gave them.
     pub said: BTreeMap<String, Weights>,
+    /// By service: how far its migration is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub migrations: BTreeMap<String, Point>,
+    /// By service: what the files said of that when they were last heard, to the same end as `said`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub migrations_said: BTreeMap<String, Point>,
     /// By name: hashes of the files in force.
     pub files: BTreeMap<String, Digest>,
     /// By service: where its rollout stands.
@@ -48,18 +54,28 @@ impl State {
                 self.rollouts.insert(service.clone(), state.clone());
             }
         }
-        let What::Weights { source, to, .. } = &draft.what else { return };
-        set(&mut self.weights, service, to.as_ref());
-        if *source == Source::File {
-            set(&mut self.said, service, to.as_ref());
+        match &draft.what {
+            What::Weights { source, to, .. } => {
+                set(&mut self.weights, service, to.as_ref());
+                if *source == Source::File {
+                    set(&mut self.said, service, to.as_ref());
+                }
+            }
+            What::Migration { source, to, .. } => {
+                set(&mut self.migrations, service, to.as_ref());
+                if *source == Source::File {
+                    set(&mut self.migrations_said, service, to.as_ref());
+                }
+            }
+            _ => {}
         }
     }
 }
 
-fn set(map: &mut BTreeMap<String, Weights>, service: &str, weights: Option<&Weights>) {
-    match weights {
-        Some(weights) => {
-            map.insert(service.to_owned(), weights.clone());
+fn set<T: Clone>(map: &mut BTreeMap<String, T>, service: &str, value: Option<&T>) {
+    match value {
+        Some(value) => {
+            map.insert(service.to_owned(), value.clone());
         }
         None => {
             map.remove(service);

@@ -9,6 +9,7 @@ mod fault;
 mod filter;
 mod health;
 mod journal;
+mod migration;
 mod overload;
 mod query;
 mod retry;
@@ -16,6 +17,7 @@ mod rollout;
 mod route;
 mod rpc;
 mod service;
+mod shadow;
 mod share;
 mod split;
 mod standing;
@@ -32,6 +34,9 @@ pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use journal::{Backoff, Durability, JournalRules, OnFull};
+pub use migration::{
+    Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
+};
 pub use overload::{Overload, Priority, PriorityHeader};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
@@ -46,12 +51,13 @@ pub use rpc::Rpc;
 pub use service::{
     Address, Protocol, Service, ServiceId, UpstreamSpec, UpstreamTls, Version, VersionId, VersionOverride, VersionSet,
 };
+pub use shadow::{DiffPlan, SHADOW_HEADER, Sample, Shadow};
 pub use share::Share;
 pub use split::{Split, Weight, WeightError};
 pub use standing::{Effect, Standing};
 pub use steering::{Answers, Attached, Evaluated, Lot, MeasuredBy, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
-pub use widen::{widened, widened_version};
+pub use widen::{migrated, widened, widened_version};
 
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ mod measured;
 mod problem;
 mod retry;
 mod secured;
+mod shadow;
 mod tunnel;
 mod view;
 mod worker;

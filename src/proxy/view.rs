@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::gate::{Gateway, Part};
 use super::measured::Measured;
 use super::retry::{self, Resend};
+use super::shadow::{self, Shadowing};
 use super::worker::Shared;
 use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
-use crate::telemetry::{FaultCell, FlagCells, VariantCell, VersionCell};
+use crate::telemetry::{FaultCell, FlagCells, MigrationCell, VariantCell, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -22,11 +23,15 @@ pub(super) struct View {
     faults: Vec<Vec<Arc<FaultCell>>>,
     /// By service, in the plan's order.
     resends: Vec<Rc<Resend>>,
+    /// By service, in the plan's order; where its requests are copied.
+    shadows: Vec<Option<Rc<Shadowing>>>,
     /// Flags by route.
     steering: Rc<Steering>,
     flag_cells: Arc<FlagCells>,
     /// By service, in the plan's order; where requests are measured by a flag.
     measured: Vec<Option<Measured>>,
+    /// The figures of migrations, by service, in the plan's order. Empty where there is none.
+    migrations: Vec<Option<Arc<MigrationCell>>>,
 }
 
 /// One service.
@@ -83,6 +88,16 @@ impl View {
         down.fold(VersionSet::ALL, |up, (position, _)| up.without(VersionId::from_index(position)))
     }
 
+    /// The figures of a service's migration; `None`: it is under none.
+    pub(super) fn migration(&self, service: ServiceId) -> Option<&Arc<MigrationCell>> {
+        self.migrations.get(service.index())?.as_ref()
+    }
+
+    /// What it takes to copy a service's requests; `None`: they are not copied.
+    pub(super) fn shadow(&self, service: ServiceId) -> Option<&Rc<Shadowing>> {
+        self.shadows[service.index()].as_ref()
+    }
+
     /// The figures of a service's faults; empty where it has none.
     pub(super) fn faults(&self, service: ServiceId) -> &[Arc<FaultCell>] {
         &self.faults[service.index()]
@@ -133,7 +148,15 @@ impl View {
         let flag_cells = registry.flag_cells(worker, &plan.flags);
         let measured = plan.services.iter().map(|service| Measured::of(service, &plan.flags, worker, registry));
         let measured = measured.collect();
-        let view = Self { plan, services, faults, resends, steering, flag_cells, measured };
+        let migrations = if plan.services.iter().any(|service| service.migration.is_some()) {
+            let cell = |service: &Arc<Service>| service.migration.as_ref().map(|_| registry.migration(&service.name));
+            plan.services.iter().map(cell).collect()
+        } else {
+            Vec::new()
+        };
+        let known = old.map_or(&[][..], |old| &old.shadows);
+        let shadows = shadow::of_services(&plan, known, worker, shared);
+        let view = Self { plan, services, faults, resends, shadows, steering, flag_cells, measured, migrations };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }
@@ -171,6 +194,12 @@ impl View {
             target.pool.retire();
             target.gateway.close();
         }
+    }
+
+    /// All connections: those for clients' requests, and those for copies.
+    pub(super) fn pools(&self) -> impl Iterator<Item = &Rc<Pool>> {
+        let of_copies = self.shadows.iter().flatten().flat_map(|shadowing| shadowing.pools());
+        self.targets().map(|target| &target.pool).chain(of_copies)
     }
 
     /// All versions of all services.

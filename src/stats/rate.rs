@@ -87,6 +87,14 @@ impl Rate {
         theirs - mine > slack && self.least_martingale(other, slack) >= alpha.ln_bar()
     }
 
+    /// Whether `other`'s rate is above this one's by at most `slack`, or is below it: what [`Self::difference`] says by its
+    /// upper end, for a fiftieth of the work.
+    #[must_use]
+    pub fn is_kept_by(&self, other: &Self, slack: f64, alpha: Alpha) -> bool {
+        let (Some(mine), Some(theirs)) = (self.estimate(), other.estimate()) else { return false };
+        theirs - mine < slack && self.least_martingale(other, slack) >= alpha.ln_bar()
+    }
+
     /// ln of the martingale for the rate `p`: convex, at most 0 at the estimate.
     fn ln_martingale(&self, p: f64) -> f64 {
         self.ln_average - ln_likelihood(self.hits, self.misses, p)

@@ -101,6 +101,11 @@ impl VersionCell {
         self.outcomes[outcome.slot()].get_or_init(Box::default).record_nanos(nanos);
     }
 
+    /// The exchange was given up: how long it would have taken nobody knows.
+    pub fn given_up(&self) {
+        self.in_flight.change(-1);
+    }
+
     /// The request was turned away before it reached the version, which had too much to do.
     pub fn shed(&self, why: Shed) {
         self.in_flight.change(-1);

@@ -59,6 +59,19 @@ pub struct RolloutFigure {
     pub step: Option<usize>,
 }
 
+/// How far a service's migration is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MigrationFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// Its stage, in the word of the configuration.
+    pub stage: &'static str,
+    /// Every word that may stand there.
+    pub stages: &'static [&'static str],
+    /// The share of keys that are in the stage, 0 to 1.
+    pub share: f64,
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -73,6 +86,7 @@ pub(super) struct ControlState {
     pub(super) certificates: Vec<CertificateInUse>,
     pub(super) fault_ends: Vec<FaultEnd>,
     pub(super) rollouts: Vec<RolloutFigure>,
+    pub(super) migrations: Vec<MigrationFigure>,
     /// By service and decision.
     pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
     spans: Option<Arc<SpanFigures>>,
@@ -97,6 +111,11 @@ impl ControlFigures {
     /// Where the rollouts stand; services not among them have none.
     pub fn set_rollouts(&self, rollouts: Vec<RolloutFigure>) {
         self.state().rollouts = rollouts;
+    }
+
+    /// How far the migrations are; services not among them have none.
+    pub fn set_migrations(&self, migrations: Vec<MigrationFigure>) {
+        self.state().migrations = migrations;
     }
 
     /// A rollout made a decision.

@@ -7,10 +7,12 @@ use std::time::{Instant, SystemTime};
 use crate::flags::FlagSet;
 
 use super::flags::FlagFigures;
+use super::shadow::ShadowFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures,
-    JournalFigures, OfrepCell, RegistrySnapshot, VariantCell, VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ControlFigures, DiffFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell,
+    HealthFigures, JournalFigures, MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VariantCell, VersionCell,
+    VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -21,7 +23,10 @@ use super::{
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
+    migrations: Mutex<BTreeMap<Arc<str>, Arc<MigrationCell>>>,
     variants: VariantFigures,
+    shadows: ShadowFigures,
+    diffs: DiffFigures,
     workers: Box<[Arc<WorkerCell>]>,
     handshakes: Mutex<BTreeMap<Arc<str>, Arc<HandshakeCell>>>,
     flags: FlagFigures,
@@ -51,7 +56,10 @@ impl Registry {
         Self {
             versions: Mutex::default(),
             faults: Mutex::default(),
+            migrations: Mutex::default(),
             variants: VariantFigures::default(),
+            shadows: ShadowFigures::default(),
+            diffs: DiffFigures::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerCell::new())).collect(),
             handshakes: Mutex::default(),
             // One more for the flag API.
@@ -87,6 +95,14 @@ impl Registry {
     pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// The cell of all workers for the migration of one service: the same one for the same name. Takes a lock: ask when a plan
+    /// comes in force, not in a request.
+    #[must_use]
+    pub fn migration(&self, service: &str) -> Arc<MigrationCell> {
+        let mut migrations = self.migrations.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(migrations.entry(service.into()).or_default())
     }
 
     /// The counters of one worker for the evaluations of a set's flags: the same ones for the same set. Takes a lock: ask
@@ -138,6 +154,22 @@ impl Registry {
         variant: &str,
     ) -> Arc<VariantCell> {
         self.variants.cell((worker, self.workers.len()), (service, version), flag, variant)
+    }
+
+    /// The cells for copies of requests to one version: what all workers share, and this worker's arm. The same ones for
+    /// the same names. Takes a lock: ask when a plan comes in force, not in a request.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    #[must_use]
+    pub fn shadow(&self, worker: usize, service: &str, version: &str) -> (Arc<ShadowCell>, Arc<VersionCell>) {
+        self.shadows.cells((worker, self.workers.len()), (service, version), self.made)
+    }
+
+    /// Figures of comparisons.
+    #[must_use]
+    pub fn diffs(&self) -> &DiffFigures {
+        &self.diffs
     }
 
     /// How many workers there are.
@@ -221,11 +253,14 @@ impl Registry {
         });
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let of_faults = faults.iter().map(|((service, version, fault), cell)| cell.snapshot(service, version, fault));
+        let migrations = self.migrations.lock().unwrap_or_else(PoisonError::into_inner);
         RegistrySnapshot {
             at: now.saturating_duration_since(self.made),
             versions: merged.collect(),
             faults: of_faults.collect(),
+            migrations: migrations.iter().map(|(service, cell)| cell.snapshot(service)).collect(),
             variants: self.variants.snapshot(),
+            shadows: self.shadows.snapshot(),
             workers: self.workers.iter().map(|cell| cell.snapshot()).collect(),
         }
     }

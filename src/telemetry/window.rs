@@ -24,12 +24,23 @@ impl RegistrySnapshot {
     /// to no window.
     #[must_use]
     pub fn window(&self, earlier: &Self, service: &str, version: &str) -> Window {
-        let Some(now) = self.version(service, version) else { return Window::default() };
+        self.between(earlier, self.version(service, version), earlier.version(service, version))
+    }
+
+    /// The same for the copies of requests to one version.
+    #[must_use]
+    pub fn shadow_window(&self, earlier: &Self, service: &str, version: &str) -> Window {
+        let arm = |snapshot: &'_ Self| snapshot.shadow(service, version).map(|shadow| shadow.arm.clone());
+        self.between(earlier, arm(self).as_ref(), arm(earlier).as_ref())
+    }
+
+    fn between(&self, earlier: &Self, now: Option<&VersionSnapshot>, before: Option<&VersionSnapshot>) -> Window {
+        let Some(now) = now else { return Window::default() };
         let began = nanos(earlier.at);
-        let ended = earlier.version(service, version).map_or_else(|| now.clone(), |before| now.since(before));
+        let ended = before.map_or_else(|| now.clone(), |before| now.since(before));
         let mut durations = Durations { done: ended.durations(), ..Durations::default() };
         let mut carried = 0u64;
-        for group in earlier.version(service, version).into_iter().flat_map(|before| &before.in_flight_since) {
+        for group in before.into_iter().flat_map(|before| &before.in_flight_since) {
             if group.earliest_nanos < began {
                 carried += group.count;
                 durations.carried.merge(&repeated(began.saturating_sub(group.latest_nanos), group.count));

@@ -11,7 +11,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::replay::{Reader, Replay};
-use crate::plan::FLAG_HEADER_PREFIX;
+use super::tee::Tee;
+use crate::plan::{FLAG_HEADER_PREFIX, SHADOW_HEADER};
 use crate::wire::{Broken, Incoming};
 
 /// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
@@ -40,6 +41,12 @@ pub struct BodyWatch {
 }
 
 impl BodyWatch {
+    /// Of a body that was taken from the client whole, before it goes anywhere.
+    #[must_use]
+    pub fn of_whole() -> Self {
+        Self { started: Cell::new(true), ended: Cell::new(true), ..Self::default() }
+    }
+
     /// What went wrong, if anything did.
     #[must_use]
     pub fn fault(&self) -> Option<BodyFault> {
@@ -93,6 +100,8 @@ pub(super) struct Streamed {
     left: u64,
     watch: Rc<BodyWatch>,
     gate: Option<Gate>,
+    /// There where the request is copied.
+    tee: Option<Tee>,
 }
 
 /// Keeps a body back until the upstream asks for it.
@@ -121,8 +130,18 @@ impl RequestBody {
     }
 
     /// A body that was taken from the client whole, and goes elsewhere.
-    pub(super) fn taken(body: Bytes) -> Self {
+    #[must_use]
+    pub fn taken(body: Bytes) -> Self {
         Self(Kind::Taken(body))
+    }
+
+    /// What the client sends passes `tee` as well, once, however often it is sent on.
+    pub fn tee(&mut self, tee: Tee) {
+        match &mut self.0 {
+            Kind::Empty | Kind::Taken(_) => {}
+            Kind::Streamed(body) => body.set_tee(tee),
+            Kind::Replayed(body) => body.tee(tee),
+        }
     }
 
     /// Keeps the body back until the upstream asks for it or a second has passed; for good if it answers before that.
@@ -203,7 +222,11 @@ impl Body for RequestBody {
 
 impl Streamed {
     fn new(incoming: Incoming, limit: Option<u64>, watch: Rc<BodyWatch>) -> Self {
-        Self { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None }
+        Self { incoming, left: limit.unwrap_or(u64::MAX), watch, gate: None, tee: None }
+    }
+
+    pub(super) fn set_tee(&mut self, tee: Tee) {
+        self.tee = Some(tee);
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
@@ -221,8 +244,23 @@ impl Streamed {
         }
         self.watch.started.set(true);
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        self.watch.ended.set(frame.is_none() || self.incoming.is_end_stream());
-        Poll::Ready(frame.map(|frame| self.pass(frame)))
+        let ended = frame.is_none() || self.incoming.is_end_stream();
+        self.watch.ended.set(ended);
+        let frame = frame.map(|frame| self.pass(frame));
+        if let Some(tee) = &self.tee {
+            // What came after a fault is not part of any body.
+            if let Some(Ok(frame)) = &frame
+                && let Some(data) = frame.data_ref()
+            {
+                tee.passes(data);
+            }
+            match frame {
+                Some(Err(_)) => self.tee = None,
+                _ if ended => tee.ends(),
+                _ => {}
+            }
+        }
+        Poll::Ready(frame)
     }
 
     fn pass(&mut self, frame: Result<Frame<Bytes>, Broken>) -> Result<Frame<Bytes>, BodyFault> {
@@ -257,7 +295,7 @@ impl Gate {
 #[must_use]
 pub fn clean_trailers(mut trailers: HeaderMap) -> HeaderMap {
     use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-    for name in [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+    for name in [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, SHADOW_HEADER] {
         trailers.remove(name);
     }
     // Some servers make headers of trailers, and only serin speaks of flags.

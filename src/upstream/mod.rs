@@ -14,6 +14,7 @@ mod lease;
 mod pool;
 mod replay;
 mod resolve;
+mod tee;
 mod trail;
 
 pub use address::Endpoint;
@@ -24,4 +25,5 @@ pub use lease::Lease;
 pub use pool::{Pool, Wish};
 pub use replay::Replay;
 pub use resolve::Resolver;
+pub use tee::{Lost, Tee, Teed};
 pub use trail::Trail;

@@ -28,6 +28,8 @@ pub struct Pool {
     in_use: RefCell<Vec<Arc<Vec<SocketAddr>>>>,
     /// No plan names this pool any more: connections are closed instead of kept.
     retired: Cell<bool>,
+    /// How requests end here is nobody's business but its own.
+    apart: bool,
 }
 
 /// What one request wants of its connection.
@@ -43,6 +45,28 @@ impl Pool {
     /// A pool without connections yet.
     #[must_use]
     pub fn new(settings: &UpstreamSettings, cell: Arc<VersionCell>, health: Arc<VersionHealth>, worker: usize) -> Self {
+        Self::made(settings, cell, health, worker, false)
+    }
+
+    /// A pool for copies of requests, apart from the one that clients' requests go through: it has connections of its own,
+    /// and how copies end never ejects an address. Which addresses are in use is the same for both.
+    #[must_use]
+    pub fn apart(
+        settings: &UpstreamSettings,
+        cell: Arc<VersionCell>,
+        health: Arc<VersionHealth>,
+        worker: usize,
+    ) -> Self {
+        Self::made(settings, cell, health, worker, true)
+    }
+
+    fn made(
+        settings: &UpstreamSettings,
+        cell: Arc<VersionCell>,
+        health: Arc<VersionHealth>,
+        worker: usize,
+        apart: bool,
+    ) -> Self {
         let in_use = health.names().map(|_| Arc::default()).collect();
         let pool = Self {
             settings: settings.clone(),
@@ -52,6 +76,7 @@ impl Pool {
             endpoints: RefCell::default(),
             in_use: RefCell::new(in_use),
             retired: Cell::new(false),
+            apart,
         };
         pool.refill();
         pool
@@ -320,6 +345,7 @@ impl Pool {
         let mut endpoints = self.endpoints.borrow_mut();
         let mut old = std::mem::take(&mut *endpoints);
         for witness in self.health.witnesses(self.worker) {
+            let witness = if self.apart { witness.silenced() } else { witness };
             let kept = old.iter().position(|known| known.witness.is_same(&witness));
             let kept = kept.map(|at| old.swap_remove(at));
             endpoints.push(kept.unwrap_or_else(|| Rc::new(Endpoint::new(witness, self.settings.connections))));

@@ -9,14 +9,15 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::body::{BodyFault, Gate, RequestBody, Streamed};
+use super::tee::Tee;
 
 /// A body and what was kept of it. Each [`RequestBody`] made of it begins anew; the one before ends in an error if it is
 /// still read.
 #[derive(Debug)]
-pub struct Replay(Rc<Tee>);
+pub struct Replay(Rc<Source>);
 
 #[derive(Debug)]
-struct Tee {
+struct Source {
     client: RefCell<Streamed>,
     kept: RefCell<Kept>,
     /// Counts the bodies made; only the last may read.
@@ -40,7 +41,7 @@ struct Kept {
 /// One way through a body that may have to be gone again.
 #[derive(Debug)]
 pub(super) struct Reader {
-    tee: Rc<Tee>,
+    source: Rc<Source>,
     turn: u32,
     /// Bytes already read.
     at: u64,
@@ -52,7 +53,7 @@ impl Replay {
     /// Keeps at most `most` bytes of `body`, which nothing was read of yet.
     pub(super) fn new(client: Streamed, most: usize) -> Self {
         let kept = Kept { bytes: Vec::new(), most, trailers: None, taken: 0, lost: false, ended: false };
-        Self(Rc::new(Tee {
+        Self(Rc::new(Source {
             client: RefCell::new(client),
             kept: RefCell::new(kept),
             turn: Cell::new(0),
@@ -79,7 +80,7 @@ impl Replay {
     pub fn body(&self) -> RequestBody {
         self.stop();
         let turn = self.0.turn.get();
-        RequestBody::replayed(Reader { tee: Rc::clone(&self.0), turn, at: 0, trailers_read: false, gate: None })
+        RequestBody::replayed(Reader { source: Rc::clone(&self.0), turn, at: 0, trailers_read: false, gate: None })
     }
 }
 
@@ -101,6 +102,11 @@ impl Kept {
 }
 
 impl Reader {
+    /// What the client sends passes `tee` as well.
+    pub(super) fn tee(&self, tee: Tee) {
+        self.source.client.borrow_mut().set_tee(tee);
+    }
+
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         if let Some(gate) = &mut self.gate {
             ready!(gate.poll_open(cx));
@@ -113,32 +119,32 @@ impl Reader {
         if let Some(frame) = self.kept_frame() {
             return Poll::Ready(Some(Ok(frame)));
         }
-        if self.tee.kept.borrow().ended {
+        if self.source.kept.borrow().ended {
             return Poll::Ready(None);
         }
-        let frame = self.tee.client.borrow_mut().poll_frame(cx);
+        let frame = self.source.client.borrow_mut().poll_frame(cx);
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
-                self.tee.kept.borrow_mut().keep(frame);
+                self.source.kept.borrow_mut().keep(frame);
                 self.at += frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.trailers_read |= frame.is_trailers();
             }
             Poll::Ready(Some(Err(_))) => {}
-            Poll::Ready(None) => self.tee.kept.borrow_mut().ended = true,
-            Poll::Pending => *self.tee.waiting.borrow_mut() = Some(cx.waker().clone()),
+            Poll::Ready(None) => self.source.kept.borrow_mut().ended = true,
+            Poll::Pending => *self.source.waiting.borrow_mut() = Some(cx.waker().clone()),
         }
         frame
     }
 
     /// The request is sent another way now, or what comes next is gone.
     fn is_cut_off(&self) -> bool {
-        let kept = self.tee.kept.borrow();
-        self.turn != self.tee.turn.get() || (kept.lost && self.at < kept.taken)
+        let kept = self.source.kept.borrow();
+        self.turn != self.source.turn.get() || (kept.lost && self.at < kept.taken)
     }
 
     /// What is kept and was not read this time.
     fn kept_frame(&mut self) -> Option<Frame<Bytes>> {
-        let kept = self.tee.kept.borrow();
+        let kept = self.source.kept.borrow();
         if let Some(rest) = self.unread(&kept) {
             let data = Bytes::copy_from_slice(rest);
             self.at += data.len() as u64;
@@ -163,16 +169,16 @@ impl Reader {
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
-        let kept = self.tee.kept.borrow();
+        let kept = self.source.kept.borrow();
         let trailers_left = kept.trailers.is_some() && !self.trailers_read;
-        let client_done = kept.ended || self.tee.client.borrow().is_end_stream();
+        let client_done = kept.ended || self.source.client.borrow().is_end_stream();
         client_done && !trailers_left && self.unread(&kept).is_none()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
-        let kept = self.tee.kept.borrow();
+        let kept = self.source.kept.borrow();
         let first = self.unread(&kept).map_or(0, |rest| rest.len() as u64);
-        let rest = self.tee.client.borrow().size_hint();
+        let rest = self.source.client.borrow().size_hint();
         let mut hint = SizeHint::new();
         if let Some(upper) = rest.upper() {
             hint.set_upper(first + upper);

@@ -5,8 +5,10 @@ mod attached;
 mod faults;
 mod filters;
 mod health;
+mod journal;
 mod ledger;
 mod matches;
+mod migration;
 mod ofrep;
 mod overload;
 mod retry;
@@ -14,6 +16,7 @@ mod rollout;
 mod routes;
 mod services;
 mod settings;
+mod shadow;
 mod tls;
 mod weights;
 

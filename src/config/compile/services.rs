@@ -12,9 +12,11 @@ use crate::tls::Part;
 use super::attached::service_flags;
 use super::faults::faults;
 use super::health::{health_check, outliers};
+use super::migration::migration;
 use super::overload::overload;
 use super::retry::fallback;
 use super::rollout::rollout;
+use super::shadow::{diff, shadow};
 use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -38,6 +40,9 @@ pub(super) struct Draft {
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
     rollout: Option<Arc<plan::RolloutPlan>>,
+    migration: Option<Arc<plan::Migration>>,
+    shadow: Option<Arc<plan::Shadow>>,
+    diff: Option<Arc<plan::DiffPlan>>,
     flags: plan::ServiceFlags,
 }
 
@@ -91,6 +96,9 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            migration,
+            shadow,
+            diff,
             flags,
             ..
         } = draft;
@@ -106,6 +114,9 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            migration,
+            shadow,
+            diff,
             flags,
         }))
     }))
@@ -135,6 +146,9 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
     let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     let faults = faults(service, version_names(service).as_deref(), problems);
     let rollout = optional(service.rollout.as_ref(), |written| rollout(written, service, problems));
+    let migration = optional(service.migration.as_ref(), |written| migration(&name.0, written, service, problems));
+    let shadow = optional(service.shadow.as_ref(), |written| shadow(written, &name.value, service, problems));
+    let diff = optional(service.diff.as_ref(), |written| diff(written, service, problems));
     health?;
     Some(Draft {
         name: name.0.clone(),
@@ -151,6 +165,9 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         follow: follow(service, problems)?,
         faults: faults?,
         rollout: rollout?.map(Arc::new),
+        migration: migration?.map(Arc::new),
+        shadow: shadow?.map(Arc::new),
+        diff: diff?.map(Arc::new),
         flags: service_flags(service),
     })
 }

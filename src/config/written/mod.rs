@@ -4,26 +4,32 @@ mod admin;
 mod fault;
 mod filter;
 mod flags;
+mod journal;
 mod ledger;
 mod listener;
+mod migration;
 mod observe;
 mod ofrep;
 mod rollout;
 mod route;
 mod service;
+mod shadow;
 mod upstream;
 
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
-pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
+pub(in crate::config) use self::flags::{ByFlag, FlagAttribute, FlagContext, Jwt};
+pub(in crate::config) use self::journal::{Backoff, Journal};
 pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Forwarded, Limits, Listener, ListenerTls};
+pub(in crate::config) use self::migration::{Migration, MigrationKey};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
 pub(in crate::config) use self::ofrep::{Cors, Ofrep};
 pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
+pub(in crate::config) use self::shadow::{Diff, Shadow};
 pub(in crate::config) use self::upstream::{
     Health, Outliers, RetryBudget, SuccessRate, UpstreamTls, Upstreams, Version,
 };

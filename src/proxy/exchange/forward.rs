@@ -9,17 +9,20 @@ use http_body::Body;
 use super::again::Again;
 use super::ask::Asked;
 use super::fault::Blow;
+use super::migrate::{Landing, Placed};
+use super::pick::Picked;
 use super::send::{self, Outgoing, Sent};
 use super::{
-    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, pick, upgrade,
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, migrate, pick,
+    shadow, time_limit, upgrade,
 };
-use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
+use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
-use crate::telemetry::{Failure, Shed, Why};
+use crate::telemetry::{Failure, Refusal, Shed, Why};
 use crate::upstream::{BodyWatch, Lease, RequestBody, Wish};
 use crate::wire::Incoming;
 
@@ -42,6 +45,10 @@ pub(super) struct Forward {
     again: Option<Box<Again>>,
     /// What it is measured by, if it is.
     measured: Option<MeasuredBy>,
+    /// Where it is said what a write has come to, for those that go to two versions.
+    landing: Option<Rc<Landing>>,
+    /// There where it is copied.
+    shadowed: Option<Box<shadow::Shadowed>>,
 }
 
 /// What came of one try.
@@ -64,14 +71,17 @@ impl Forward {
         mut parts: request::Parts,
         body: Incoming,
         Arrival { started, caller, mut log, trace, busy }: Arrival,
+        placed: Option<Placed>,
     ) -> Box<Self> {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
         let (rng, up) = (&worker.rng, view.up(service));
-        let (mut picked, told) = match view.attached(matched.position) {
-            None => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
-            Some(attached) => {
+        let by_stage = placed.as_ref().map(|placed| placed.version);
+        let (mut picked, told) = match (view.attached(matched.position), by_stage) {
+            (None, Some(version)) => (Picked { version, why: Why::Stage }, None),
+            (None, None) => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
+            (Some(attached), placed) => {
                 let request = flags::Request {
                     worker,
                     plan,
@@ -80,6 +90,7 @@ impl Forward {
                     parts: &parts,
                     asked,
                     client,
+                    placed,
                 };
                 let (picked, told) = flags::pick(attached, view.flag_cells(), request, up);
                 (picked, Some(told))
@@ -98,7 +109,9 @@ impl Forward {
             again = Again::begin(matched, fallback, resend, &mut picked, &target, &parts, known);
         }
         let version = plan.service(service).version(picked.version);
-        let watch = (!body.is_end_stream()).then(Rc::<BodyWatch>::default);
+        let whole = matches!(body, Incoming::Whole(_));
+        let watch = || Rc::new(if whole { BodyWatch::of_whole() } else { BodyWatch::default() });
+        let watch = (!body.is_end_stream()).then(watch);
         if let Some(log) = &mut log {
             log.picked(plan.service(service), version, picked.why);
             if let Some(watch) = &watch {
@@ -116,7 +129,15 @@ impl Forward {
         }
         fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
+        let landing = placed.and_then(|placed| placed.write).map(|write| {
+            if let Some((name, value)) = write.own_key {
+                parts.headers.insert(name, value);
+            }
+            write.landing
+        });
         let priority = admit::priority(plan.service(service), route, &parts, client);
+        let request = shadow::Request { worker, view, service, matched, picked, asked, caller: &caller, client };
+        let shadowing = view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body));
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
@@ -131,14 +152,16 @@ impl Forward {
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
+        let before_h2 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
         if to_h2 {
             headers::for_h2(&mut parts);
         }
-        let body = match (&watch, &mut again) {
+        let mut body = match (&watch, &mut again) {
             (None, _) => RequestBody::default(),
             (Some(watch), None) => RequestBody::streamed(body, plan.limits.body_bytes, Rc::clone(watch)),
             (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
         };
+        let shadowed = shadowing.and_then(|to| request.copies(to, before_h2.as_ref().unwrap_or(&parts), &mut body));
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {
@@ -157,6 +180,8 @@ impl Forward {
             busy,
             again,
             measured,
+            landing,
+            shadowed,
         })
     }
 
@@ -168,6 +193,9 @@ impl Forward {
                     Ok(ticket) => self.record.admitted(ticket),
                     Err(shed) => return self.turn_away(shed),
                 }
+            }
+            if let Some(shadowed) = &mut self.shadowed {
+                shadowed.start(&self.worker);
             }
             let blow = match self.record.fault() {
                 // Boxed, so that what nearly never happens takes no room.
@@ -184,6 +212,9 @@ impl Forward {
                     Ok((response, lease))
                 }))
             };
+            if let (Some(landing), Tried::Sent(sent)) = (&self.landing, &tried) {
+                landing.note(sent, self.outgoing.is_unsent());
+            }
             match self.settle(&tried) {
                 Next::Answer => {
                     return match tried {
@@ -279,6 +310,7 @@ impl Forward {
         let now = Instant::now();
         self.limit.progressed(now);
         self.record.head(&response, &self.caller, now);
+        let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
@@ -294,7 +326,7 @@ impl Forward {
         }
         let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
         let Self { record, limit, busy, .. } = *self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy).slowed(slow))
+        response.map(|()| RelayBody::relay(lease, record, limit, busy, capture).slowed(slow))
     }
 
     /// A drill keeps the request from its version.
@@ -316,7 +348,7 @@ impl Forward {
         admit::turned_away(&self.worker, shed, &self.caller, version, self.record, &self.busy, ends)
     }
 
-    fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
+    pub(super) fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
         self.record.fail(failure);
         let version = self.version().header.clone();
         let problem = match self.busy.0.body_fault.get() {
@@ -324,6 +356,31 @@ impl Forward {
             _ => Problem::failed(failure),
         };
         answer::failed(&problem, &self.caller, version, self.record, &self.busy)
+    }
+
+    /// What it sends, as another version may get it, too.
+    pub(super) fn copy(&self) -> Option<migrate::Sent> {
+        self.outgoing.copy()
+    }
+
+    /// It was held up, and begins only now.
+    pub(super) fn begin_late(&mut self, timeouts: Timeouts, started: Instant) {
+        self.limit.begin_try(time_limit::whole(timeouts, started), timeouts.backend_request, Instant::now());
+    }
+
+    /// Its time limits.
+    pub(super) fn limit(&self) -> &TimeLimit {
+        &self.limit
+    }
+
+    /// It never reaches its version: the client gets this answer.
+    pub(super) fn refuse(self: Box<Self>, refusal: Refusal, problem: &Problem) -> Response<RelayBody> {
+        self.worker.cell.refused(refusal);
+        self.record.refused(problem, &self.caller);
+        let version = self.view.plan.service(self.service).version(self.version).header.clone();
+        let mut response = answer::refused(problem, &self.caller, &self.busy);
+        response.headers_mut().insert(headers::X_SERIN_VERSION, version);
+        response
     }
 
     fn route(&self) -> &Route {

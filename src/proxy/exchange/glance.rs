@@ -3,7 +3,7 @@
 use http::header::{CONNECTION, EXPECT, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName};
 
-use crate::plan::FLAG_HEADER_PREFIX;
+use crate::plan::{FLAG_HEADER_PREFIX, SHADOW_HEADER};
 
 /// Envoy's header for a verified client certificate.
 pub(super) const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
@@ -21,6 +21,8 @@ pub(super) struct Glance {
     pub(super) client_certificate: bool,
     /// What somebody says of flags.
     pub(super) flags: bool,
+    /// What somebody says of this being a copy.
+    pub(super) shadow: bool,
     /// Anything but `Connection` that speaks of one hop only, or shadows a name that is vouched for.
     pub(super) doomed: bool,
 }
@@ -58,6 +60,10 @@ impl Glance {
             _ if name.as_str().starts_with(FLAG_HEADER_PREFIX) => {
                 self.flags = true;
                 // Underscores further on do no harm: the whole name goes.
+                return;
+            }
+            _ if *name == SHADOW_HEADER => {
+                self.shadow = true;
                 return;
             }
             _ if !is_doomed(name) => return,

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Versio
 
 use super::ask::Asked;
 use super::glance::{CLIENT_CERTIFICATE, Glance, is_doomed};
-use crate::plan::{FLAG_HEADER_PREFIX, Filter, Plan, Version};
+use crate::plan::{FLAG_HEADER_PREFIX, Filter, Plan, SHADOW_HEADER, Version};
 use crate::proxy::client::Client;
 
 pub(super) const X_SERIN_VERSION: HeaderName = HeaderName::from_static("x-serin-version");
@@ -50,6 +50,10 @@ pub(super) fn to_upstream(
         for name in said {
             headers.remove(name);
         }
+    }
+    if glance.shadow && !client.is_trusted(plan) {
+        // An upstream may leave out what a copy must not do.
+        headers.remove(SHADOW_HEADER);
     }
     headers.insert(X_SERIN_VERSION, version.header.clone());
     if asked.host_header.is_none() {

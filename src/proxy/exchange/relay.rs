@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::fault::SlowBody;
 use super::{Busy, Record, TimeLimit};
+use crate::proxy::shadow::Capture;
 use crate::telemetry::Failure;
 use crate::upstream::{BodyFault, Lease, clean_trailers};
 
@@ -43,6 +44,8 @@ pub(in crate::proxy) struct Relay {
     limit: TimeLimit,
     /// There where a drill makes the body slow.
     slow: Option<Box<SlowBody>>,
+    /// There where the answer is compared with a copy's.
+    capture: Option<Box<Capture>>,
 }
 
 #[derive(Debug)]
@@ -54,9 +57,15 @@ struct Ending {
 
 impl RelayBody {
     /// Passes on what the upstream sends. A body that has ended already is completed on the spot.
-    pub(super) fn relay(lease: Lease, record: Record, limit: TimeLimit, busy: Busy) -> Self {
+    pub(super) fn relay(
+        lease: Lease,
+        record: Record,
+        limit: TimeLimit,
+        busy: Busy,
+        capture: Option<Box<Capture>>,
+    ) -> Self {
         let is_over = lease.is_end_stream();
-        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit, slow: None };
+        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit, slow: None, capture };
         if is_over {
             relay.complete();
             return Self::Own(None);
@@ -126,6 +135,9 @@ impl Relay {
         let frame = match frame.into_data() {
             Ok(data) => {
                 ending.record.sent(&data);
+                if let Some(capture) = &mut self.capture {
+                    capture.data(&data);
+                }
                 Frame::data(data)
             }
             Err(other) => match other.into_trailers() {
@@ -150,6 +162,9 @@ impl Relay {
         if let Some(Ending { lease, record, busy }) = self.ending.take() {
             lease.finish();
             record.complete(&busy.0);
+            if let Some(capture) = self.capture.take() {
+                capture.finish();
+            }
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     let mut families = Vec::from(of_versions(&snapshot.versions));
     families.extend(super::faults::families(&snapshot.faults, &control.fault_ends));
     families.extend(super::variants::families(&snapshot.variants, &snapshot.workers));
+    families.extend(super::shadow::families(&snapshot.shadows, registry.diffs()));
     families.extend(of_overload(&snapshot.versions));
     families.extend(of_workers(&snapshot, &control));
     families.extend(of_tls(registry, &control));
@@ -53,6 +54,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(super::ledger::families(&control.ledger));
     families.extend(super::journal::families(registry.journal().read()));
     families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions));
+    families.extend(super::migration::families(&snapshot.migrations, &control.migrations));
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
     families.push(super::access::family(registry.admin()));
@@ -98,8 +100,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, a flag, baggage it follows, or \
-                   as fallback, which is a second pick unless another version's requests go there at once.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, a flag, baggage it follows, a \
+                   migration's stage, or as fallback, which is a second pick unless another version's requests go there at once.",
             kind: Kind::Counter,
             series: versions
                 .iter()

@@ -38,6 +38,8 @@ pub(in crate::upstream) struct Witness {
     version: Arc<VersionHealth>,
     address: Arc<AddressHealth>,
     worker: usize,
+    /// It reports nothing.
+    silent: bool,
 }
 
 impl AddressHealth {
@@ -70,7 +72,12 @@ impl AddressHealth {
 
 impl Witness {
     pub(super) fn new(version: Arc<VersionHealth>, address: Arc<AddressHealth>, worker: usize) -> Self {
-        Self { version, address, worker }
+        Self { version, address, worker, silent: false }
+    }
+
+    /// The same, which reports nothing from now on.
+    pub(in crate::upstream) fn silenced(self) -> Self {
+        Self { silent: true, ..self }
     }
 
     /// Where the address is.
@@ -90,6 +97,9 @@ impl Witness {
 
     /// A request was answered. `well`: not with a 5xx.
     pub(in crate::upstream) fn answered(&self, well: bool) {
+        if self.silent {
+            return;
+        }
         // Nearly always 0 already, so that nothing is written which others read.
         if self.address.in_a_row.load(Relaxed) != 0 {
             self.address.in_a_row.store(0, Relaxed);
@@ -114,6 +124,9 @@ impl Witness {
 
     /// A request was not answered, or with what says that the address cannot do its work.
     pub(in crate::upstream) fn let_down(&self) {
+        if self.silent {
+            return;
+        }
         let in_a_row = self.address.in_a_row.fetch_add(1, Relaxed).saturating_add(1);
         if self.version.compares_rates() {
             self.address.count(self.worker, true);
