@@ -48,6 +48,7 @@ pub(super) fn migration(
             .expected("another version than `from`");
         return None;
     }
+    let journal = super::journal::journal(written, [&from_name, &to_name], problems);
     let course = Course {
         from,
         to,
@@ -59,7 +60,7 @@ pub(super) fn migration(
         },
         idempotency_key: idempotency_key?,
         max_body: usize::try_from(written.max_body.as_ref().map_or(MAX_BODY, |size| size.0)).unwrap_or(usize::MAX),
-        journal: Arc::default(),
+        journal: Arc::new(journal?),
     };
     let progress = progress?;
     (!steers).then(|| Migration::new(name, [&from_name, &to_name], course, progress))

@@ -95,7 +95,7 @@ mod tests {
                     body: body.into(),
                     idempotency: (
                         HeaderName::from_static("idempotency-key"),
-                        HeaderValue::from_static("a\u{e9}").clone(),
+                        HeaderValue::from_bytes(b"a\xe9").expect("a value"),
                     ),
                     authoritative: "old".into(),
                     other: "new".into(),

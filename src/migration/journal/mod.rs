@@ -43,6 +43,8 @@ mod book;
 mod codec;
 mod handle;
 mod news;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod store;
 mod write;

@@ -106,14 +106,17 @@ impl Shelf {
             Err(_) => true,
         };
         let number = desk.number();
-        let stored = !alone && rules.durability == Durability::Fsync && desk.has_store();
+        let outlives = rules.durability == Durability::Fsync;
+        let stored = !alone && outlives && desk.has_store();
+        // Also one that goes alone, so that a crash does not forget that its key is listed.
+        let waits = outlives && desk.is_fine();
         let (grant, granted) = oneshot::channel();
         let key = Arc::clone(&write.key);
         let entry = Entry {
             bytes: if alone { 0 } else { bytes as u64 },
             at: now,
             stage: Stage::Waiting,
-            settled_down: !stored,
+            settled_down: !waits,
             stored,
             alone,
             tries: 0,
@@ -129,7 +132,7 @@ impl Shelf {
             self.tally.alone += 1;
             self.list(&key, Why::Alone, desk, now);
         }
-        if stored {
+        if waits {
             desk.to_write.insert(number, Arc::clone(&self.name));
         } else {
             self.advance(&key, desk, now);

@@ -89,6 +89,11 @@ impl Desk {
         self.disk != Disk::None
     }
 
+    /// Whether there is a store that takes what it is given.
+    pub(super) fn is_fine(&self) -> bool {
+        self.disk == Disk::Fine
+    }
+
     /// Whether a write can be put on the disk; where there is none, none is needed.
     pub(super) fn check_disk(&self) -> Result<(), Refused> {
         match self.disk {

@@ -37,7 +37,9 @@ impl Book {
             && let Some((number, service)) = self.desk.to_write.pop_first()
         {
             if let Some(entry) = self.shelves.get(&service).and_then(|shelf| shelf.entries.get(&number)) {
-                ops.push(Op::Put(number, entry.at, Arc::clone(&entry.write)));
+                if entry.stored {
+                    ops.push(Op::Put(number, entry.at, Arc::clone(&entry.write)));
+                }
                 begun.push((number, service));
             }
         }
@@ -160,7 +162,7 @@ impl Shelf {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         // Never on its way to the store again; where the store has it after all, writing that anew removes it.
         entry.stored = false;
-        if !goes_on {
+        if !goes_on && !entry.alone {
             self.tally.refused[Refused::Disk as usize] += 1;
             if let Some(grant) = entry.grant.take() {
                 let _ = grant.send(Granted::Not(Refused::Disk));
@@ -168,13 +170,14 @@ impl Shelf {
             self.remove(number, desk, now);
             return;
         }
-        (entry.alone, entry.settled_down) = (true, true);
+        entry.settled_down = true;
+        let was_alone = std::mem::replace(&mut entry.alone, true);
         self.bytes -= std::mem::take(&mut entry.bytes);
         let write = Arc::clone(&entry.write);
         if let Some(lines) = self.keys.get_mut(&write.key) {
             lines.leave(&write.other, number);
         }
-        self.tally.alone += 1;
+        self.tally.alone += u64::from(!was_alone);
         self.list(&write.key, Why::Alone, desk, now);
         self.advance(&write.key, desk, now);
     }
