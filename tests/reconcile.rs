@@ -331,3 +331,80 @@ fn an_interrupted_follower_does_not_stop_a_run() {
     follower.wait().expect("it ends");
     eventually("its end", || (state_of(&serin)["state"] == "done").then_some(()));
 }
+
+fn to_stage(serin: &Serin, body: &Value) -> (u16, String) {
+    let answer = serin.ask("PUT", "/api/v1/services/shop/migration", &body.to_string());
+    let text = answer.text();
+    let detail = serde_json::from_str::<Value>(&text).ok().and_then(|json| json["detail"].as_str().map(str::to_owned));
+    (answer.status, detail.unwrap_or(text))
+}
+
+fn missing(serin: &Serin) -> Vec<String> {
+    let view: Value = serde_json::from_str(&serin.ask("GET", "/api/v1/services/shop/migration", "").text()).expect("JSON");
+    let missing = view["missing"].as_array().expect("a list").clone();
+    missing.iter().map(|one| one["gate"].as_str().expect("a word").to_owned()).collect()
+}
+
+#[test]
+fn a_stage_is_taken_once_what_it_needs_is_shown_and_left_where_that_is_safe() {
+    let place = Place::new(60);
+    let gates = "gates: { consistency: 80%, minKeys: 50, bake: 1h }";
+    let serin = place.start_with("dualWrite", "verifyRate: 0/s", gates);
+    let (status, why) = to_stage(&serin, &json!({"stage": "live"}));
+    assert_eq!((status, why.contains("from dualWrite the next stage is shadow, not live")), (409, true), "{why}");
+    assert_eq!(to_stage(&serin, &json!({"stage": "shadow"})).0, 200);
+    assert_eq!(missing(&serin), ["keys", "consistency"]);
+    let (status, why) = to_stage(&serin, &json!({"stage": "live", "share": "10%"}));
+    assert_eq!(status, 409, "{why}");
+    assert!(why.contains("0 of 50 keys have been looked at; both sides are shown to be the same for 0% of keys"), "{why}");
+    let told = serin::command(&["--admin", &serin.admin_url(), "migration", "status", "shop"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("missing: 0 of 50 keys have been looked at"), "{told}");
+    // A look at all of them is evidence, too.
+    reconciled(&serin, &["--sample", "100%", "--rate", "5000/s"]);
+    assert_eq!(missing(&serin), [""; 0]);
+    // But not while the new version lacks a write.
+    place.new.set_down(true);
+    write(&serin, 1, "Grace Hopper");
+    let (status, why) = to_stage(&serin, &json!({"stage": "live"}));
+    assert_eq!(status, 409, "{why}");
+    assert!(why.contains("the journal must be empty: 1 write waits for the new version"), "{why}");
+    place.new.set_down(false);
+    eventually("the write to be delivered", || (place.new.names()[&key(1)] == "Grace Hopper").then_some(()));
+    assert_eq!(to_stage(&serin, &json!({"stage": "live"})).0, 200);
+    // Back and forth is free while both have every write.
+    assert_eq!(to_stage(&serin, &json!({"stage": "shadow"})).0, 200);
+    assert_eq!(to_stage(&serin, &json!({"stage": "live"})).0, 200);
+    assert_eq!(to_stage(&serin, &json!({"stage": "rampDown"})).0, 200);
+    assert_eq!(missing(&serin), ["bake"]);
+    let (status, why) = to_stage(&serin, &json!({"stage": "complete"}));
+    assert_eq!((status, why.starts_with("rampDown has been in force for 0s of 1h")), (409, true), "{why}");
+    let forced = to_stage(&serin, &json!({"stage": "complete", "force": true, "reason": "the old one is on fire"}));
+    assert_eq!(forced.0, 200, "{}", forced.1);
+    let ledger: Value = serde_json::from_str(&serin.ask("GET", "/api/v1/ledger?limit=1000", "").text()).expect("JSON");
+    let entries = ledger["entries"].as_array().expect("entries");
+    let forced = entries.iter().find(|entry| entry["forced"] == true).expect("an entry that says so");
+    assert!(forced["reason"].as_str().is_some_and(|why| why.contains("although rampDown has been in force")), "{forced}");
+    // There is no way back before the old version has what it missed.
+    write(&serin, 2, "Mary Shelley");
+    assert_ne!(place.old.names()[&key(2)], "Mary Shelley");
+    let (status, why) = to_stage(&serin, &json!({"stage": "rampDown"}));
+    assert_eq!((status, why.contains("reconcile all keys with --repair first")), (409, true), "{why}");
+    let (code, view) = reconciled(&serin, &["--sample", "100%", "--repair", "--rate", "5000/s"]);
+    assert_eq!((code, &view["counts"]["repaired"]), (Some(0), &json!(1)), "{view}");
+    assert_eq!(to_stage(&serin, &json!({"stage": "rampDown"})).0, 200);
+    assert!(place.is_equal());
+}
+
+#[test]
+fn a_file_is_held_to_the_same_gates() {
+    let place = Place::new(10);
+    let serin = place.start("shadow");
+    let path = serin.path("serin.yaml");
+    let text = std::fs::read_to_string(&path).expect("serin.yaml");
+    std::fs::write(&path, text.replace("stage: shadow", "stage: live")).expect("serin.yaml");
+    eventually("the refusal", || (serin.metric("serin_config_reload_total", &["result=\"refused\""]) >= 1.0).then_some(()));
+    let said = serin.stderr();
+    assert!(said.contains("services.shop.migration: it cannot go to live now: 0 of 1000 keys have been looked at"), "{said}");
+    assert_eq!(missing(&serin), ["keys", "consistency"], "it is where it was");
+}

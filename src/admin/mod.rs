@@ -10,6 +10,7 @@ mod grpc;
 mod guard;
 mod health;
 mod ledger;
+mod migration;
 mod observer;
 pub mod ofrep;
 mod origin;
@@ -25,9 +26,12 @@ mod view;
 
 pub use drills::DrillView;
 pub use ledger::Ledgers;
+pub use migration::{DeadLetterView, DeadLettersView, JournalView, MigrationView};
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
 pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use verdict::{VerdictView, Verdicts};
-pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};
+pub use view::{
+    AddressStateView, AddressView, LatencyView, OverloadView, ProgressView, ServiceView, ServicesView, VersionView,
+};

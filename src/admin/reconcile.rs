@@ -16,7 +16,7 @@ use super::api::{MAX_REASON, ServiceName, named, schema_of};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
-use crate::config::{parse_rate, parse_share};
+use crate::config;
 use crate::ledger::{Draft, What, clip};
 use crate::migration::reconcile::{Asked, Ended, Keys, ReconcileView, Refused};
 
@@ -78,18 +78,22 @@ async fn begin(
         }
         admin.reconciler.resume(&name)?
     } else {
-        let sample = wanted.sample.as_deref().map(|text| parse_share(text).map_err(|why| format!("`sample`: {why}.")));
+        let sample = wanted.sample.as_deref().map(|text| {
+            let expected = "expected a percentage from 0.01% to 100%, such as `1%`.";
+            config::share(text).ok_or_else(|| format!("`sample` is `{text}`; {expected}"))
+        });
         let keys = match (&wanted.keys, wanted.from_journal, sample.transpose().map_err(wrong)?) {
             (Some(_), false, None) => Keys::Given,
             (None, true, None) => Keys::Journal,
             (None, false, Some(share)) => Keys::Sample(share.hundredths()),
             _ => return Err(wrong("Expected exactly one of: keys, fromJournal, sample, resume.".to_owned())),
         };
-        let rate = wanted.rate.as_deref().map(|text| parse_rate(text).map_err(|why| format!("`rate`: {why}.")));
+        let rate = wanted.rate.as_deref().map(|text| {
+            let expected = "expected a rate such as `50/s` or `30/m`, above 0/s and at most 10000/s.";
+            let rate = config::rate(text).filter(|rate| *rate > 0.0);
+            rate.ok_or_else(|| format!("`rate` is `{text}`; {expected}"))
+        });
         let per_second = rate.transpose().map_err(wrong)?.unwrap_or(PER_SECOND);
-        if per_second <= 0.0 {
-            return Err(wrong("`rate`: expected more than 0/s.".to_owned()));
-        }
         let (actor, reason) = (caller.name.to_string(), wanted.reason);
         let asked = Asked { keys, repair: wanted.repair, per_second, actor, reason };
         admin.reconciler.begin(&name, asked, wanted.keys)?

@@ -25,7 +25,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 21] = [
+const TABLE: [(&str, &str, Need); 25] = [
     ("GET", "/", READ),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
@@ -38,6 +38,10 @@ const TABLE: [(&str, &str, Need); 21] = [
     // Which of them, the action says.
     ("POST", "/api/v1/services/{service}/rollout", Need::Any(&[Right::Operate, Right::Approve])),
     ("GET", "/api/v1/services/{service}/rollout/preflight", READ),
+    ("GET", "/api/v1/services/{service}/migration", READ),
+    ("PUT", "/api/v1/services/{service}/migration", OPERATE),
+    ("GET", "/api/v1/services/{service}/migration/deadLetters", READ),
+    ("POST", "/api/v1/services/{service}/migration/deadLetters", OPERATE),
     ("GET", reconcile::PATH, READ),
     ("POST", reconcile::PATH, OPERATE),
     ("DELETE", reconcile::PATH, OPERATE),

@@ -7,7 +7,7 @@ use super::drills::{DrillView, drills};
 use super::observer::Recent;
 use super::steering::SteeringView;
 use super::verdict::{VerdictView, Verdicts};
-use crate::plan::{Plan, Service, Standing, Version, VersionId};
+use crate::plan::{Plan, Progress, Service, Standing, Version, VersionId};
 use crate::rollout::RolloutView;
 use crate::stats::Snapshot;
 use crate::telemetry::VersionSnapshot;
@@ -46,9 +46,27 @@ pub struct ServiceView {
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
+    /// How far its migration is, where it has one: then the stage alone says which version answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<ProgressView>,
     /// What flags do to its split; nothing where they do nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steering: Option<SteeringView>,
+}
+
+/// How far a migration is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ProgressView {
+    /// off, dualWrite, shadow, live, rampDown or complete.
+    pub stage: String,
+    /// The share of keys that are in the stage, such as `10%`; all others are in the one before.
+    pub share: String,
+}
+
+impl From<Progress> for ProgressView {
+    fn from(progress: Progress) -> Self {
+        Self { stage: progress.stage.word().to_owned(), share: progress.share.to_string() }
+    }
 }
 
 /// One version.
@@ -186,6 +204,7 @@ impl ServiceView {
             rollout: None,
             verdict: verdicts.of(service, &recent.now),
             drills: drills(service, recent),
+            migration: service.migration.as_ref().map(|migration| ProgressView::from(migration.progress)),
             steering: standing.map(|standing| SteeringView::new(&standing, service)),
         }
     }

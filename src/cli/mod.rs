@@ -10,6 +10,7 @@ mod judge;
 mod ledger;
 mod logging;
 mod manual;
+mod migration;
 mod pick;
 mod reconcile;
 mod rollout;
@@ -147,6 +148,9 @@ enum Command {
     Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
+    /// Look at the migration of a service, move it on, or see to the writes that cannot be delivered.
+    #[command(subcommand)]
+    Migration(migration::MigrationCommand),
     /// Hold both versions of a migration against each other, key by key, and mend what differs.
     Reconcile(reconcile::ReconcileArgs),
     /// Look at the record of changes: `list` if nothing is said.
@@ -193,6 +197,7 @@ pub fn main() -> ExitCode {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Migration(command) => migration::run(&global, &command),
         Command::Reconcile(args) => reconcile::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {

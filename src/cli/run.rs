@@ -312,7 +312,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
     let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
     if let (Some((listener, _)), Some(AdminEntrance { gate, access, .. })) = (admin, entrance) {
-        let plan = Arc::clone(&shared);
+        let (plan, journal) = (Arc::clone(&shared), Arc::clone(&shared));
         let admin = Arc::new(Admin {
             control: handle.clone(),
             plan: Box::new(move || plan.plan.load_full()),
@@ -323,6 +323,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             reconciler,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
+            journal: Box::new(move || journal.journal.get().cloned()),
             access,
             memory: Memory::new(Instant::now()),
         });

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
 use crate::admin::{
-    AddressStateView, AddressView, DrillView, KillSwitchView, OverloadView, SaysView, ServiceView, ServicesView,
-    SteeringView, VerdictView, VersionFromView, VersionView,
+    AddressStateView, AddressView, DrillView, KillSwitchView, OverloadView, ProgressView, SaysView, ServiceView,
+    ServicesView, SteeringView, VerdictView, VersionFromView, VersionView,
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -104,6 +104,10 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         }
         if let Some(verdict) = &service.verdict {
             text.push_str(&judged(verdict));
+        }
+        if let Some(ProgressView { stage, share }) = &service.migration {
+            let for_share = if share == "100%" { String::new() } else { format!(" for {share} of its keys") };
+            let _ = writeln!(text, "  migration: stage {stage}{for_share}");
         }
         if let Some(rollout) = &service.rollout {
             text.push_str(&super::rollout::lines(rollout));

@@ -167,20 +167,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     values::parse::<Period>(text).map(|period| period.0)
 }
 
-/// Reads a rate as it is written in `serin.yaml`, such as `50/s`; so many a second.
-///
-/// # Errors
-/// What is wrong with it, and what is expected.
-pub fn parse_rate(text: &str) -> Result<f64, String> {
-    values::parse::<values::PerSecond>(text).map(|rate| rate.0)
+/// A share as the files write it: a percentage above zero with at most two decimals.
+#[must_use]
+pub fn share(text: &str) -> Option<crate::plan::Share> {
+    values::parse::<values::Percent<1>>(text).ok().map(|percent| percent.0)
 }
 
-/// Reads a percentage above 0 as it is written in `serin.yaml`, such as `12.5%`.
-///
-/// # Errors
-/// What is wrong with it, and what is expected.
-pub fn parse_share(text: &str) -> Result<crate::plan::Share, String> {
-    values::parse::<values::Percent<1>>(text).map(|percent| percent.0)
+/// A rate as the files write it, such as `50/s`: so many a second.
+#[must_use]
+pub fn rate(text: &str) -> Option<f64> {
+    values::parse::<values::PerSecond>(text).ok().map(|rate| rate.0)
 }
 
 /// An address to listen on as the files write it.

@@ -50,6 +50,7 @@ pub(super) fn migration(
             .expected("another version than `from`");
         return None;
     }
+    let journal = super::journal::journal(written, [&from_name, &to_name], problems);
     let course = Course {
         from,
         to,
@@ -62,7 +63,7 @@ pub(super) fn migration(
         idempotency_key: idempotency_key?,
         max_body: usize::try_from(written.max_body.as_ref().map_or(MAX_BODY, |size| size.0)).unwrap_or(usize::MAX),
         checks: checks?,
-        journal: Arc::default(),
+        journal: Arc::new(journal?),
     };
     let progress = progress?;
     (!steers).then(|| Migration::new(name, [&from_name, &to_name], course, progress))

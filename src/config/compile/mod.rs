@@ -5,6 +5,7 @@ mod attached;
 mod faults;
 mod filters;
 mod health;
+mod journal;
 mod ledger;
 mod matches;
 mod migration;

@@ -23,9 +23,9 @@ pub(super) use access::{RoleName, Sha256Hex, Switch};
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded, LogFormat,
-    MatchType, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
-    WithoutKey,
+    CertificatePart, ClientAuth, Durability, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded,
+    LogFormat, MatchType, OnFull, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol,
+    RedirectStatus, Scheme, WithoutKey,
 };
 pub(super) use collector::Collector;
 pub(super) use document::{DocumentPath, Spread};

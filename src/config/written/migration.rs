@@ -3,6 +3,7 @@
 use crate::config::read::{At, List, written};
 use crate::config::values::{Count, FieldName, HttpMethod, Name, Percent, Size, StageName, Text, WithoutKey};
 
+use super::journal::Journal;
 use super::{MigrationGates, Reconcile};
 
 written! {
@@ -26,6 +27,10 @@ written! {
         optional "idempotencyKey" idempotency_key: At<FieldName>,
         /// Most bytes of the body of a write to both sides; more is answered 413. Default: 1MiB.
         optional "maxBody" max_body: At<Size<0, { 1 << 26 }>>,
+        /// Versions that do a write once, however often it comes with the same idempotency key: a write whose outcome nobody knows is sent there again. Default: none, and its key is listed for reconciliation.
+        optional "idempotent" idempotent: List<At<Name>, 0, 2>,
+        /// How writes to both sides are journaled and delivered. What is left out has its default.
+        optional "journal" journal: Journal,
         /// How things are read from both versions, compared, and mended. Without it nobody looks whether they agree.
         optional "reconcile" reconcile: Reconcile,
         /// What has to be shown before a stage is taken. What is left out has its default.
