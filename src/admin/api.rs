@@ -205,8 +205,8 @@ pub(super) fn document() -> serde_json::Value {
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
-    let parts = [ledger::paths(), rollout::paths(), migration::paths(), reconcile::paths()];
-    for (path, item) in parts.into_iter().flatten() {
+    let of_migrations = migration::paths().into_iter().chain(reconcile::paths());
+    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()).chain(of_migrations) {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

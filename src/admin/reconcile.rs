@@ -74,7 +74,9 @@ async fn begin(
     }
     let ended = if wanted.resume {
         if wanted.keys.is_some() || wanted.from_journal || wanted.sample.is_some() || wanted.repair {
-            return Err(wrong("`resume` goes on with the last one as it was asked for: expected nothing beside it.".into()));
+            return Err(wrong(
+                "`resume` goes on with the last one as it was asked for: expected nothing beside it.".into(),
+            ));
         }
         admin.reconciler.resume(&name)?
     } else {

@@ -229,7 +229,8 @@ fn shown(sample: &Sample) -> String {
         Kind::Extra => "extra",
     };
     let place = sample.places.first();
-    let place = place.map(|at| format!(" at {}: {} and not {}", at.place, at.authoritative, at.other)).unwrap_or_default();
+    let place =
+        place.map(|at| format!(" at {}: {} and not {}", at.place, at.authoritative, at.other)).unwrap_or_default();
     let repaired = match (sample.repaired, &sample.why) {
         (Some(true), _) => ", repaired".to_owned(),
         (Some(false), Some(why)) => format!(", not repaired: {why}"),
@@ -244,7 +245,8 @@ mod tests {
     use crate::migration::reconcile::{Asked, Keys, Run};
 
     fn view(total: Option<u64>, counts: Counts) -> ReconcileView {
-        let asked = Asked { keys: Keys::Given, repair: false, per_second: 1.0, actor: String::new(), reason: String::new() };
+        let asked =
+            Asked { keys: Keys::Given, repair: false, per_second: 1.0, actor: String::new(), reason: String::new() };
         let mut run = Run::new(asked, total, 0);
         run.counts = counts;
         ReconcileView::new("shop", &run, true)

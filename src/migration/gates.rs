@@ -154,8 +154,11 @@ fn delivered(journal: &Backlog, side: Side, list: &mut Vec<Missing>) {
 fn consistent(gates: &MigrationGates, shown: Option<&Shown>, list: &mut Vec<Missing>) {
     let bar = f64::from(gates.consistency.hundredths()) / f64::from(Share::ALL.hundredths());
     let Some(shown) = shown else {
-        let detail = format!("nobody has looked whether both sides are the same: `migration.reconcile` has to say how, \
-             for {} to be shown", gates.consistency);
+        let detail = format!(
+            "nobody has looked whether both sides are the same: `migration.reconcile` has to say how, \
+             for {} to be shown",
+            gates.consistency
+        );
         return add(list, "consistency", detail);
     };
     if shown.keys < u64::from(gates.min_keys) {
@@ -167,7 +170,8 @@ fn consistent(gates: &MigrationGates, shown: Option<&Shown>, list: &mut Vec<Miss
             || format!("; as {} of {} looks disagreed, something has to be repaired", shown.disagreed, shown.looks),
             |more| format!("; {more} more looks without a disagreement would show it"),
         );
-        let detail = format!("both sides are shown to be the same for {low}% of keys at least, not {}{more}", gates.consistency);
+        let detail =
+            format!("both sides are shown to be the same for {low}% of keys at least, not {}{more}", gates.consistency);
         add(list, "consistency", detail);
     }
 }
@@ -236,13 +240,8 @@ mod tests {
     #[test]
     fn live_says_in_numbers_what_it_lacks() {
         let mut facts = facts(at(Stage::Shadow, 100));
-        facts.journal = Backlog {
-            depth: 3,
-            oldest: Duration::from_millis(1_500),
-            dead_letters: 1,
-            uncertain: 2,
-            to_reconcile: 4,
-        };
+        facts.journal =
+            Backlog { depth: 3, oldest: Duration::from_millis(1_500), dead_letters: 1, uncertain: 2, to_reconcile: 4 };
         facts.shown = Some(Shown { estimate: Some(1.0), low: 0.99123, high: 1.0, looks: 700, disagreed: 0, keys: 640 });
         let said = details_of(&facts, at(Stage::Live, 10));
         assert_eq!(said[0], "the journal must be empty: 3 writes wait for the new version, the oldest for 1.5s");
@@ -250,7 +249,10 @@ mod tests {
         assert_eq!(said[2], "2 writes are uncertain: nobody knows whether it was taken");
         assert_eq!(said[3], "4 keys are listed for reconciliation");
         assert_eq!(said[4], "640 of 1000 keys have been looked at");
-        let [before, after] = ["both sides are shown to be the same for 99.12% of keys at least, not 99.9%; ", " more looks without a disagreement would show it"];
+        let [before, after] = [
+            "both sides are shown to be the same for 99.12% of keys at least, not 99.9%; ",
+            " more looks without a disagreement would show it",
+        ];
         let number = said[5].strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).expect(&said[5]);
         assert!((1_000..20_000).contains(&number.parse::<u64>().unwrap()), "{number}");
         facts.shown = None;
@@ -265,7 +267,11 @@ mod tests {
         facts.journal.oldest = Duration::from_millis(250);
         assert_eq!(gates_of(&facts, at(Stage::Live, 100)), ["journal"], "the other side is slow, or away");
         facts.journal = Backlog { depth: 5, dead_letters: 1, ..Backlog::default() };
-        assert_eq!(gates_of(&facts, at(Stage::Live, 100)), ["journal", "deadLetters"], "some wait behind a dead letter");
+        assert_eq!(
+            gates_of(&facts, at(Stage::Live, 100)),
+            ["journal", "deadLetters"],
+            "some wait behind a dead letter"
+        );
     }
 
     #[test]

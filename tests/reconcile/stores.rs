@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use crate::support::upstream::{Connection, Recorded, Upstream};
 
 /// What both sides are compared by.
-pub const DIFF: &str = "diff: { ignore: [ $.at, $.first, $.last ], redact: [ $.secret ] }";
+pub(crate) const DIFF: &str = "diff: { ignore: [ $.at, $.first, $.last ], redact: [ $.secret ] }";
 
 /// Keys on one page of the list.
 const PAGE: usize = 40;
 
 /// One version's store, and the server in front of it.
-pub struct Store {
-    pub upstream: Upstream,
+pub(crate) struct Store {
+    pub(crate) upstream: Upstream,
     state: Arc<State>,
 }
 
@@ -41,7 +41,7 @@ enum Row {
 
 /// Which shape a store has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     Whole,
     Split,
 }
@@ -80,7 +80,7 @@ impl Row {
 }
 
 impl Store {
-    pub fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape) -> Self {
         let state = Arc::<State>::default();
         let shared = Arc::clone(&state);
         let upstream = Upstream::scripted(move |connection: &mut Connection| {
@@ -97,27 +97,27 @@ impl Store {
     }
 
     /// Writes a row behind the server's back.
-    pub fn put(&self, shape: Shape, key: &str, name: &str, secret: Option<&str>) {
+    pub(crate) fn put(&self, shape: Shape, key: &str, name: &str, secret: Option<&str>) {
         let row = Row::new(shape, name, 0, secret.map(str::to_owned));
         self.state.rows.lock().expect("no one panics with it").insert(key.to_owned(), row);
     }
 
-    pub fn remove(&self, key: &str) {
+    pub(crate) fn remove(&self, key: &str) {
         self.state.rows.lock().expect("no one panics with it").remove(key);
     }
 
     /// The names by their keys.
-    pub fn names(&self) -> BTreeMap<String, String> {
+    pub(crate) fn names(&self) -> BTreeMap<String, String> {
         let rows = self.state.rows.lock().expect("no one panics with it");
         rows.iter().map(|(key, row)| (key.clone(), row.name())).collect()
     }
 
     /// Requests so far that wrote something.
-    pub fn writes(&self) -> u64 {
+    pub(crate) fn writes(&self) -> u64 {
         self.state.writes.load(Ordering::SeqCst)
     }
 
-    pub fn set_down(&self, down: bool) {
+    pub(crate) fn set_down(&self, down: bool) {
         self.state.is_down.store(down, Ordering::SeqCst);
     }
 }

@@ -73,9 +73,7 @@ impl Shown {
     /// How many more looks, all of which agree, would show that the share is at least `bar`. `None`: too many to wait for.
     #[must_use]
     pub fn needs(&self, bar: f64) -> Option<u64> {
-        let shows = |more: u64| {
-            1.0 - Rate::new(self.disagreed, self.looks + more).interval(Alpha::DEFAULT).high >= bar
-        };
+        let shows = |more: u64| 1.0 - Rate::new(self.disagreed, self.looks + more).interval(Alpha::DEFAULT).high >= bar;
         if shows(0) {
             return Some(0);
         }

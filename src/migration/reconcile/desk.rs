@@ -219,7 +219,13 @@ mod tests {
         let mut desk = desk(Stage::Complete);
         let key: Arc<str> = "k".into();
         desk.verified(&key, &wrong(Mended::NotAsked));
-        let asked = Asked { keys: Keys::Sample(10_000), repair: true, per_second: 1.0, actor: String::new(), reason: String::new() };
+        let asked = Asked {
+            keys: Keys::Sample(10_000),
+            repair: true,
+            per_second: 1.0,
+            actor: String::new(),
+            reason: String::new(),
+        };
         let (mut run, mut after) = (Run::new(asked, Some(1), 0), Consistency::default());
         let Next::Key(number) = run.next(Duration::ZERO) else { panic!("there is one") };
         desk.looked(run.asked.keys, &key, &wrong(Mended::Done), Some(&mut after));

@@ -211,7 +211,11 @@ fn a_side_that_takes_a_repair_and_does_not_keep_it_is_told_of() {
             Ok(Reading::Entity(Entity { headers: HeaderMap::new(), body: body.into() }))
         }
         async fn write(&self, side: Side, _key: &str, entity: &Entity) -> Result<(), String> {
-            assert_eq!((side, &entity.body[..]), (Side::From, &br#"{"name":"Ada"}"#[..]), "the right one, to the other");
+            assert_eq!(
+                (side, &entity.body[..]),
+                (Side::From, &br#"{"name":"Ada"}"#[..]),
+                "the right one, to the other"
+            );
             Ok(())
         }
         async fn remove(&self, _side: Side, _key: &str) -> Result<(), String> {

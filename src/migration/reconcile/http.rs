@@ -53,7 +53,8 @@ impl Found {
 
 impl HttpSides<'_> {
     fn found(&self) -> Result<Found, String> {
-        Found::of(&(self.plan)(), self.service).ok_or_else(|| "the service has no `migration.reconcile` any more".into())
+        Found::of(&(self.plan)(), self.service)
+            .ok_or_else(|| "the service has no `migration.reconcile` any more".into())
     }
 
     /// Asks a side for what stands at `path`.

@@ -141,7 +141,9 @@ impl Reconciler {
         let none = || Refused::NotResumable(format!("there is no reconciliation of `{service}` to resume"));
         let mut run = run.ok_or_else(none)?.map_err(Refused::NotResumable)?;
         if !run.is_resumable() {
-            return Err(Refused::NotResumable(format!("the last reconciliation of `{service}` is done: begin another")));
+            return Err(Refused::NotResumable(format!(
+                "the last reconciliation of `{service}` is done: begin another"
+            )));
         }
         let keys = match run.total {
             None => None,
@@ -184,7 +186,8 @@ impl Reconciler {
         let mut view = ReconcileView::new(service, &run, is_on);
         view.resumable &= self.0.store.is_lasting();
         if run.asked.keys == Keys::Journal && self.0.lists_too_few(service) {
-            let note = "there were more keys to reconcile than the journal lists: look at all of them, by --sample 100%";
+            let note =
+                "there were more keys to reconcile than the journal lists: look at all of them, by --sample 100%";
             view.note = Some(note.to_owned());
         } else if !self.0.store.is_lasting() {
             view.note = Some("no stateDir: it cannot be resumed after this process".to_owned());
@@ -250,7 +253,8 @@ impl Inner {
 
     /// Takes note of how far the migrations are.
     fn hold(&self, plan: &Plan) {
-        let migrating = plan.services.iter().filter_map(|service| Some((service, service.migration.as_ref()?.progress)));
+        let migrating =
+            plan.services.iter().filter_map(|service| Some((service, service.migration.as_ref()?.progress)));
         let mut before = std::mem::take(&mut *self.held());
         let now = migrating.map(|(service, progress)| {
             let same = before.remove(&service.name).filter(|(known, _)| *known == progress);

@@ -276,9 +276,8 @@ impl Run {
         }
         if self.samples.len() < MAX_SAMPLES {
             let places = found.differences.into_iter().take(MAX_PLACES_OF_SAMPLE);
-            let places = places
-                .map(|one| SamplePlace { place: one.place, authoritative: one.old, other: one.new })
-                .collect();
+            let places =
+                places.map(|one| SamplePlace { place: one.place, authoritative: one.old, other: one.new }).collect();
             self.samples.push(Sample { key: name.to_owned(), kind: found.kind, places, repaired, why });
         }
     }

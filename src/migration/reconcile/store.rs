@@ -106,7 +106,8 @@ mod tests {
     use super::*;
 
     fn run(total: u64) -> Run {
-        let asked = Asked { keys: Keys::Given, repair: true, per_second: 1.5, actor: "ada".to_owned(), reason: String::new() };
+        let asked =
+            Asked { keys: Keys::Given, repair: true, per_second: 1.5, actor: "ada".to_owned(), reason: String::new() };
         Run::new(asked, Some(total), 7)
     }
 
