@@ -422,3 +422,41 @@ fn a_file_is_held_to_the_same_gates() {
     );
     assert_eq!(missing(&serin), ["keys", "consistency"], "it is where it was");
 }
+
+#[test]
+fn a_plan_moves_a_migration_on_until_somebody_takes_over() {
+    let place = Place::new(30);
+    let plan = "gates: { consistency: 60%, minKeys: 20, bake: 100ms }\n      plan: [ { stage: dualWrite, bake: 100ms }, \
+                { stage: shadow, bake: 100ms }, { stage: live, share: 20%, bake: 720h }, { stage: live, bake: 100ms } ]";
+    let serin = place.start_with("dualWrite", "verifyRate: 0/s", plan);
+    let stage = |serin: &Serin| -> Value {
+        serde_json::from_str(&serin.ask("GET", "/api/v1/services/shop/migration", "").text()).expect("JSON")
+    };
+    eventually("the first step", || (stage(&serin)["stage"] == "shadow").then_some(()));
+    let waits = eventually("the next one to lack evidence alone", || {
+        let missing = stage(&serin)["plan"]["missing"].clone();
+        let gates: Vec<_> = missing.as_array()?.iter().map(|one| one["gate"].clone()).collect();
+        (gates == ["keys", "consistency"]).then_some(missing)
+    });
+    assert!(waits[0]["detail"].as_str().is_some_and(|why| why.starts_with("0 of 20 keys")), "{waits}");
+    reconciled(&serin, &["--sample", "100%", "--rate", "5000/s"]);
+    eventually("a share of keys to go live", || {
+        let view = stage(&serin);
+        (view["stage"] == "live" && view["share"] == "20%").then_some(())
+    });
+    let ledger = serin.ask("GET", "/api/v1/ledger?limit=1000", "").text();
+    assert!(ledger.contains("\"actor\":\"migration plan\"") && ledger.contains("\"source\":\"plan\""), "{ledger}");
+    // Whoever moves it has it, also after a restart.
+    assert_eq!(to_stage(&serin, &json!({"stage": "shadow", "reason": "a closer look"})).0, 200);
+    assert_eq!(stage(&serin)["plan"]["paused"], true);
+    serin.signal("KILL");
+    drop(serin);
+    let serin = place.start_with("dualWrite", "verifyRate: 0/s", plan);
+    let view = stage(&serin);
+    assert_eq!((&view["stage"], &view["plan"]["paused"]), (&json!("shadow"), &json!(true)), "{view}");
+    reconciled(&serin, &["--sample", "100%", "--rate", "5000/s"]);
+    let set = ["--admin", &serin.admin_url(), "migration", "set", "shop", "shadow", "--by-plan", "--reason", "looked"];
+    let out = serin::command(&set);
+    assert!(String::from_utf8_lossy(&out.stdout).contains("by plan: live for 20%"), "{out:?}");
+    eventually("the plan to go on", || (stage(&serin)["stage"] == "live").then_some(()));
+}

@@ -26,7 +26,7 @@ mod view;
 
 pub use drills::DrillView;
 pub use ledger::Ledgers;
-pub use migration::{DeadLetterView, DeadLettersView, JournalView, MigrationView};
+pub use migration::{DeadLetterView, DeadLettersView, JournalView, MigrationView, PlanView};
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};

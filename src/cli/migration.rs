@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::client::{Client, ClientError, encode};
 use super::{BAD_USAGE, Global};
-use crate::admin::{DeadLetterView, DeadLettersView, JournalView, MigrationView};
+use crate::admin::{DeadLetterView, DeadLettersView, JournalView, MigrationView, PlanView};
 use crate::migration::reconcile::ConsistencyView;
 
 /// What is asked of a migration.
@@ -37,6 +37,9 @@ pub(super) enum MigrationCommand {
         /// Whatever stands in the way; for admins.
         #[arg(long)]
         force: bool,
+        /// Let its plan go on from there. Without this the plan waits: somebody has taken over.
+        #[arg(long)]
+        by_plan: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -104,8 +107,8 @@ fn carry_out(client: &Client, command: &MigrationCommand) -> Result<String, Clie
     };
     match command {
         MigrationCommand::Status { service, json } => shown(&client.get(&path(service))?, *json),
-        MigrationCommand::Set { service, stage, share, reason, force, json } => {
-            let mut body = json!({ "stage": stage, "reason": reason, "force": force });
+        MigrationCommand::Set { service, stage, share, reason, force, by_plan, json } => {
+            let mut body = json!({ "stage": stage, "reason": reason, "force": force, "byPlan": by_plan });
             if let Some(share) = share {
                 body["share"] = json!(share);
             }
@@ -166,6 +169,13 @@ fn lines(view: &MigrationView) -> String {
     });
     for missing in &view.missing {
         line(format!("  missing: {}", missing.detail));
+    }
+    if let Some(PlanView { paused, next: Some(next), missing }) = &view.plan {
+        let waits = if *paused { ", paused: somebody moved it by hand; --by-plan lets it go on" } else { "" };
+        line(format!("by plan: {next}{waits}"));
+        for missing in missing {
+            line(format!("  waits: {}", missing.detail));
+        }
     }
     if let Some(entry) = view.entry {
         let _ = writeln!(text, "entry {entry} of the ledger");

@@ -66,6 +66,7 @@ impl<D: DataPlane> Control<D> {
         let change = &StageChange { force: !lacking.is_empty(), reason, ..change.clone() };
         let draft = record::stage(change, &self.in_force, &next, &self.files);
         let entry = self.recorder.append(vec![draft]).await?.end - 1;
+        self.courses.moved(&change.service, change.source);
         self.publish(next);
         Ok(Changed { plan: Arc::clone(self.in_force.plan()), entry: Some(entry) })
     }
@@ -161,6 +162,16 @@ pub(super) fn figures(plan: &Plan) -> Vec<MigrationFigure> {
         })
     };
     plan.services.iter().filter_map(figure).collect()
+}
+
+impl InForce {
+    /// The services of which the files say in `next` that their migration is elsewhere than they said so far.
+    pub(super) fn moved_by_files(&self, next: &Self) -> Vec<Arc<str>> {
+        let said = next.file_stages.iter();
+        said.filter(|(name, said)| self.file_stages.get(*name) != Some(said))
+            .map(|(name, _)| Arc::clone(name))
+            .collect()
+    }
 }
 
 /// Where the files say that migrations are.

@@ -190,7 +190,7 @@ fn floor_percent(fraction: f64) -> f64 {
 }
 
 /// A duration in the largest units that say it to the second.
-fn seconds(duration: Duration) -> String {
+pub(super) fn seconds(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),

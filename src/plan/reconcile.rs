@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::Share;
+use super::{Progress, Share};
 use crate::diff::Patterns;
 
 /// How entities are read from both versions of a service by their keys, and written where they are wrong.
@@ -115,6 +115,17 @@ pub struct MigrationChecks {
     pub reconcile: Option<Arc<Reconcile>>,
     /// What has to be shown before a stage.
     pub gates: MigrationGates,
+    /// Where it goes by itself, one after another; empty: nowhere.
+    pub steps: Vec<MigrationStep>,
+}
+
+/// A point that a migration goes to by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MigrationStep {
+    /// The stage, and the share of keys.
+    pub to: Progress,
+    /// How long it stays there at least.
+    pub bake: Duration,
 }
 
 /// What has to be shown before a stage is taken.

@@ -1,4 +1,4 @@
-//! How a migration is looked after: paths that have a place for the key, gates that can be shown.
+//! How a migration is looked after: paths that have a place for the key, gates that can be shown, steps in their order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,14 @@ use http::Method;
 use super::services::all;
 use super::settings::period;
 use crate::config::node::quote;
-use crate::config::problem::Problems;
+use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
 use crate::config::values::Text;
 use crate::config::written::{self, Migration};
 use crate::diff::Patterns;
-use crate::plan::{KeyCall, KeyList, MigrationChecks, MigrationGates, PathTemplate, Reconcile, Share};
+use crate::plan::{
+    KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Progress, Reconcile, Share, Stage,
+};
 
 const VERIFY_RATE: f64 = 5.0;
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,7 +31,11 @@ pub(super) fn checks(written: &Migration, problems: &mut Problems<'_>) -> Option
         Some(written) => gates(written, problems),
         None => Some(MigrationGates::default()),
     };
-    Some(Arc::new(MigrationChecks { reconcile: reconcile?, gates: gates? }))
+    let steps = match &written.plan {
+        Some(written) => steps(written, problems),
+        None => Some(Vec::new()),
+    };
+    Some(Arc::new(MigrationChecks { reconcile: reconcile?, gates: gates?, steps: steps? }))
 }
 
 fn reconcile(written: &written::Reconcile, problems: &mut Problems<'_>) -> Option<Reconcile> {
@@ -137,4 +143,38 @@ fn gates(written: &written::MigrationGates, problems: &mut Problems<'_>) -> Opti
         min_keys: written.min_keys.as_ref().map_or(default.min_keys, |count| count.0),
         bake: period(written.bake.as_ref(), default.bake),
     })
+}
+
+/// Steps that go on, never back, and pass over no stage.
+fn steps(written: &written::MigrationSteps, problems: &mut Problems<'_>) -> Option<Vec<MigrationStep>> {
+    let mut steps: Vec<MigrationStep> = Vec::new();
+    for step in written.iter() {
+        let (stage, bake) = (step.stage.as_ref()?, step.bake.as_ref()?);
+        let to = Progress { stage: stage.0, share: step.share.as_ref().map_or(Share::ALL, |share| share.value.0) };
+        let before = steps.last().map_or(Progress::OFF, |step| step.to);
+        let follows = if before.share < Share::ALL && to.stage == before.stage {
+            to.share > before.share
+        } else {
+            before.share == Share::ALL && before.stage.after() == Some(to.stage)
+        };
+        // A plan may begin anywhere: the migration may be there already.
+        if !(follows || (steps.is_empty() && to.stage != Stage::Off)) {
+            out_of_order(&stage.spot, before, to, steps.is_empty(), problems);
+            return None;
+        }
+        steps.push(MigrationStep { to, bake: bake.value.0 });
+    }
+    Some(steps)
+}
+
+fn out_of_order(spot: &Spot, before: Progress, to: Progress, is_first: bool, problems: &mut Problems<'_>) {
+    let expected = match before.stage.after() {
+        _ if is_first => "dualWrite, shadow, live, rampDown or complete".to_owned(),
+        _ if before.share < Share::ALL => format!("{} for more than {}", before.stage, before.share),
+        Some(next) => format!("{next}, or {next} for a share of keys"),
+        None => "no further step".to_owned(),
+    };
+    let message =
+        if is_first { "a plan goes on, not back".to_owned() } else { format!("this does not follow on {before}") };
+    problems.error(spot, message).found(format!("`{to}`")).expected(expected);
 }

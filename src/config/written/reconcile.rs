@@ -1,7 +1,7 @@
 //! How both sides of a migration are held against each other, and what has to be shown before a stage.
 
-use crate::config::read::{At, written};
-use crate::config::values::{Count, HttpMethod, PerSecond, Percent, Period, Size, Text};
+use crate::config::read::{At, List, written};
+use crate::config::values::{Count, HttpMethod, PerSecond, Percent, Period, Size, StageName, Text};
 
 use super::Headers;
 
@@ -51,4 +51,17 @@ written! {
         /// How long `rampDown` has been in force before `complete`. Default: 10m.
         optional "bake" bake: At<Period>,
     }
+
+    /// A stage that a migration goes to by itself.
+    MigrationStep {
+        /// dualWrite, shadow, live, rampDown or complete.
+        required "stage" stage: At<StageName>,
+        /// Share of keys. Default: 100%.
+        optional "share" share: At<Percent<1>>,
+        /// How long it stays there at least.
+        required "bake" bake: At<Period>,
+    }
 }
+
+/// The steps of a plan.
+pub(in crate::config) type MigrationSteps = List<MigrationStep, 1, 50>;

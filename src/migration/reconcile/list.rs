@@ -39,8 +39,8 @@ pub(super) async fn list<F: Future<Output = ()>>(
     let (mut keys, mut known) = (Vec::new(), HashSet::new());
     for side in [Side::From, Side::To] {
         let mut after = String::new();
-        for page in 0.. {
-            if page == MAX_PAGES {
+        for turned in 0.. {
+            if turned == MAX_PAGES {
                 return Err(format!("the list of keys has more than {MAX_PAGES} pages"));
             }
             paced().await;
@@ -71,8 +71,8 @@ pub(super) async fn list<F: Future<Output = ()>>(
 
 /// The keys of one page.
 fn keys_of(list: &KeyList, body: &[u8]) -> Result<Vec<String>, String> {
-    let page: Value = serde_json::from_slice(body).map_err(|error| format!("the answer is not JSON: {error}"))?;
-    let keys = list.keys.select(&page, MAX_PAGE);
+    let document: Value = serde_json::from_slice(body).map_err(|error| format!("the answer is not JSON: {error}"))?;
+    let keys = list.keys.select(&document, MAX_PAGE);
     let key = |value: &&Value| match value {
         Value::String(key) if (1..=MAX_ENTITY_KEY).contains(&key.len()) => Ok(key.clone()),
         Value::Number(number) => Ok(number.to_string()),
