@@ -180,14 +180,19 @@ fn what_was_damaged_is_mended_while_clients_write_and_nothing_else_is_touched() 
                 }
             }
             let writers = writers(&world, seed);
-            for n in 0..KEYS {
-                // Refused at times, as upstreams do: asked again, as runs do.
-                loop {
-                    let outcome = examine(&*world, &Rules::default(), &key(n), REPAIR).await;
-                    if matches!(outcome, Outcome::Agreed | Outcome::Disagreed(_, Mended::Done)) {
-                        break;
+            // Refused at times, as upstreams do: asked again, as runs do. And as long as anybody writes, so that a repair out
+            // of its turn would be the last word.
+            let mut first = true;
+            while first || !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+                for n in 0..KEYS {
+                    loop {
+                        let outcome = examine(&*world, &Rules::default(), &key(n), REPAIR).await;
+                        if !first || matches!(outcome, Outcome::Agreed | Outcome::Disagreed(_, Mended::Done)) {
+                            break;
+                        }
                     }
                 }
+                first = false;
             }
             for writer in writers {
                 writer.await.unwrap();
