@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "migration/deprecation.rs"]
+mod deprecation;
 #[path = "migration/moves.rs"]
 mod moves;
 #[path = "migration/stages.rs"]

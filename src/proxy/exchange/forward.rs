@@ -18,6 +18,7 @@ use super::{
 };
 use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId};
 use crate::proxy::caller::Caller;
+use crate::proxy::deprecated::caller_key;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
@@ -109,6 +110,13 @@ impl Forward {
             again = Again::begin(matched, fallback, resend, &mut picked, &target, &parts, known);
         }
         let version = plan.service(service).version(picked.version);
+        if let Some(deprecated) = &plan.service(service).deprecation
+            && deprecated.version == picked.version
+            && let Some(callers) = view.callers(service)
+        {
+            let address = pick::client_address(&parts, client, plan);
+            callers.called(|plan| caller_key(plan, &parts, address, client.identity()));
+        }
         let whole = matches!(body, Incoming::Whole(_));
         let watch = || Rc::new(if whole { BodyWatch::of_whole() } else { BodyWatch::default() });
         let watch = (!body.is_end_stream()).then(watch);
@@ -315,6 +323,11 @@ impl Forward {
         self.record.head(&response, &self.caller, now);
         let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
+        if let Some(deprecated) = &self.view.plan.service(self.service).deprecation
+            && deprecated.version == self.version
+        {
+            deprecated.announce(response.headers_mut());
+        }
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
                 edit.apply(response.headers_mut());
