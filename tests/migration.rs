@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "migration/database.rs"]
+mod database;
 #[path = "migration/deprecation.rs"]
 mod deprecation;
 #[path = "migration/moves.rs"]
@@ -19,6 +21,9 @@ use support::client::{Raw, Response};
 use support::eventually;
 use support::serin::Serin;
 use support::upstream::{Recorded, Upstream};
+
+/// Where a migration is looked at and moved.
+const MIGRATION: &str = "/api/v1/services/shop/migration";
 
 /// A version that keeps things: what is put under a path is there to be got.
 struct Store {
@@ -111,13 +116,13 @@ fn send(serin: &Serin, method: &str, path: &str, headers: &str, body: &str) -> R
 /// Moves the migration, whatever stands in the way.
 fn to_stage(serin: &Serin, stage: &str, share: &str) -> Value {
     let body = json!({ "stage": stage, "share": share, "reason": "a test", "force": true });
-    let answer = serin.ask("PUT", "/api/v1/services/shop/migration", &body.to_string());
+    let answer = serin.ask("PUT", MIGRATION, &body.to_string());
     assert_eq!(answer.status, 200, "{}", answer.text());
     serde_json::from_str(&answer.text()).expect("JSON")
 }
 
 fn view(serin: &Serin) -> Value {
-    serde_json::from_str(&serin.ask("GET", "/api/v1/services/shop/migration", "").text()).expect("JSON")
+    serde_json::from_str(&serin.ask("GET", MIGRATION, "").text()).expect("JSON")
 }
 
 fn await_empty_journal(serin: &Serin) {
