@@ -1,5 +1,7 @@
 //! Migrations through real sockets: who is asked in which stage, writes that two versions get, and what cannot be one.
 
+#![allow(clippy::float_cmp, reason = "counts are whole numbers")]
+
 mod support;
 
 #[path = "migration/database.rs"]
@@ -86,7 +88,7 @@ impl Store {
     }
 }
 
-/// A serin with the service `shop` of `old` and `new` under migration. `migration`: further keys of it. `FOLDER/state` is kept.
+/// A serin with the service `shop` of `old` and `new` under migration. `migration`: further keys of it.
 fn config(old: &Upstream, new: &Upstream, migration: &str) -> String {
     format!(
         "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]

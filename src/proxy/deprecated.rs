@@ -82,7 +82,8 @@ impl Callers {
     /// A caller's name as figures show it.
     fn shown(&self, name: &[u8]) -> String {
         if self.plan.hashed {
-            return Sha256::digest(name).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+            let digest = Sha256::digest(name);
+            return digest.iter().take(HASH_BYTES).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         }
         let text: String = String::from_utf8_lossy(name).chars().take(MAX_NAME).collect();
         // Those two mean something else.

@@ -35,7 +35,12 @@ pub struct CallerCount {
 
 /// All cells; those handed out stay.
 #[derive(Debug, Default)]
-pub(super) struct CallerFigures(Mutex<BTreeMap<(Arc<str>, Arc<str>), BTreeMap<Arc<str>, Arc<CallerCell>>>>);
+pub(super) struct CallerFigures(Mutex<BTreeMap<VersionName, Callers>>);
+
+/// Service and version.
+type VersionName = (Arc<str>, Arc<str>);
+/// By name.
+type Callers = BTreeMap<Arc<str>, Arc<CallerCell>>;
 
 impl CallerFigures {
     /// The cell of a caller, and whether it is its own: where there are `most` already, all others have one together.
@@ -51,12 +56,14 @@ impl CallerFigures {
 
     pub(super) fn counts(&self) -> Vec<CallerCount> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let each = all.iter().flat_map(|(version, callers)| callers.iter().map(move |caller| (version, caller)));
-        let count = |((service, version), (caller, cell)): (&(Arc<str>, Arc<str>), (&Arc<str>, &Arc<CallerCell>))| {
-            let [service, version, caller] = [service, version, caller].map(Arc::clone);
-            CallerCount { service, version, caller, requests: cell.0.load(Relaxed) }
-        };
-        each.map(count).collect()
+        let mut counts = Vec::new();
+        for ((service, version), callers) in &*all {
+            for (caller, cell) in callers {
+                let [service, version, caller] = [service, version, caller].map(Arc::clone);
+                counts.push(CallerCount { service, version, caller, requests: cell.0.load(Relaxed) });
+            }
+        }
+        counts
     }
 }
 

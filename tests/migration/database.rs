@@ -1,6 +1,6 @@
-//! A real database behind both versions: two schemas over SQLite, migrated stage by stage while clients read and write.
+//! A real database behind both versions: two schemas over `SQLite`, migrated stage by stage while clients read and write.
 //!
-//! SQLite is Python's own, so that `cargo test` compiles no C for it. Skipped aloud without Python; required where `CI=true`.
+//! `SQLite` is Python's own, so that `cargo test` compiles no C for it. Skipped aloud without Python; required where `CI=true`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -147,7 +147,9 @@ routes: [ {{ service: shop }} ]
         clients.await_rounds();
     }
     clients.stop.store(true, Ordering::Relaxed);
-    working.into_iter().for_each(|client| client.join().expect("a client"));
+    for client in working {
+        client.join().expect("a client");
+    }
     await_empty_journal(&serin);
     let (requests, failed) = (clients.requests.load(Ordering::Relaxed), clients.failed.load(Ordering::Relaxed));
     assert_eq!(failed, 0, "of {requests} requests");

@@ -117,10 +117,10 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
-            migration,
-            deprecation,
             shadow,
             diff,
+            migration,
+            deprecation,
             flags,
         }))
     }))
