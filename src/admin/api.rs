@@ -20,8 +20,8 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{health, ledger, rollout};
-use crate::control::{Change, Changed, Refused};
+use super::{health, ledger, migration, rollout};
+use crate::control::{Change, Changed};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
 
@@ -44,6 +44,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .merge(health::router())
         .merge(ledger::router())
         .merge(rollout::router())
+        .merge(migration::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -61,6 +62,8 @@ async fn index() -> &'static str {
      PUT /api/v1/services/{service}/weights   {\"weights\":{\"old\":90,\"new\":10},\"reason\":\"...\"}\n\
      GET /api/v1/services/{service}/rollout   where its rollout stands; /preflight: what a start would need\n\
      POST /api/v1/services/{service}/rollout  {\"action\":\"start|pause|resume|promote|abort|approve\",\"reason\":\"...\"}\n\
+     GET /api/v1/services/{service}/migration  how far its migration is; /deadLetters: writes that cannot be delivered\n\
+     PUT /api/v1/services/{service}/migration  {\"stage\":\"live\",\"share\":\"10%\",\"reason\":\"...\"}\n\
      GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
      gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
@@ -89,8 +92,11 @@ async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
     let plan = admin.plan();
     admin.verdicts.look(&plan);
     let mut view = ServicesView::new(&plan, &admin.observer.recent(), &admin.health, &admin.verdicts);
-    view.services =
-        view.services.into_iter().map(|view| view.with_rollout(|name| admin.control.rollout(name))).collect();
+    view.services = view
+        .services
+        .into_iter()
+        .map(|view| view.with_rollout(|name| admin.control.rollout(name)).with_deprecation(&plan, &admin.registry))
+        .collect();
     Json(view)
 }
 
@@ -100,7 +106,7 @@ async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<J
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
     admin.verdicts.look(&plan);
     let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
-    Ok(Json(view.with_rollout(|name| admin.control.rollout(name))))
+    Ok(Json(view.with_rollout(|name| admin.control.rollout(name)).with_deprecation(&plan, &admin.registry)))
 }
 
 /// What `PUT …/weights` takes.
@@ -142,14 +148,7 @@ async fn set_weights(
         source: Source::Admin,
         about,
     };
-    let Changed { plan, entry } = admin.control.change(change).await.map_err(|refused| {
-        let status = match refused {
-            Refused::UnknownService { .. } => StatusCode::NOT_FOUND,
-            Refused::ShuttingDown | Refused::Ledger(_) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        Problem::new(status, refused.to_string())
-    })?;
+    let Changed { plan, entry } = admin.control.change(change).await?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
     admin.verdicts.look(&plan);
     let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
@@ -207,7 +206,7 @@ pub(super) fn document() -> serde_json::Value {
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });
-    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()) {
+    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()).chain(migration::paths()) {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

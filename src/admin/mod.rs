@@ -5,11 +5,13 @@
 
 mod api;
 mod connection;
+mod deprecation;
 mod drills;
 mod grpc;
 mod guard;
 mod health;
 mod ledger;
+mod migration;
 mod observer;
 pub mod ofrep;
 mod origin;
@@ -22,11 +24,15 @@ mod steering;
 mod verdict;
 mod view;
 
+pub use deprecation::{CallerView, DeprecationView};
 pub use drills::DrillView;
 pub use ledger::Ledgers;
+pub use migration::{DeadLetterView, DeadLettersView, JournalView, MigrationView};
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
 pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use verdict::{VerdictView, Verdicts};
-pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};
+pub use view::{
+    AddressStateView, AddressView, LatencyView, OverloadView, ProgressView, ServiceView, ServicesView, VersionView,
+};

@@ -23,7 +23,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 18] = [
+const TABLE: [(&str, &str, Need); 22] = [
     ("GET", "/", READ),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
@@ -36,6 +36,10 @@ const TABLE: [(&str, &str, Need); 18] = [
     // Which of them, the action says.
     ("POST", "/api/v1/services/{service}/rollout", Need::Any(&[Right::Operate, Right::Approve])),
     ("GET", "/api/v1/services/{service}/rollout/preflight", READ),
+    ("GET", "/api/v1/services/{service}/migration", READ),
+    ("PUT", "/api/v1/services/{service}/migration", OPERATE),
+    ("GET", "/api/v1/services/{service}/migration/deadLetters", READ),
+    ("POST", "/api/v1/services/{service}/migration/deadLetters", OPERATE),
     ("GET", "/api/v1/ledger", READ),
     ("GET", "/api/v1/ledger/verify", READ),
     ("GET", "/api/v1/ledger/{number}", READ),

@@ -15,6 +15,7 @@ use super::refusal::Memory;
 use super::verdict::Verdicts;
 use crate::access::Access;
 use crate::control::Handle;
+use crate::migration::journal::Journal;
 use crate::plan::Plan;
 use crate::proxy::Gate;
 use crate::telemetry::Registry;
@@ -39,6 +40,8 @@ pub struct Admin {
     pub health: Arc<Health>,
     /// Whether requests are taken.
     pub readiness: Arc<Readiness>,
+    /// The journal of writes to two versions, once there is one.
+    pub journal: Box<dyn Fn() -> Option<Journal> + Send + Sync>,
     /// Who may do what, now.
     pub access: Arc<ArcSwap<Access>>,
     /// Who was turned away.

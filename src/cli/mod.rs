@@ -10,6 +10,7 @@ mod judge;
 mod ledger;
 mod logging;
 mod manual;
+mod migration;
 mod pick;
 mod rollout;
 mod run;
@@ -146,6 +147,9 @@ enum Command {
     Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
+    /// Look at the migration of a service, move it on, or see to the writes that cannot be delivered.
+    #[command(subcommand)]
+    Migration(migration::MigrationCommand),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
@@ -190,6 +194,7 @@ pub fn main() -> ExitCode {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Migration(command) => migration::run(&global, &command),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())

@@ -247,6 +247,14 @@ fn look_after_upstreams(shared: &Arc<Shared>) {
     });
 }
 
+/// Keeps the figures of the last seconds from now on.
+fn observing(registry: &Arc<Registry>) -> Arc<Observer> {
+    let observer = Arc::new(Observer::new(Arc::clone(registry)));
+    let observing = Arc::clone(&observer);
+    tokio::spawn(async move { observing.run().await });
+    observer
+}
+
 /// Compares the newest versions with the oldest ones from now on.
 fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
@@ -271,7 +279,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let opened = start.data_plane.journals.opened();
     let (control, handle) = Control::new(start);
     tokio::spawn(journal::hear(opened, handle.clone()));
-    let observer = Arc::new(Observer::new(Arc::clone(&registry)));
+    let observer = observing(&registry);
     let readiness = Arc::new(Readiness::default());
     let controlling = tokio::spawn(control.run());
     tokio::spawn(async move {
@@ -280,8 +288,6 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     });
     look_after_upstreams(&shared);
-    let observing = Arc::clone(&observer);
-    tokio::spawn(async move { observing.run().await });
     let verdicts = judging(&shared);
 
     let plan = Arc::clone(&shared);
@@ -295,7 +301,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
     let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
     if let (Some((listener, _)), Some(AdminEntrance { gate, access, .. })) = (admin, entrance) {
-        let plan = Arc::clone(&shared);
+        let (plan, journal) = (Arc::clone(&shared), Arc::clone(&shared));
         let admin = Arc::new(Admin {
             control: handle.clone(),
             plan: Box::new(move || plan.plan.load_full()),
@@ -305,6 +311,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             verdicts,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
+            journal: Box::new(move || journal.journal.get().cloned()),
             access,
             memory: Memory::new(Instant::now()),
         });

@@ -167,6 +167,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     values::parse::<Period>(text).map(|period| period.0)
 }
 
+/// A share as the files write it: a percentage above zero with at most two decimals.
+#[must_use]
+pub fn share(text: &str) -> Option<crate::plan::Share> {
+    values::parse::<values::Percent<1>>(text).ok().map(|percent| percent.0)
+}
+
 /// An address to listen on as the files write it.
 ///
 /// # Errors

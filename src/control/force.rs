@@ -64,6 +64,9 @@ pub enum Refused {
     /// It cannot be moved there.
     #[error("{0}")]
     Stage(String),
+    /// Something is missing before a migration may go there.
+    #[error("{0}")]
+    Missing(String),
     /// A listening address cannot be had.
     #[error("{0}")]
     Listener(String),

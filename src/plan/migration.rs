@@ -82,6 +82,9 @@ pub struct Course {
 
 impl Migration {
     /// A migration of the service of this name between the versions of these names, which are not the same.
+    ///
+    /// # Panics
+    /// If they are.
     #[must_use]
     pub fn new(service: &str, names: [&Arc<str>; 2], course: Course, progress: Progress) -> Self {
         let Course { from, to, writes, key, without_key, idempotency_key, max_body, journal } = course;
@@ -95,8 +98,8 @@ impl Migration {
     /// The same at another point.
     #[must_use]
     pub fn with_progress(&self, progress: Progress) -> Self {
-        // Invariant: as many weights as before, and their sum is 100.
-        let within = self.within.with_weights(weights(progress.share)).expect("a share is a split of two");
+        // Two weights, and their sum is 100: this cannot fail.
+        let within = self.within.with_weights(weights(progress.share)).unwrap_or_else(|_| self.within.clone());
         Self { progress, within, ..self.clone() }
     }
 
@@ -116,6 +119,14 @@ impl Migration {
     pub fn writes_both(&self) -> bool {
         let Progress { stage, share } = self.progress;
         stage.writes_both() || (share != Share::ALL && stage.before().is_some_and(Stage::writes_both))
+    }
+
+    /// Whether some reads go to both sides now.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        let Progress { stage, share } = self.progress;
+        let compared = |stage: Stage| matches!(stage.reads(), Reads::Compared(_));
+        compared(stage) || (share != Share::ALL && stage.before().is_some_and(compared))
     }
 
     /// Whether a request writes.

@@ -69,16 +69,17 @@ pub(super) fn migration(
 /// Notes what else in a service says which version answers: under a migration the stage alone does.
 fn other_steering(service: &Service, problems: &mut Problems<'_>) -> bool {
     let flag = |by: Option<&written::ByFlag>| by.map(|by| by.spot.clone());
-    let kills = service.versions.iter().flat_map(|versions| versions.entries.iter());
-    let kill = kills.filter_map(|(_, version)| version.as_ref()?.kill_switch.as_ref()).next();
+    let mut versions = service.versions.iter().flat_map(|versions| versions.entries.iter());
+    let kill = versions.find_map(|(_, version)| version.as_ref()?.kill_switch.as_ref());
     // An empty list of whom to follow announces only, which is nothing to a migration.
     let follows = service.follow_from.as_ref().is_none_or(|from| !from.is_empty());
-    let others: [(&str, Option<Spot>); 7] = [
+    let others: [(&str, Option<Spot>); 8] = [
         ("weights", service.weights.as_ref().map(|weights| weights.spot.clone())),
         ("rollout", service.rollout.as_ref().map(|rollout| rollout.spot.clone())),
         ("versionFrom", flag(service.version_from.as_ref())),
         ("killSwitch", flag(kill)),
         ("override", service.version_override.as_ref().map(|by| by.spot.clone())),
+        ("shadow", service.shadow.as_ref().map(|shadow| shadow.spot.clone())),
         ("fallback", service.fallback.as_ref().map(|fallback| fallback.spot.clone())),
         ("follow", service.follow.as_ref().filter(|_| follows).map(|follow| follow.spot.clone())),
     ];
@@ -87,7 +88,7 @@ fn other_steering(service: &Service, problems: &mut Problems<'_>) -> bool {
         if let Some(spot) = spot {
             any = true;
             problems
-                .error(&spot, format!("`{key}` and `migration` both say which version answers"))
+                .error(&spot, format!("`{key}` and `migration` both say which version gets a request"))
                 .expected(format!("no `{key}`: under a migration its stage alone says it"));
         }
     }

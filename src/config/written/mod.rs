@@ -1,6 +1,7 @@
 //! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
 
 mod admin;
+mod deprecation;
 mod fault;
 mod filter;
 mod flags;
@@ -17,6 +18,7 @@ mod shadow;
 mod upstream;
 
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
+pub(in crate::config) use self::deprecation::Deprecation;
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
 pub(in crate::config) use self::flags::{ByFlag, FlagAttribute, FlagContext, Jwt};

@@ -25,7 +25,7 @@ use super::ask::Asked;
 use super::forward::Forward;
 use super::upgrade;
 use super::{Arrival, Exchange, RelayBody, refuse};
-use crate::plan::{Matched, Migration, ServiceId, VersionId, WithoutKey};
+use crate::plan::{Matched, Migration, Reads, ServiceId, Side, VersionId, WithoutKey};
 use crate::proxy::problem::Problem;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
@@ -38,6 +38,8 @@ use write::Writing;
 #[derive(Debug)]
 pub(super) struct Placed {
     pub(super) version: VersionId,
+    /// For a read: the side whose answer is compared with the client's, if one is.
+    pub(super) compared: Option<Side>,
     /// There for a write to both versions.
     pub(super) write: Option<PlacedWrite>,
 }
@@ -70,8 +72,8 @@ pub(super) fn begin(
     arrival: Arrival,
 ) -> Result<Exchange, Box<Response<RelayBody>>> {
     let writing = match place(view, matched, service, migration, &asked, &parts, &body, &arrival) {
-        Ok(Way::To(version)) => {
-            let placed = Some(Placed { version, write: None });
+        Ok(Way::To(version, compared)) => {
+            let placed = Some(Placed { version, compared, write: None });
             let forward = Forward::new(worker, view, matched, service, &asked, parts, body, arrival, placed);
             return Ok(Exchange::Forwarded(Box::pin(forward.run())));
         }
@@ -93,7 +95,7 @@ pub(super) fn begin(
 
 /// Where a request goes.
 enum Way {
-    To(VersionId),
+    To(VersionId, Option<Side>),
     Both(Box<Writing>),
 }
 
@@ -130,20 +132,19 @@ fn place(
     };
     let stage = migration.stage_of(key.as_ref().map(|key| key.as_str().as_bytes()));
     if !is_write {
-        return Ok(Way::To(migration.version(stage.client_gets())));
+        let compared = match stage.reads() {
+            Reads::Only(_) => None,
+            Reads::Compared(side) => Some(side.other()),
+        };
+        return Ok(Way::To(migration.version(stage.client_gets()), compared));
     }
-    let key: Arc<str> = match (&key, migration.without_key) {
-        (Some(key), _) => key.as_str().into(),
-        (None, WithoutKey::OneByOne) => KEYLESS.into(),
-        // Also where the stage before is one of a single version: it would be found out only once all keys are moved on.
-        (None, WithoutKey::Refuse) if may_write_both => {
-            let detail = "The service is under migration, and this write does not say what it is about.";
-            return Err((WriteResult::NoKey, Refusal::MigrationKey, detail));
-        }
-        (None, WithoutKey::Refuse) => KEYLESS.into(),
-    };
+    // Also where the stage before is one of a single version: it would be found out only once all keys are moved on.
+    if key.is_none() && may_write_both && migration.without_key == WithoutKey::Refuse {
+        let detail = "The service is under migration, and this write does not say what it is about.";
+        return Err((WriteResult::NoKey, Refusal::MigrationKey, detail));
+    }
     let authoritative = migration.version(stage.authoritative());
-    let Some(other) = stage.also_writes() else { return Ok(Way::To(authoritative)) };
+    let Some(other) = stage.also_writes() else { return Ok(Way::To(authoritative, None)) };
     if body.size_hint().lower() > migration.max_body as u64 {
         return Err((WriteResult::TooLarge, Refusal::BodyTooLarge, TOO_LARGE));
     }
@@ -157,9 +158,9 @@ fn place(
     let timeouts = matched.route.timeouts;
     let migration = Arc::clone(migration);
     let other = migration.version(other);
+    let key = key.map_or(KEYLESS.into(), |key| Arc::from(key.as_str()));
     let names_host = asked.host_header.is_some();
     Ok(Way::Both(Box::new(Writing {
-        names_host,
         service,
         migration,
         authoritative,
@@ -167,6 +168,7 @@ fn place(
         key,
         idempotency,
         made,
+        names_host,
         timeouts,
         cell,
     })))

@@ -64,7 +64,17 @@ impl Request<'_> {
             && !self.asked.glance.upgrade
             && !self.asked.glance.shadow
             && self.is_sampled(shadowing, parts);
-        let Some(to) = shadowing.to().filter(|_| is_candidate) else { return false };
+        is_candidate && self.has_room(shadowing, body)
+    }
+
+    /// Whether a read of a service under migration is also asked of the other version.
+    pub(super) fn is_compared(&self, shadowing: &Shadowing, body: &impl Body) -> bool {
+        !self.asked.glance.upgrade && !self.asked.glance.shadow && self.has_room(shadowing, body)
+    }
+
+    fn has_room(&self, shadowing: &Shadowing, body: &impl Body) -> bool {
+        let plan = &*shadowing.plan;
+        let Some(to) = shadowing.to() else { return false };
         if body.size_hint().lower() > plan.max_body as u64 {
             to.shared.ended(ShadowResult::BodyTooLarge);
             return false;

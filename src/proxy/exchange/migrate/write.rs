@@ -79,8 +79,11 @@ pub(super) async fn run(
     };
     let landing = Rc::<Landing>::default();
     let own_key = writing.made.then(|| (writing.migration.idempotency_key.clone(), writing.idempotency.clone()));
-    let placed =
-        Placed { version: writing.authoritative, write: Some(PlacedWrite { own_key, landing: Rc::clone(&landing) }) };
+    let placed = Placed {
+        version: writing.authoritative,
+        compared: None,
+        write: Some(PlacedWrite { own_key, landing: Rc::clone(&landing) }),
+    };
     let matched = Matched { route: &view.plan.routes.routes()[position], position, prefix: prefix.as_deref() };
     let whole = Incoming::Whole(body.clone());
     let forward = Forward::new(&worker, &view, matched, writing.service, &asked, parts, whole, arrival, Some(placed));
