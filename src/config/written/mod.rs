@@ -22,7 +22,7 @@ pub(in crate::config) use self::deprecation::Deprecation;
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
 pub(in crate::config) use self::flags::{ByFlag, FlagAttribute, FlagContext, Jwt};
-pub(in crate::config) use self::journal::{Backoff, Journal};
+pub(in crate::config) use self::journal::Backoff;
 pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::migration::{Migration, MigrationKey};
