@@ -65,6 +65,9 @@ impl Book {
     pub(in crate::migration::journal) fn settle(&mut self, service: &str, number: u64, outcome: Outcome, now: Millis) {
         let Some((shelf, desk)) = self.at(service) else { return };
         let Some(entry) = shelf.entries.get(&number).filter(|entry| entry.stage == Stage::Sent) else { return };
+        if outcome == Outcome::Applied {
+            desk.saw(&shelf.name, &entry.write.key);
+        }
         match outcome {
             // Its key is listed already, whatever came of it.
             _ if entry.alone => shelf.remove(number, desk, now),
