@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 use serin::config::{self, Source};
 use serin::flags::{Attribute, Context, FlagSet, evaluate};
 
+/// As in the binary: a file's tree is some hundred thousand small pieces.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const NOW: u64 = 1_700_000_000;
 const FLAGS: usize = 10_000;
 

@@ -1,7 +1,13 @@
 //! Migrations through real sockets: who is asked in which stage, writes that two versions get, and what cannot be one.
 
+#![allow(clippy::float_cmp, reason = "counts are whole numbers")]
+
 mod support;
 
+#[path = "migration/database.rs"]
+mod database;
+#[path = "migration/deprecation.rs"]
+mod deprecation;
 #[path = "migration/moves.rs"]
 mod moves;
 #[path = "migration/stages.rs"]
@@ -17,6 +23,9 @@ use support::client::{Raw, Response};
 use support::eventually;
 use support::serin::Serin;
 use support::upstream::{Recorded, Upstream};
+
+/// Where a migration is looked at and moved.
+const MIGRATION: &str = "/api/v1/services/shop/migration";
 
 /// A version that keeps things: what is put under a path is there to be got.
 struct Store {
@@ -79,7 +88,7 @@ impl Store {
     }
 }
 
-/// A serin with the service `shop` of `old` and `new` under migration. `migration`: further keys of it. `FOLDER/state` is kept.
+/// A serin with the service `shop` of `old` and `new` under migration. `migration`: further keys of it.
 fn config(old: &Upstream, new: &Upstream, migration: &str) -> String {
     format!(
         "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]
@@ -109,13 +118,13 @@ fn send(serin: &Serin, method: &str, path: &str, headers: &str, body: &str) -> R
 /// Moves the migration, whatever stands in the way.
 fn to_stage(serin: &Serin, stage: &str, share: &str) -> Value {
     let body = json!({ "stage": stage, "share": share, "reason": "a test", "force": true });
-    let answer = serin.ask("PUT", "/api/v1/services/shop/migration", &body.to_string());
+    let answer = serin.ask("PUT", MIGRATION, &body.to_string());
     assert_eq!(answer.status, 200, "{}", answer.text());
     serde_json::from_str(&answer.text()).expect("JSON")
 }
 
 fn view(serin: &Serin) -> Value {
-    serde_json::from_str(&serin.ask("GET", "/api/v1/services/shop/migration", "").text()).expect("JSON")
+    serde_json::from_str(&serin.ask("GET", MIGRATION, "").text()).expect("JSON")
 }
 
 fn await_empty_journal(serin: &Serin) {

@@ -94,8 +94,11 @@ async fn services(State(admin): State<Arc<Admin>>) -> Json<ServicesView> {
     let plan = admin.plan();
     admin.verdicts.look(&plan);
     let mut view = ServicesView::new(&plan, &admin.observer.recent(), &admin.health, &admin.verdicts);
-    view.services =
-        view.services.into_iter().map(|view| view.with_rollout(|name| admin.control.rollout(name))).collect();
+    view.services = view
+        .services
+        .into_iter()
+        .map(|view| view.with_rollout(|name| admin.control.rollout(name)).with_deprecation(&plan, &admin.registry))
+        .collect();
     Json(view)
 }
 
@@ -105,7 +108,7 @@ async fn service(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<J
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
     admin.verdicts.look(&plan);
     let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
-    Ok(Json(view.with_rollout(|name| admin.control.rollout(name))))
+    Ok(Json(view.with_rollout(|name| admin.control.rollout(name)).with_deprecation(&plan, &admin.registry)))
 }
 
 /// What `PUT …/weights` takes.

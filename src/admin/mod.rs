@@ -5,6 +5,7 @@
 
 mod api;
 mod connection;
+mod deprecation;
 mod drills;
 mod grpc;
 mod guard;
@@ -24,6 +25,7 @@ mod steering;
 mod verdict;
 mod view;
 
+pub use deprecation::{CallerView, DeprecationView};
 pub use drills::DrillView;
 pub use ledger::Ledgers;
 pub use migration::{DeadLetterView, DeadLettersView, JournalView, MigrationView, PlanView};

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::deprecation::DeprecationView;
 use super::drills::{DrillView, drills};
 use super::observer::Recent;
 use super::steering::SteeringView;
@@ -10,7 +11,7 @@ use super::verdict::{VerdictView, Verdicts};
 use crate::plan::{Plan, Progress, Service, Standing, Version, VersionId};
 use crate::rollout::RolloutView;
 use crate::stats::Snapshot;
-use crate::telemetry::VersionSnapshot;
+use crate::telemetry::{Registry, VersionSnapshot};
 use crate::upstream::{AddressState, Health};
 
 /// All services.
@@ -49,6 +50,9 @@ pub struct ServiceView {
     /// How far its migration is, where it has one: then the stage alone says which version answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<ProgressView>,
+    /// The announced end of one of its versions, and who still calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation: Option<DeprecationView>,
     /// What flags do to its split; nothing where they do nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steering: Option<SteeringView>,
@@ -204,9 +208,17 @@ impl ServiceView {
             rollout: None,
             verdict: verdicts.of(service, &recent.now),
             drills: drills(service, recent),
+            deprecation: None,
             migration: service.migration.as_ref().map(|migration| ProgressView::from(migration.progress)),
             steering: standing.map(|standing| SteeringView::new(&standing, service)),
         }
+    }
+
+    /// The same with the announced end of one of its versions, where there is one.
+    pub(super) fn with_deprecation(self, plan: &Plan, registry: &Registry) -> Self {
+        let service = plan.service_named(&self.name).map(|(_, service)| service);
+        let deprecation = service.and_then(|service| DeprecationView::new(service, registry));
+        Self { deprecation, ..self }
     }
 
     /// The same with where its rollout stands; while that is watched, its verdict is the service's.

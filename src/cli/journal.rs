@@ -39,11 +39,11 @@ impl Journals {
         if self.shared.journal.get().is_some() {
             return Ok(());
         }
-        if self.folder.is_none() {
-            if let Some((service, _)) = rules.find(|(_, migration)| migration.journal.durability == Durability::Fsync) {
-                let service = &service.name;
-                tracing::warn!(%service, "no stateDir: the journal of its migration is kept in memory, and a crash loses what is in it");
-            }
+        if self.folder.is_none()
+            && let Some((service, _)) = rules.find(|(_, migration)| migration.journal.durability == Durability::Fsync)
+        {
+            let service = &service.name;
+            tracing::warn!(%service, "no stateDir: the journal of its migration is kept in memory, and a crash loses what is in it");
         }
         let failed = |error: &dyn std::fmt::Display| {
             format!("the journal for the migration of {} cannot be kept: {error}", first.name)

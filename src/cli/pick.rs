@@ -220,6 +220,7 @@ mod tests {
                 faults: Vec::new(),
                 rollout: None,
                 migration: None,
+                deprecation: None,
                 shadow: None,
                 diff: None,
                 flags: ServiceFlags::default(),

@@ -263,6 +263,14 @@ fn look_after_upstreams(shared: &Arc<Shared>) {
     });
 }
 
+/// Keeps the figures of the last seconds from now on.
+fn observing(registry: &Arc<Registry>) -> Arc<Observer> {
+    let observer = Arc::new(Observer::new(Arc::clone(registry)));
+    let observing = Arc::clone(&observer);
+    tokio::spawn(async move { observing.run().await });
+    observer
+}
+
 /// Compares the newest versions with the oldest ones from now on.
 fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
@@ -288,7 +296,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let reconciler = Arc::clone(&start.data_plane.reconciler);
     let (control, handle) = Control::new(start);
     tokio::spawn(journal::hear(opened, handle.clone()));
-    let observer = Arc::new(Observer::new(Arc::clone(&registry)));
+    let observer = observing(&registry);
     let readiness = Arc::new(Readiness::default());
     let controlling = tokio::spawn(control.run());
     tokio::spawn(async move {
@@ -297,8 +305,6 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         }
     });
     look_after_upstreams(&shared);
-    let observing = Arc::clone(&observer);
-    tokio::spawn(async move { observing.run().await });
     let verdicts = judging(&shared);
 
     let plan = Arc::clone(&shared);

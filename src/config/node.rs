@@ -4,6 +4,7 @@
 //! against alias bombs and depth, and [`read`](mod@super::read) walks it.
 
 mod json;
+mod plain;
 
 use std::fmt;
 use std::path::Path;
@@ -80,10 +81,10 @@ pub(super) fn parse_within(source: Source<'_>, bounds: &Bounds, problems: &mut P
             .expected(format!("at most {} bytes{mebibyte}", bounds.bytes));
         return None;
     }
-    let read = if bounds.depth > CONFIGURATION.depth {
-        on_large_stack(source.text, bounds)
-    } else {
-        yaml(source.text, bounds)
+    let read = match plain::parse(source.text, bounds) {
+        Some(root) => Ok(root),
+        None if bounds.depth > CONFIGURATION.depth => on_large_stack(source.text, bounds),
+        None => yaml(source.text, bounds),
     };
     match read {
         Ok(root) => Some(root),

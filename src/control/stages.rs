@@ -45,7 +45,7 @@ impl<D: DataPlane> Control<D> {
         let StageChange { actor, reason, service, stage, .. } = change;
         match &done {
             Ok(Changed { entry, .. }) => {
-                tracing::info!(%actor, %reason, %service, %stage, entry, "the migration moved")
+                tracing::info!(%actor, %reason, %service, %stage, entry, "the migration moved");
             }
             Err(refused) => {
                 tracing::warn!(%actor, %reason, %service, %stage, %refused, "a move of a migration was refused");

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::plan::{Address, Protocol, UpstreamSpec};
 use connect::connect;
-use connections::{Connections, Sender};
+use connections::{Connections, Failed, Sender};
 
 /// Speaks to versions as their `upstreams` say (HTTP/1.1, HTTP/2, TLS, unix sockets), and keeps connections for the next time.
 /// Cloned freely, and shared by all clones; used within one runtime, whose end closes its connections.
@@ -70,32 +70,48 @@ impl Client {
             return Err(Unanswered::NotReached("it has no address".to_owned()));
         };
         let request = addressed(spec, address, request)?;
-        let mut sender = self.sender(spec, address, end).await?;
-        let answering = async {
-            let (head, body) = sender.send(request).await.map_err(no_answer)?.into_parts();
+        let asking = async {
+            let (sender, response) = self.ask(spec, address, request, end).await?;
+            let (head, body) = response.into_parts();
             let body = whole(body, head.status, max_body).await?;
+            // After anything but a whole answer its state is not known: dropping it closes it.
+            self.0.connections.keep(spec, address, sender);
             Ok(Response::from_parts(head, body))
         };
-        let answer = timeout_at(end, answering).await.unwrap_or_else(|_| Err(no_answer("none in time")));
-        // After anything else its state is not known: dropping it closes it.
-        if answer.is_ok() {
-            self.0.connections.keep(spec, address, sender);
-        }
-        answer
+        timeout_at(end, asking).await.unwrap_or_else(|_| Err(no_answer("none in time")))
     }
 
-    /// A connection that was kept, or another.
-    async fn sender(&self, spec: &UpstreamSpec, address: &Address, end: Instant) -> Result<Sender, Unanswered> {
-        while let Some(mut kept) = self.0.connections.take(spec, address) {
-            // One that was closed meanwhile says so here, before anything is sent.
-            if timeout_at(end, kept.ready()).await == Ok(true) {
-                return Ok(kept);
+    /// Sends it on a connection that was kept, or, where those were closed meanwhile, on another.
+    async fn ask(
+        &self,
+        spec: &UpstreamSpec,
+        address: &Address,
+        mut request: Request<Full<Bytes>>,
+        end: Instant,
+    ) -> Result<(Sender, Response<Incoming>), Unanswered> {
+        loop {
+            let kept = self.0.connections.take(spec, address);
+            let is_fresh = kept.is_none();
+            let mut sender = match kept {
+                Some(kept) => kept,
+                None => fresh(spec, address, end).await?,
+            };
+            match sender.send(request).await {
+                Ok(response) => return Ok((sender, response)),
+                Err(Failed::Unsent(back, _)) if !is_fresh => request = *back,
+                Err(Failed::Unsent(_, error)) => return Err(Unanswered::NotReached(error.to_string())),
+                Err(Failed::Sent(error)) => return Err(no_answer(error)),
             }
         }
-        match timeout_at(end, connect(spec, address)).await {
-            Ok(connected) => connected.map_err(Unanswered::NotReached),
-            Err(_) => Err(Unanswered::NotReached("no connection in time".to_owned())),
-        }
+    }
+}
+
+/// A new connection, a moment before `end` at the latest, so that it is told from an answer that is late.
+async fn fresh(spec: &UpstreamSpec, address: &Address, end: Instant) -> Result<Sender, Unanswered> {
+    let end = end.checked_sub(Duration::from_millis(1)).unwrap_or(end);
+    match timeout_at(end, connect(spec, address)).await {
+        Ok(connected) => connected.map_err(Unanswered::NotReached),
+        Err(_) => Err(Unanswered::NotReached("no connection in time".to_owned())),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod attached;
 mod baggage;
+mod deprecation;
 mod fault;
 mod filter;
 mod health;
@@ -31,6 +32,7 @@ pub use attached::{
     ServiceFlags, Token, flag_header_value,
 };
 pub use baggage::{Follow, announce, followed};
+pub use deprecation::{Announcement, Deprecation};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::{
-    DiffPlan, Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload, RolloutPlan,
+    Deprecation, DiffPlan, Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload, RolloutPlan,
     ServiceFlags, Shadow, Side, Split,
 };
 use crate::tls;
@@ -119,6 +119,8 @@ pub struct Service {
     pub shadow: Option<Arc<Shadow>>,
     /// How answers are compared that two versions give to the same request. `None`: they are not.
     pub diff: Option<Arc<DiffPlan>>,
+    /// The announced end of one of its versions. `None`: none is announced.
+    pub deprecation: Option<Arc<Deprecation>>,
     /// What flags do to its split.
     pub flags: ServiceFlags,
 }

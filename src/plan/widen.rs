@@ -84,6 +84,7 @@ mod tests {
             faults: Vec::new(),
             rollout: None,
             migration: None,
+            deprecation: None,
             shadow: None,
             diff: None,
             flags: crate::plan::ServiceFlags::default(),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::deprecated::Callers;
 use super::gate::{Gateway, Part};
 use super::measured::Measured;
 use super::retry::{self, Resend};
@@ -32,6 +33,8 @@ pub(super) struct View {
     measured: Vec<Option<Measured>>,
     /// By service, in the plan's order. Empty where none is under migration.
     migrations: Vec<Option<Migrating>>,
+    /// By service, in the plan's order. Empty where no end of a version is announced.
+    callers: Vec<Option<Callers>>,
 }
 
 /// A service under migration.
@@ -95,6 +98,11 @@ impl View {
         }
         let down = versions.iter().enumerate().filter(|(_, target)| !target.pool.health().is_up());
         down.fold(VersionSet::ALL, |up, (position, _)| up.without(VersionId::from_index(position)))
+    }
+
+    /// Where callers of a version are counted whose end is announced; `None`: it is not.
+    pub(super) fn callers(&self, service: ServiceId) -> Option<&Callers> {
+        self.callers.get(service.index())?.as_ref()
     }
 
     /// The figures of a service's migration; `None`: it is under none.
@@ -167,9 +175,11 @@ impl View {
         let measured = plan.services.iter().map(|service| Measured::of(service, &plan.flags, worker, registry));
         let measured = measured.collect();
         let migrations = Migrating::of_services(&plan, old, worker, shared);
+        let callers = Callers::of_services(&plan.services, registry);
         let known = old.map_or(&[][..], |old| &old.shadows);
         let shadows = shadow::of_services(&plan, known, worker, shared);
-        let view = Self { plan, services, faults, resends, shadows, steering, flag_cells, measured, migrations };
+        let view =
+            Self { plan, services, faults, resends, shadows, steering, flag_cells, measured, migrations, callers };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }

@@ -9,6 +9,7 @@ mod access;
 pub mod access_log;
 mod cell;
 mod control;
+mod deprecated;
 mod diffs;
 pub mod exposition;
 mod faults;
@@ -38,6 +39,7 @@ pub use cell::{VersionCell, WorkerCell};
 pub use control::{
     ConsistencyFigure, ControlFigures, FaultEnd, MigrationFigure, ReloadResult, RolloutFigure, WeightShare,
 };
+pub use deprecated::{CallerCell, CallerCount, NO_CALLER, OTHER_CALLER};
 pub use diffs::{DiffCounts, DiffFigures};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use flags::{Because, FlagCells, FlagCount};

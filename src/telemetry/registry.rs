@@ -6,13 +6,14 @@ use std::time::{Instant, SystemTime};
 
 use crate::flags::FlagSet;
 
+use super::deprecated::CallerFigures;
 use super::flags::FlagFigures;
 use super::shadow::ShadowFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ControlFigures, DiffFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell,
-    HealthFigures, JournalFigures, MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VariantCell, VersionCell,
-    VersionSnapshot, WorkerCell,
+    AdminFigures, CallerCell, CallerCount, ControlFigures, DiffFigures, FaultCell, FlagCells, FlagCount, Handshake,
+    HandshakeCell, HealthFigures, JournalFigures, MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VariantCell,
+    VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -24,6 +25,7 @@ pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
     migrations: Mutex<BTreeMap<Arc<str>, Arc<MigrationCell>>>,
+    callers: CallerFigures,
     variants: VariantFigures,
     shadows: ShadowFigures,
     diffs: DiffFigures,
@@ -57,6 +59,7 @@ impl Registry {
             versions: Mutex::default(),
             faults: Mutex::default(),
             migrations: Mutex::default(),
+            callers: CallerFigures::default(),
             variants: VariantFigures::default(),
             shadows: ShadowFigures::default(),
             diffs: DiffFigures::default(),
@@ -95,6 +98,19 @@ impl Registry {
     pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// The cell of all workers for one caller of a version whose end is announced, and whether it is its own: beside `most` of
+    /// them all others have one together. Takes a lock.
+    #[must_use]
+    pub fn caller(&self, service: &str, version: &str, caller: &str, most: usize) -> (Arc<CallerCell>, bool) {
+        self.callers.cell((service, version), caller, most)
+    }
+
+    /// Requests so far to versions whose end is announced, by caller.
+    #[must_use]
+    pub fn caller_counts(&self) -> Vec<CallerCount> {
+        self.callers.counts()
     }
 
     /// The cell of all workers for the migration of one service: the same one for the same name. Takes a lock: ask when a plan

@@ -72,8 +72,8 @@ pub(super) fn migration(
 /// Notes what else in a service says which version answers: under a migration the stage alone does.
 fn other_steering(service: &Service, problems: &mut Problems<'_>) -> bool {
     let flag = |by: Option<&written::ByFlag>| by.map(|by| by.spot.clone());
-    let kills = service.versions.iter().flat_map(|versions| versions.entries.iter());
-    let kill = kills.filter_map(|(_, version)| version.as_ref()?.kill_switch.as_ref()).next();
+    let mut versions = service.versions.iter().flat_map(|versions| versions.entries.iter());
+    let kill = versions.find_map(|(_, version)| version.as_ref()?.kill_switch.as_ref());
     // An empty list of whom to follow announces only, which is nothing to a migration.
     let follows = service.follow_from.as_ref().is_none_or(|from| !from.is_empty());
     let others: [(&str, Option<Spot>); 8] = [

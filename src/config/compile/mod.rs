@@ -2,6 +2,7 @@
 
 mod admin;
 mod attached;
+mod deprecation;
 mod faults;
 mod filters;
 mod health;

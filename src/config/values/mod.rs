@@ -33,7 +33,7 @@ pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
 pub(super) use flag::{AttributeName, FlagKey};
 pub(super) use migration::StageName;
-pub(super) use moment::Moment;
+pub(super) use moment::{Day, Moment};
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use origin::{ANY, Origin};

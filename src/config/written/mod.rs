@@ -1,6 +1,7 @@
 //! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
 
 mod admin;
+mod deprecation;
 mod fault;
 mod filter;
 mod flags;
@@ -18,10 +19,11 @@ mod shadow;
 mod upstream;
 
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
+pub(in crate::config) use self::deprecation::Deprecation;
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
 pub(in crate::config) use self::flags::{ByFlag, FlagAttribute, FlagContext, Jwt};
-pub(in crate::config) use self::journal::{Backoff, Journal};
+pub(in crate::config) use self::journal::Backoff;
 pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Forwarded, Limits, Listener, ListenerTls};
 pub(in crate::config) use self::migration::{Migration, MigrationKey};

@@ -6,6 +6,7 @@ use crate::config::values::{
     Tolerance, Yes,
 };
 
+use super::deprecation::Deprecation;
 use super::fault::Fault;
 use super::flags::ByFlag;
 use super::migration::Migration;
@@ -47,6 +48,8 @@ written! {
         optional "shadow" shadow: Shadow,
         /// How answers are compared that two versions give to the same request; `{}` for all defaults. Without it they are not.
         optional "diff" diff: Diff,
+        /// The end of a version, announced in its answers. Without it none is.
+        optional "deprecation" deprecation: Deprecation,
         /// The flag whose variant is the version of a request; where it names none, the weights decide.
         optional "versionFrom" version_from: ByFlag,
         /// The flag by whose variants latency and failures are kept apart, within each version.

@@ -27,20 +27,33 @@ pub(super) enum Sender {
     H2(http2::SendRequest<Full<Bytes>>),
 }
 
-impl Sender {
-    /// Waits until it takes a request; whether it ever will.
-    pub(super) async fn ready(&mut self) -> bool {
-        match self {
-            Self::Http1(sender) => sender.ready().await.is_ok(),
-            Self::H2(sender) => sender.ready().await.is_ok(),
-        }
-    }
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Nothing of it was written; here it is back.
+    Unsent(Box<Request<Full<Bytes>>>, hyper::Error),
+    /// Something of it may have been.
+    Sent(hyper::Error),
+}
 
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
-        match self {
-            Self::Http1(sender) => sender.send_request(request).await,
-            Self::H2(sender) => sender.send_request(request).await,
+impl Sender {
+    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+        // A connection may need a moment between two requests.
+        let ready = match self {
+            Self::Http1(sender) => sender.ready().await,
+            Self::H2(sender) => sender.ready().await,
+        };
+        if let Err(error) = ready {
+            return Err(Failed::Unsent(Box::new(request), error));
         }
+        let sent = match self {
+            Self::Http1(sender) => sender.try_send_request(request).await,
+            Self::H2(sender) => sender.try_send_request(request).await,
+        };
+        sent.map_err(|mut failed| match failed.take_message() {
+            Some(request) => Failed::Unsent(Box::new(request), failed.into_error()),
+            None => Failed::Sent(failed.into_error()),
+        })
     }
 }
 

@@ -245,7 +245,8 @@ impl Journal {
         self.0.changed.notified().await;
     }
 
-    /// Takes no more writes, waits up to `limit` until everything is delivered, and writes down the rest. Blocks.
+    /// Takes no more writes, waits up to `limit` until everything is delivered but what was tried in vain already, and writes
+    /// down the rest. Blocks.
     pub fn close(&self, limit: Duration) {
         self.0.change(Book::close);
         let end = Instant::now() + limit;

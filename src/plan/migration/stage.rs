@@ -163,6 +163,7 @@ impl<'de> Deserialize<'de> for Stage {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn as_percentage<S: Serializer>(share: &Share, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(share)
 }

@@ -16,8 +16,10 @@ use super::{
     Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, fault, flags, headers, migrate, pick,
     shadow, time_limit, upgrade,
 };
-use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId};
+use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId, VersionSet};
 use crate::proxy::caller::Caller;
+use crate::proxy::client::Client;
+use crate::proxy::deprecated::caller_key;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
@@ -77,25 +79,18 @@ impl Forward {
         let client = &*busy.0;
         let route = matched.route;
         let (rng, up) = (&worker.rng, view.up(service));
-        let (by_stage, compared) = (placed.as_ref().map(|p| p.version), placed.as_ref().and_then(|p| p.compared));
-        let (mut picked, told) = match (view.attached(matched.position), by_stage) {
-            (None, Some(version)) => (Picked { version, why: Why::Stage }, None),
-            (None, None) => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
-            (Some(attached), placed) => {
-                let request = flags::Request {
-                    worker,
-                    plan,
-                    service: plan.service(service),
-                    route,
-                    parts: &parts,
-                    asked,
-                    client,
-                    placed,
-                };
-                let (picked, told) = flags::pick(attached, view.flag_cells(), request, up);
-                (picked, Some(told))
-            }
+        let compared = placed.as_ref().and_then(|placed| placed.compared);
+        let request = flags::Request {
+            worker,
+            plan,
+            service: plan.service(service),
+            route,
+            parts: &parts,
+            asked,
+            client,
+            placed: placed.as_ref().map(|placed| placed.version),
         };
+        let (mut picked, told) = pick_version(view, matched.position, request, up);
         // A version that a flag takes away answers for nobody either.
         let up = told.as_ref().map_or(up, |told| up.and(told.alive));
         let deadline = caller.timeout(&parts.headers);
@@ -109,6 +104,7 @@ impl Forward {
             again = Again::begin(matched, fallback, resend, &mut picked, &target, &parts, known);
         }
         let version = plan.service(service).version(picked.version);
+        count_caller(view, service, picked.version, &parts, client);
         let whole = matches!(body, Incoming::Whole(_));
         let watch = || Rc::new(if whole { BodyWatch::of_whole() } else { BodyWatch::default() });
         let watch = (!body.is_end_stream()).then(watch);
@@ -315,6 +311,11 @@ impl Forward {
         self.record.head(&response, &self.caller, now);
         let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
+        if let Some(deprecated) = &self.view.plan.service(self.service).deprecation
+            && deprecated.version == self.version
+        {
+            deprecated.announce(response.headers_mut());
+        }
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
                 edit.apply(response.headers_mut());
@@ -392,5 +393,34 @@ impl Forward {
 
     fn version(&self) -> &Version {
         self.view.plan.service(self.service).version(self.version)
+    }
+}
+
+/// Picks the version of a request: by the stage of a migration, by flags, or by key and weight.
+fn pick_version(
+    view: &View,
+    route: usize,
+    request: flags::Request<'_>,
+    up: VersionSet,
+) -> (Picked, Option<flags::Told>) {
+    let flags::Request { worker, plan, service, parts, client, placed, .. } = request;
+    match (view.attached(route), placed) {
+        (Some(attached), _) => {
+            let (picked, told) = flags::pick(attached, view.flag_cells(), request, up);
+            (picked, Some(told))
+        }
+        (None, Some(version)) => (Picked { version, why: Why::Stage }, None),
+        (None, None) => (pick::pick(service, up, parts, client, plan, &mut worker.rng.borrow_mut()), None),
+    }
+}
+
+/// Counts who asks, where the end of the version is announced.
+fn count_caller(view: &View, service: ServiceId, version: VersionId, parts: &request::Parts, client: &Client) {
+    if let Some(deprecated) = &view.plan.service(service).deprecation
+        && deprecated.version == version
+        && let Some(callers) = view.callers(service)
+    {
+        let address = pick::client_address(parts, client, &view.plan);
+        callers.called(|plan| caller_key(plan, parts, address, client.identity()));
     }
 }

@@ -138,16 +138,11 @@ fn place(
         };
         return Ok(Way::To(migration.version(stage.client_gets()), compared));
     }
-    let key: Arc<str> = match (&key, migration.without_key) {
-        (Some(key), _) => key.as_str().into(),
-        (None, WithoutKey::OneByOne) => KEYLESS.into(),
-        // Also where the stage before is one of a single version: it would be found out only once all keys are moved on.
-        (None, WithoutKey::Refuse) if may_write_both => {
-            let detail = "The service is under migration, and this write does not say what it is about.";
-            return Err((WriteResult::NoKey, Refusal::MigrationKey, detail));
-        }
-        (None, WithoutKey::Refuse) => KEYLESS.into(),
-    };
+    // Also where the stage before is one of a single version: it would be found out only once all keys are moved on.
+    if key.is_none() && may_write_both && migration.without_key == WithoutKey::Refuse {
+        let detail = "The service is under migration, and this write does not say what it is about.";
+        return Err((WriteResult::NoKey, Refusal::MigrationKey, detail));
+    }
     let authoritative = migration.version(stage.authoritative());
     let Some(other) = stage.also_writes() else { return Ok(Way::To(authoritative, None)) };
     if body.size_hint().lower() > migration.max_body as u64 {
@@ -163,9 +158,9 @@ fn place(
     let timeouts = matched.route.timeouts;
     let migration = Arc::clone(migration);
     let other = migration.version(other);
+    let key = key.map_or(KEYLESS.into(), |key| Arc::from(key.as_str()));
     let names_host = asked.host_header.is_some();
     Ok(Way::Both(Box::new(Writing {
-        names_host,
         service,
         migration,
         authoritative,
@@ -173,6 +168,7 @@ fn place(
         key,
         idempotency,
         made,
+        names_host,
         timeouts,
         cell,
     })))

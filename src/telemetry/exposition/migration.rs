@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::family::{Family, Kind, Labels};
-use crate::telemetry::{MigrationFigure, MigrationSnapshot, WriteResult};
+use crate::telemetry::{CallerCount, MigrationFigure, MigrationSnapshot, WriteResult};
 
 pub(super) fn families(migrations: &[MigrationSnapshot], figures: &[MigrationFigure]) -> [Family; 3] {
     let service = |name: &Arc<str>| Labels::one("service", Arc::clone(name));
@@ -43,4 +43,19 @@ pub(super) fn families(migrations: &[MigrationSnapshot], figures: &[MigrationFig
                 .collect(),
         },
     ]
+}
+
+/// Who still calls versions whose end is announced.
+pub(super) fn callers(counts: Vec<CallerCount>) -> Family {
+    Family {
+        name: "serin_deprecated_requests_total",
+        help: "Requests to versions whose end is announced, by who sends them.",
+        kind: Kind::Counter,
+        series: counts
+            .into_iter()
+            .map(|CallerCount { service, version, caller, requests }| {
+                Labels::one("service", service).with("version", version).with("client", caller).count(requests)
+            })
+            .collect(),
+    }
 }

@@ -61,7 +61,7 @@ impl Book {
         self.desk.closed = true;
     }
 
-    /// Whether nothing is left that could still be sent, or settled.
+    /// Whether nothing is left to be settled, or to be sent but what was tried in vain already.
     pub(super) fn is_done(&self) -> bool {
         self.shelves.values().all(Shelf::is_done)
     }

@@ -64,9 +64,12 @@ impl Shelf {
         self.rules.is_none() && self.entries.is_empty() && self.keys.is_empty() && self.marks.is_empty()
     }
 
-    /// Whether nothing of it is on its way, or could be.
+    /// Whether nothing of it is on its way, nor could be but what was tried in vain already.
     pub(super) fn is_done(&self) -> bool {
-        self.counts[Stage::Sent as usize] == 0 && self.running == 0 && (self.live.is_empty() || self.rules.is_none())
+        let count = |stage: Stage| self.counts[stage as usize];
+        let fails = |number| self.entries.get(number).is_some_and(|entry: &Entry| entry.failures > 0);
+        count(Stage::Waiting) + count(Stage::Sent) + self.running == 0
+            && self.ready.iter().all(|(_, number)| fails(number))
     }
 
     pub(super) fn set_rules(&mut self, rules: Option<Arc<JournalRules>>, desk: &mut Desk, now: Millis) {

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use redb::DatabaseError;
 use redb::backends::FileBackend;
 
 use super::Disk;
@@ -27,10 +26,7 @@ impl Folder {
         // Writes carry what clients sent, credentials included: nobody else may read them.
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(empty).mode(0o600).open(self.0.join(name))?;
-        FileBackend::new(file).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => io::Error::other("another process has it open"),
-            other => io::Error::other(other.to_string()),
-        })
+        FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))
     }
 }
 

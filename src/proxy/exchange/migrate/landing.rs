@@ -23,21 +23,20 @@ enum State {
 impl Landing {
     /// A try is over. `unsent`: nothing of it was sent.
     pub(in crate::proxy::exchange) fn note(&self, sent: &Sent, unsent: bool) {
-        self.after(match sent {
-            Ok((response, _)) => Some(is_done(response.status())),
-            Err(_) if unsent => None,
-            Err(_) => Some(None),
-        });
+        match sent {
+            Ok((response, _)) => self.after(is_done(response.status())),
+            Err(_) if unsent => {}
+            Err(_) => self.after(None),
+        }
     }
 
-    /// `said`: what an answer says, where anything was sent.
-    fn after(&self, said: Option<Option<bool>>) {
+    /// Something was sent. `said`: what an answer says of it, if it says anything.
+    fn after(&self, said: Option<bool>) {
         let next = match (self.0.get(), said) {
-            (state, None) => state,
-            (_, Some(Some(true))) => State::Done,
+            (_, Some(true)) => State::Done,
             // That the last try was refused says nothing of one before that nobody knows of.
-            (State::Unknown, Some(_)) | (_, Some(None)) => State::Unknown,
-            (_, Some(Some(false))) => State::NotDone,
+            (State::Unknown, _) | (_, None) => State::Unknown,
+            (_, Some(false)) => State::NotDone,
         };
         self.0.set(next);
     }
@@ -58,20 +57,15 @@ mod tests {
 
     #[test]
     fn only_what_was_answered_well_is_done_and_only_what_cannot_have_been_done_is_not() {
-        let done = Some(Some(true));
-        let refused = Some(Some(false));
-        let unknown = Some(None);
+        let (done, refused, unknown) = (Some(true), Some(false), None);
         for (tries, outcome) in [
             (&[][..], Outcome::Refused),
-            (&[None], Outcome::Refused),
             (&[done], Outcome::Applied),
             (&[refused], Outcome::Refused),
             (&[unknown], Outcome::Unknown),
-            (&[None, done], Outcome::Applied),
             (&[refused, done], Outcome::Applied),
             (&[refused, refused], Outcome::Refused),
             (&[unknown, refused], Outcome::Unknown),
-            (&[unknown, None], Outcome::Unknown),
             (&[unknown, done], Outcome::Applied),
             (&[refused, unknown], Outcome::Unknown),
         ] {
