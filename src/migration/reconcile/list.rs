@@ -50,7 +50,7 @@ pub(super) async fn list<F: Future<Output = ()>>(
                 return Err(format!("GET {path} was answered {}", answer.status().as_u16()));
             }
             let found = keys_of(list, answer.body()).map_err(|why| format!("GET {path}: {why}"))?;
-            let last = found.last().cloned();
+            let end = found.last().cloned();
             for key in found.into_iter().filter(|key| sample.holds(key)) {
                 let key: Arc<str> = key.into();
                 if known.insert(Arc::clone(&key)) {
@@ -60,8 +60,8 @@ pub(super) async fn list<F: Future<Output = ()>>(
             if keys.len() > MAX_RUN_KEYS {
                 return Err(format!("there are more than {MAX_RUN_KEYS} keys: take a smaller sample"));
             }
-            match last.filter(|last| list.path.has_place() && *last != after) {
-                Some(last) => after = last,
+            match end.filter(|end| list.path.has_place() && *end != after) {
+                Some(end) => after = end,
                 None => break,
             }
         }
