@@ -131,7 +131,8 @@ async fn work(number: usize, proxy: SocketAddr, counts: Arc<Mutex<Counts>>, mut 
         let (person, round) = (turn / 2 % PEOPLE, turn / 2 / PEOPLE);
         let name = (turn % 2 == 0).then(|| format!("Client{number} Round{round}"));
         let is_write = name.is_some();
-        let asked = ask(&mut connection, proxy, &format!("{PATH}{number}-{person}"), name);
+        let path = format!("{PATH}{number}-{person}");
+        let asked = ask(&mut connection, proxy, &path, name);
         let answer = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("no answer in time".into()));
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.reads += u64::from(!is_write);
