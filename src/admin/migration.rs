@@ -324,7 +324,7 @@ impl Admin {
         let view = view.ok_or_else(|| Problem::from(Refused::NoMigration(name.to_owned())))?;
         let consistency = self.reconciler.consistency(name);
         let (missing, plan) = (self.missing(service).unwrap_or_default(), self.plan_view(service));
-        Ok(MigrationView { missing, plan, consistency, ..view })
+        Ok(MigrationView { plan, missing, consistency, ..view })
     }
 
     /// What its plan makes of it; `None` where it has none.

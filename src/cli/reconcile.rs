@@ -24,6 +24,7 @@ const WIDTH: usize = 30;
 
 /// What is reconciled, and how.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["keys", "from_journal", "sample", "resume", "cancel"])))]
 pub(super) struct ReconcileArgs {
     /// The service.

@@ -292,8 +292,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
     let entrance = start.data_plane.admin.clone();
-    let opened = start.data_plane.journals.opened();
-    let reconciler = Arc::clone(&start.data_plane.reconciler);
+    let (opened, reconciler) = (start.data_plane.journals.opened(), Arc::clone(&start.data_plane.reconciler));
     let (control, handle) = Control::new(start);
     tokio::spawn(journal::hear(opened, handle.clone()));
     let observer = observing(&registry);

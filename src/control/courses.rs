@@ -48,7 +48,9 @@ impl Courses {
 
     /// The files moved these: their plans go on from there.
     pub(super) fn leave_to_plans(&mut self, services: &[Arc<str>]) {
-        services.iter().for_each(|service| self.moved(service, Source::File));
+        for service in services {
+            self.moved(service, Source::File);
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl<D: DataPlane> Control<D> {
         if !lacking.is_empty() && !change.force {
             return Err(Refused::Missing(sentence(&lacking)));
         }
-        let against = lacking.iter().map(|missing| format!("; although {}", missing.detail)).collect::<String>();
+        let against = if lacking.is_empty() { String::new() } else { format!("; although {}", sentence(&lacking)) };
         let reason = clip(&format!("{}{against}", change.reason), MAX_REASON);
         let change = &StageChange { force: !lacking.is_empty(), reason, ..change.clone() };
         let draft = record::stage(change, &self.in_force, &next, &self.files);

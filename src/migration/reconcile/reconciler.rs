@@ -145,16 +145,15 @@ impl Reconciler {
                 "the last reconciliation of `{service}` is done: begin another"
             )));
         }
-        let keys = match run.total {
-            None => None,
-            Some(_) => {
-                let keys = self.0.store.keys(service).map_err(Refused::NotResumable)?;
-                if !run.fits(keys.len() as u64) {
-                    let detail = "what is kept of it does not fit its keys: begin another";
-                    return Err(Refused::NotResumable(detail.to_owned()));
-                }
-                Some(keys)
+        let keys = if run.total.is_some() {
+            let keys = self.0.store.keys(service).map_err(Refused::NotResumable)?;
+            if !run.fits(keys.len() as u64) {
+                let detail = "what is kept of it does not fit its keys: begin another";
+                return Err(Refused::NotResumable(detail.to_owned()));
             }
+            Some(keys)
+        } else {
+            None
         };
         run.resume();
         self.0.hand_over(&found, run, keys, false)
