@@ -45,9 +45,9 @@ impl Place {
 
     fn start_with(&self, stage: &str, reconcile: &str, more: &str) -> Serin {
         let (old, new) = (self.old.upstream.url(), self.new.upstream.url());
-        let state = self.state.path().display();
+        let folder = self.state.path().display();
         Serin::new(&format!(
-            "listeners: [{{ name: web, address: 127.0.0.1:0 }}]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nstateDir: {state}\n\
+            "listeners: [{{ name: web, address: 127.0.0.1:0 }}]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nstateDir: {folder}\n\
              services:\n  shop:\n    versions: {{ old: {{ upstream: \"{old}\" }}, new: {{ upstream: \"{new}\" }} }}\n    \
              {DIFF}\n    migration:\n      stage: {stage}\n      from: old\n      to: new\n      key: [ {{ pathSegment: 2 }} ]\n      \
              reconcile: {{ {CALLS}, {reconcile} }}\n      {more}\nroutes: [ {{ service: shop }} ]\n"

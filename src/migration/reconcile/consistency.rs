@@ -48,6 +48,14 @@ impl Consistency {
         }
     }
 
+    /// Takes up what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.looks += other.looks;
+        self.disagreed += other.disagreed;
+        let room = MAX_KEYS.saturating_sub(self.keys.len());
+        self.keys.extend(other.keys.into_iter().take(room));
+    }
+
     /// Forgets everything: what was true before need not be so any more.
     pub fn begin_anew(&mut self) {
         *self = Self::default();
@@ -134,6 +142,10 @@ mod tests {
         let shown = one.shown();
         assert_eq!((shown.looks, shown.disagreed, shown.keys), (100, 1, 10));
         assert!(shown.low < 0.99 && shown.high > 0.99 && shown.high < 1.0);
+        let mut other = Consistency::default();
+        ["key 1", "key 11"].iter().for_each(|key| other.count(key, true));
+        one.add(other);
+        assert_eq!((one.shown().looks, one.shown().disagreed, one.shown().keys), (102, 1, 11));
         one.begin_anew();
         assert_eq!(one.shown().looks, 0);
     }

@@ -147,7 +147,10 @@ impl Desk {
     pub(super) fn finished(&mut self, run: &Run, began: Progress, after: Option<Consistency>) {
         if run.counts.repaired > 0 {
             // What was shown before was of another state.
-            self.evidence = after.filter(|_| run.asked.keys != Keys::Journal).unwrap_or_default();
+            self.evidence.begin_anew();
+        }
+        if let Some(after) = after {
+            self.evidence.add(after);
         }
         if run.shows_all_the_same() && began == self.progress {
             self.reconciled = Some(Instant::now());
