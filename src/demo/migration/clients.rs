@@ -20,7 +20,7 @@ use crate::wire::{PlainIo, Socket};
 /// How many there are.
 pub(super) const CLIENTS: usize = 8;
 /// People that each of them looks after.
-pub(super) const PEOPLE: usize = 25;
+pub(super) const PEOPLE: usize = 10;
 /// From one request of a client to its next.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Longest wait for an answer.
@@ -37,11 +37,19 @@ pub(super) struct Counts {
     pub(super) failed: u64,
     /// Answers of the new version.
     pub(super) by_new: u64,
+    /// How often each client has written all its people.
+    rounds: [u64; CLIENTS],
 }
 
 impl Counts {
     pub(super) fn requests(self) -> u64 {
         self.reads + self.writes
+    }
+
+    /// Whether everybody was written since `earlier`, by all clients.
+    pub(super) fn is_round_since(self, earlier: Self) -> bool {
+        // The round that was under way then does not count.
+        self.rounds.iter().zip(earlier.rounds).all(|(now, then)| *now >= then + 2)
     }
 
     /// What came since `earlier`.
@@ -51,6 +59,7 @@ impl Counts {
             writes: self.writes - earlier.writes,
             failed: self.failed - earlier.failed,
             by_new: self.by_new - earlier.by_new,
+            rounds: self.rounds,
         }
     }
 }
@@ -137,6 +146,7 @@ async fn work(number: usize, proxy: SocketAddr, counts: Arc<Mutex<Counts>>, mut 
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.reads += u64::from(!is_write);
         counts.writes += u64::from(is_write);
+        counts.rounds[number] = round as u64;
         match answer {
             Ok((StatusCode::OK, by_new)) => counts.by_new += u64::from(by_new),
             Ok(_) | Err(_) => {

@@ -108,6 +108,7 @@ impl MigrationDemo {
         let mut ended = wait(each, &mut told).await;
         let mut seen = clients.counts();
         self.report(Progress::OFF, seen, None).map_err(DemoError::Output)?;
+        let mut both = seen;
         for (stage, hundredths) in STEPS {
             if ended {
                 break;
@@ -115,12 +116,16 @@ impl MigrationDemo {
             let progress = Progress { stage, share: Share::from_hundredths(hundredths) };
             if stage == Stage::Complete {
                 // From here on they part: only the new version is written to.
+                Self::await_round(&clients, both).await;
                 clients.pause(true);
                 let compared = self.compare().await;
                 clients.pause(false);
                 compared.map_err(DemoError::Output)?;
             }
             let taken = self.move_to(progress, proxy, &mut told).await?;
+            if stage == Stage::DualWrite {
+                both = clients.counts();
+            }
             ended = wait(each, &mut told).await;
             let now = clients.counts();
             self.report(progress, now.since(seen), Some(taken)).map_err(DemoError::Output)?;
@@ -128,6 +133,14 @@ impl MigrationDemo {
         }
         let counts = clients.finish();
         self.conclude(counts, ended).map_err(DemoError::Output)
+    }
+
+    /// Waits until everybody was written since both versions are: what was there before, only the old one has.
+    async fn await_round(clients: &Clients, both: Counts) {
+        let until = Instant::now() + PATIENCE;
+        while !clients.counts().is_round_since(both) && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Edits the file, again and again while a gate holds the stage back; how long it took. `None`: it was given up.
