@@ -72,7 +72,8 @@ fn load(address: SocketAddr, service: &'static str, rate: u32) -> Vec<Duration> 
                 sleep(due.saturating_duration_since(Instant::now()));
                 let key = number % KEYS;
                 let body = [b'x'; 100];
-                let head = format!("PUT /items/{key} HTTP/1.1\r\nhost: {service}\r\ncontent-length: {}\r\n\r\n", body.len());
+                let head =
+                    format!("PUT /items/{key} HTTP/1.1\r\nhost: {service}\r\ncontent-length: {}\r\n\r\n", body.len());
                 socket.write_all(&[head.as_bytes(), &body].concat()).expect("a request");
                 let mut answer = Vec::new();
                 while !answer.ends_with(b"\r\n\r\nok") {
@@ -125,7 +126,8 @@ impl Serin {
     fn start(old: SocketAddr, new: SocketAddr) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on a real disk");
         let path = folder.path().join("serin.yaml");
-        let versions = format!("versions: {{ old: {{ upstream: \"http://{old}\" }}, new: {{ upstream: \"http://{new}\" }} }}");
+        let versions =
+            format!("versions: {{ old: {{ upstream: \"http://{old}\" }}, new: {{ upstream: \"http://{new}\" }} }}");
         let text = format!(
             "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nworkers: 2\n\
              stateDir: state\nservices:\n  plain:\n    {versions}\n  moving:\n    {versions}\n    migration: {{ stage: \

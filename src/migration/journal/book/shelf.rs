@@ -68,7 +68,8 @@ impl Shelf {
     pub(super) fn is_done(&self) -> bool {
         let count = |stage: Stage| self.counts[stage as usize];
         let fails = |number| self.entries.get(number).is_some_and(|entry: &Entry| entry.failures > 0);
-        count(Stage::Waiting) + count(Stage::Sent) + self.running == 0 && self.ready.iter().all(|(_, number)| fails(number))
+        count(Stage::Waiting) + count(Stage::Sent) + self.running == 0
+            && self.ready.iter().all(|(_, number)| fails(number))
     }
 
     pub(super) fn set_rules(&mut self, rules: Option<Arc<JournalRules>>, desk: &mut Desk, now: Millis) {

@@ -213,7 +213,8 @@ impl World {
         let id = self.facts.begun;
         let write = Write {
             service: SERVICE.into(),
-            key: keys().nth(self.random.usize(..KEYS)).expect("one of them"),
+            // Half of all writes are to a few keys, so that many wait for each other.
+            key: keys().nth(self.random.usize(..if self.random.bool() { 4 } else { KEYS })).expect("one of them"),
             method: Method::PUT,
             target: format!("/items/{id}"),
             headers: HeaderMap::new(),
