@@ -211,9 +211,11 @@ impl World {
         }
         self.facts.begun += 1;
         let id = self.facts.begun;
+        // Half of all writes are to a few keys, so that many wait for each other.
+        let among = if self.random.bool() { 4 } else { KEYS };
         let write = Write {
             service: SERVICE.into(),
-            key: keys().nth(self.random.usize(..KEYS)).expect("one of them"),
+            key: keys().nth(self.random.usize(..among)).expect("one of them"),
             method: Method::PUT,
             target: format!("/items/{id}"),
             headers: HeaderMap::new(),
