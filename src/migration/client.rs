@@ -100,7 +100,7 @@ impl Client {
                 Ok(response) => return Ok((sender, response)),
                 Err(Failed::Unsent(back, _)) if !is_fresh => request = *back,
                 Err(Failed::Unsent(_, error)) => return Err(Unanswered::NotReached(error.to_string())),
-                Err(Failed::Sent(error)) => return Err(no_answer(error)),
+                Err(Failed::Sent(error)) => return Err(no_answer(&error)),
             }
         }
     }
@@ -146,11 +146,11 @@ async fn whole(body: Incoming, status: StatusCode, max: usize) -> Result<Bytes, 
     match Limited::new(body, max).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Unanswered::TooLong { status, max }),
-        Err(error) => Err(no_answer(error)),
+        Err(error) => Err(no_answer(&error)),
     }
 }
 
-fn no_answer(error: impl ToString) -> Unanswered {
+fn no_answer(error: &(impl ToString + ?Sized)) -> Unanswered {
     Unanswered::NoAnswer(error.to_string())
 }
 

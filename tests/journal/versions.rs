@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use crate::support::upstream::Upstream;
 
 /// A version.
-pub struct Version {
-    pub upstream: Upstream,
+pub(crate) struct Version {
+    pub(crate) upstream: Upstream,
     store: Arc<Store>,
 }
 
@@ -23,7 +23,7 @@ struct Store {
 }
 
 impl Version {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let store = Arc::<Store>::default();
         let own = Arc::clone(&store);
         let upstream = Upstream::scripted(move |connection| {
@@ -48,16 +48,16 @@ impl Version {
     }
 
     /// Has it answer everything with this status; 0: as it should.
-    pub fn answer(&self, status: u16) {
+    pub(crate) fn answer(&self, status: u16) {
         self.store.ill.store(status, Ordering::SeqCst);
     }
 
     /// What was put under each path, in order.
-    pub fn done(&self) -> HashMap<String, Vec<String>> {
+    pub(crate) fn done(&self) -> HashMap<String, Vec<String>> {
         self.store.done.lock().expect("no one panics with it").clone()
     }
 
-    pub fn of(&self, path: &str) -> Vec<String> {
+    pub(crate) fn of(&self, path: &str) -> Vec<String> {
         self.done().remove(path).unwrap_or_default()
     }
 }

@@ -8,10 +8,9 @@ use crate::migration::journal::Said;
 /// Whether the version has the write, will have it later, or never.
 pub(super) fn of(method: &Method, answer: Result<StatusCode, Unanswered>) -> Said {
     let status = match answer {
-        Ok(status) => status,
+        Ok(status) | Err(Unanswered::TooLong { status, .. }) => status,
         Err(Unanswered::NotReached(why)) => return Said::Nothing(why),
         Err(Unanswered::NoAnswer(why)) => return Said::Later(why),
-        Err(Unanswered::TooLong { status, .. }) => status,
     };
     let said = || format!("status {}", status.as_u16());
     match status {

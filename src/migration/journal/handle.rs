@@ -187,6 +187,7 @@ impl Journal {
     }
 
     /// A key was reconciled: it is listed no more, unless it was listed anew since `stamp`. Gives whether it is gone.
+    #[must_use]
     pub fn reconciled(&self, service: &str, key: &str, stamp: u64) -> bool {
         self.0.change(|book| book.reconciled(service, key, stamp))
     }
@@ -203,12 +204,14 @@ impl Journal {
     }
 
     /// Has a dead letter delivered again, with all its tries. Gives whether there is one of that number.
+    #[must_use]
     pub fn retry(&self, service: &str, number: u64) -> bool {
         let now = self.0.now();
         self.0.change(|book| book.retry(service, number, now))
     }
 
     /// Gives up a dead letter: its key goes on without it, and is listed for reconciliation. Gives whether there is one.
+    #[must_use]
     pub fn give_up(&self, service: &str, number: u64) -> bool {
         let now = self.0.now();
         self.0.change(|book| book.give_up(service, number, now))

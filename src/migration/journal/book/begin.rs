@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
-use super::entry::{Entry, Stage};
+use super::entry::{Entry, Kept, Stage};
 use super::shelf::Shelf;
 use super::{Book, Millis};
 use crate::migration::journal::store::Stored;
@@ -33,53 +33,53 @@ impl Book {
         now: Millis,
     ) -> Result<(u64, oneshot::Receiver<Granted>), Refused> {
         let closed = self.desk.closed;
-        let (shelf, desk) = self.kept(&write.service)?;
-        let done = if closed { Err(Refused::Closed) } else { shelf.begin(write, desk, now) };
+        let (stock, desk) = self.kept(&write.service)?;
+        let done = if closed { Err(Refused::Closed) } else { stock.begin(write, desk, now) };
         if let Err(refused) = done {
-            shelf.tally.refused[refused as usize] += 1;
+            stock.tally.refused[refused as usize] += 1;
         }
         done
     }
 
     /// Whoever began it is gone, and has not sent it.
     pub(in crate::migration::journal) fn cancel(&mut self, service: &str, number: u64, now: Millis) {
-        if let Some((shelf, desk)) = self.at(service) {
-            shelf.remove(number, desk, now);
+        if let Some((stock, desk)) = self.at(service) {
+            stock.remove(number, desk, now);
         }
     }
 
     /// A write was refused outside.
     pub(in crate::migration::journal) fn count(&mut self, service: &str, refused: Refused) {
-        if let Some((shelf, _)) = self.at(service) {
-            shelf.tally.refused[refused as usize] += 1;
+        if let Some((stock, _)) = self.at(service) {
+            stock.tally.refused[refused as usize] += 1;
         }
     }
 
     /// How long a write of a service may wait.
     pub(in crate::migration::journal) fn wait(&self, service: &str) -> Duration {
-        let rules = self.shelves.get(service).and_then(|shelf| shelf.rules.as_ref());
+        let rules = self.shelves.get(service).and_then(|stock| stock.rules.as_ref());
         rules.map(|rules| rules.wait).unwrap_or_default()
     }
 
     /// What the authoritative side made of it.
     pub(in crate::migration::journal) fn settle(&mut self, service: &str, number: u64, outcome: Outcome, now: Millis) {
-        let Some((shelf, desk)) = self.at(service) else { return };
-        let Some(entry) = shelf.entries.get(&number).filter(|entry| entry.stage == Stage::Sent) else { return };
+        let Some((stock, desk)) = self.at(service) else { return };
+        let Some(entry) = stock.entries.get(&number).filter(|entry| entry.stage == Stage::Sent) else { return };
         if outcome == Outcome::Applied {
-            desk.saw(&shelf.name, &entry.write.key);
+            desk.saw(&stock.name, &entry.write.key);
         }
         match outcome {
             // Its key is listed already, whatever came of it.
-            _ if entry.alone => shelf.remove(number, desk, now),
-            Outcome::Refused => shelf.remove(number, desk, now),
-            Outcome::Applied => shelf.applied(number, desk, now),
-            Outcome::Unknown if shelf.asks_again(entry) == Some(false) => {
-                shelf.give_up(number, Why::Unknown, desk, now);
+            _ if entry.is_alone() => stock.remove(number, desk, now),
+            Outcome::Refused => stock.remove(number, desk, now),
+            Outcome::Applied => stock.applied(number, desk, now),
+            Outcome::Unknown if stock.asks_again(entry) == Some(false) => {
+                stock.give_up(number, Why::Unknown, desk, now);
             }
             Outcome::Unknown => {
-                shelf.restage(number, Some(Stage::Uncertain));
-                let key = Arc::clone(&shelf.entries[&number].write.key);
-                shelf.advance(&key, desk, now);
+                stock.restage(number, Some(Stage::Uncertain));
+                let key = Arc::clone(&stock.entries[&number].write.key);
+                stock.advance(&key, desk, now);
             }
         }
     }
@@ -110,7 +110,13 @@ impl Shelf {
         };
         let number = desk.number();
         let outlives = rules.durability == Durability::Fsync;
-        let stored = !alone && outlives && desk.has_store();
+        let kept = if alone {
+            Kept::Alone
+        } else if outlives && desk.has_store() {
+            Kept::Stored
+        } else {
+            Kept::InMemory
+        };
         // Also one that goes alone, so that a crash does not forget that its key is listed.
         let waits = outlives && desk.is_fine();
         let (grant, granted) = oneshot::channel();
@@ -120,8 +126,7 @@ impl Shelf {
             at: now,
             stage: Stage::Waiting,
             settled_down: !waits,
-            stored,
-            alone,
+            kept,
             tries: 0,
             failures: 0,
             due: now,
@@ -190,7 +195,7 @@ impl Shelf {
         self.restage(number, Some(Stage::Applied));
         let Some(entry) = self.entries.get_mut(&number) else { return };
         (entry.tries, entry.failures, entry.due) = (0, 0, now);
-        if entry.stored {
+        if entry.is_stored() {
             desk.state(number, Stored::Applied);
         }
         let write = Arc::clone(&entry.write);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::desk::{Batch, Disk};
-use super::entry::{Entry, Stage};
+use super::entry::{Entry, Kept, Stage};
 use super::shelf::Shelf;
 use super::{Book, Granted, Millis};
 use crate::migration::journal::store::{Loaded, Op, Stored};
@@ -36,8 +36,8 @@ impl Book {
         while begun.len() < MAX_BATCH
             && let Some((number, service)) = self.desk.to_write.pop_first()
         {
-            if let Some(entry) = self.shelves.get(&service).and_then(|shelf| shelf.entries.get(&number)) {
-                if entry.stored {
+            if let Some(entry) = self.shelves.get(&service).and_then(|stock| stock.entries.get(&number)) {
+                if entry.is_stored() {
                     ops.push(Op::Put(number, entry.at, Arc::clone(&entry.write)));
                 }
                 begun.push((number, service));
@@ -49,12 +49,12 @@ impl Book {
     /// It is on the disk.
     pub(in crate::migration::journal) fn committed(&mut self, batch: &Batch, now: Millis) {
         for (number, service) in &batch.begun {
-            let Some((shelf, desk)) = self.at(service) else { continue };
+            let Some((stock, desk)) = self.at(service) else { continue };
             // It may have been forgotten meanwhile.
-            let Some(entry) = shelf.entries.get_mut(number) else { continue };
+            let Some(entry) = stock.entries.get_mut(number) else { continue };
             entry.settled_down = true;
             let key = Arc::clone(&entry.write.key);
-            shelf.advance(&key, desk, now);
+            stock.advance(&key, desk, now);
         }
     }
 
@@ -65,8 +65,8 @@ impl Book {
         self.desk.tell(News::DiskGone { why: why.into() });
         let queued = std::mem::take(&mut self.desk.to_write).into_iter();
         for (number, service) in batch.begun.into_iter().chain(queued) {
-            if let Some((shelf, desk)) = self.at(&service) {
-                shelf.without_disk(number, desk, now);
+            if let Some((stock, desk)) = self.at(&service) {
+                stock.without_disk(number, desk, now);
             }
         }
     }
@@ -78,8 +78,8 @@ impl Book {
         }
         self.desk.forget();
         let mut ops = Vec::new();
-        for shelf in self.shelves.values() {
-            for (number, entry) in shelf.entries.iter().filter(|(_, entry)| entry.stored) {
+        for stock in self.shelves.values() {
+            for (number, entry) in stock.entries.iter().filter(|(_, entry)| entry.is_stored()) {
                 ops.push(Op::Put(*number, entry.at, Arc::clone(&entry.write)));
                 match entry.stage {
                     Stage::Waiting | Stage::Sent | Stage::Uncertain => {}
@@ -90,10 +90,10 @@ impl Book {
                     }
                 }
             }
-            let marks = shelf.marks.keys.iter();
-            ops.extend(marks.map(|(key, (mark, _))| Op::Mark(Arc::clone(&shelf.name), Arc::clone(key), *mark)));
-            if shelf.marks.all {
-                ops.push(Op::MarkAll(Arc::clone(&shelf.name)));
+            let marks = stock.marks.keys.iter();
+            ops.extend(marks.map(|(key, (mark, _))| Op::Mark(Arc::clone(&stock.name), Arc::clone(key), *mark)));
+            if stock.marks.all {
+                ops.push(Op::MarkAll(Arc::clone(&stock.name)));
             }
         }
         ops
@@ -124,14 +124,13 @@ impl Book {
                 Stored::Dead { tries, why } => (Stage::Dead, tries, why),
             };
             let service = Arc::clone(&write.service);
-            let shelf = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
+            let stock = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
             let entry = Entry {
                 bytes: codec::length(&write) as u64,
                 at,
                 stage,
                 settled_down: true,
-                stored: true,
-                alone: false,
+                kept: Kept::Stored,
                 tries,
                 failures: 0,
                 due: 0,
@@ -140,17 +139,17 @@ impl Book {
                 grant: None,
                 write,
             };
-            shelf.insert(number, entry);
+            stock.insert(number, entry);
             self.desk.taken(number);
         }
         for (service, key, mark) in loaded.marks {
             let stamp = self.desk.stamp();
-            let shelf = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
-            shelf.marks.keys.insert(key, (mark, stamp));
+            let stock = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
+            stock.marks.keys.insert(key, (mark, stamp));
         }
         for service in loaded.all {
-            let shelf = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
-            shelf.marks.all = true;
+            let stock = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
+            stock.marks.all = true;
         }
     }
 }
@@ -160,9 +159,10 @@ impl Shelf {
     fn without_disk(&mut self, number: u64, desk: &mut super::Desk, now: Millis) {
         let goes_on = self.rules.as_ref().is_some_and(|rules| rules.on_full == OnFull::OldOnly);
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        // Never on its way to the store again; where the store has it after all, writing that anew removes it.
-        entry.stored = false;
-        if !goes_on && !entry.alone {
+        let was_alone = entry.is_alone();
+        if !goes_on && !was_alone {
+            // Where the store has it after all, writing that anew removes it.
+            entry.kept = Kept::InMemory;
             self.tally.refused[Refused::Disk as usize] += 1;
             if let Some(grant) = entry.grant.take() {
                 let _ = grant.send(Granted::Not(Refused::Disk));
@@ -170,8 +170,7 @@ impl Shelf {
             self.remove(number, desk, now);
             return;
         }
-        entry.settled_down = true;
-        let was_alone = std::mem::replace(&mut entry.alone, true);
+        (entry.kept, entry.settled_down) = (Kept::Alone, true);
         self.bytes -= std::mem::take(&mut entry.bytes);
         let write = Arc::clone(&entry.write);
         if let Some(lines) = self.keys.get_mut(&write.key) {

@@ -19,10 +19,7 @@ pub(super) struct Entry {
     pub(super) stage: Stage,
     /// On the disk, or never to be there.
     pub(super) settled_down: bool,
-    /// The store has it, or is to have it.
-    pub(super) stored: bool,
-    /// To the authoritative side alone.
-    pub(super) alone: bool,
+    pub(super) kept: Kept,
     /// Answers that said "not now".
     pub(super) tries: u32,
     /// Tries in vain of whatever kind, for the pauses.
@@ -35,6 +32,17 @@ pub(super) struct Entry {
     pub(super) said: Arc<str>,
     /// Who waits for its turn.
     pub(super) grant: Option<oneshot::Sender<Granted>>,
+}
+
+/// For whom a write is kept, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// For the other side; the store has it, or is to have it.
+    Stored,
+    /// For the other side, in memory alone.
+    InMemory,
+    /// For its turn at the authoritative side alone.
+    Alone,
 }
 
 /// How far a write got.
@@ -50,6 +58,16 @@ pub(super) enum Stage {
     Applied,
     /// Likewise, and no longer tried.
     Dead,
+}
+
+impl Entry {
+    pub(super) fn is_stored(&self) -> bool {
+        self.kept == Kept::Stored
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        self.kept == Kept::Alone
+    }
 }
 
 impl Stage {

@@ -18,8 +18,8 @@ impl Book {
         if self.desk.closed {
             return Err(Refused::Closed);
         }
-        let (shelf, _) = self.kept(service)?;
-        let lines = shelf.keys.entry(key.into()).or_default();
+        let (stock, _) = self.kept(service)?;
+        let lines = stock.keys.entry(key.into()).or_default();
         if lines.held.is_some() {
             return Err(Refused::Busy);
         }
@@ -31,20 +31,20 @@ impl Book {
 
     /// Lets a key go on. `repaired`: the other side has been given what the authoritative side has.
     pub(in crate::migration::journal) fn release(&mut self, service: &str, key: &str, repaired: bool, now: Millis) {
-        let Some((shelf, desk)) = self.at(service) else { return };
+        let Some((stock, desk)) = self.at(service) else { return };
         if repaired {
-            let numbers = shelf.keys.get(key).map(super::entry::Lines::all).unwrap_or_default();
+            let numbers = stock.keys.get(key).map(super::entry::Lines::all).unwrap_or_default();
             for number in numbers {
                 let superfluous = |stage| matches!(stage, Stage::Applied | Stage::Dead);
-                if shelf.entries.get(&number).is_some_and(|entry| superfluous(entry.stage)) {
-                    shelf.remove(number, desk, now);
+                if stock.entries.get(&number).is_some_and(|entry| superfluous(entry.stage)) {
+                    stock.remove(number, desk, now);
                 }
             }
-            shelf.marks.remove(&Arc::clone(&shelf.name), key, None, desk);
+            stock.marks.remove(&Arc::clone(&stock.name), key, None, desk);
         }
-        if let Some(lines) = shelf.keys.get_mut(key) {
+        if let Some(lines) = stock.keys.get_mut(key) {
             lines.held = None;
         }
-        shelf.advance(key, desk, now);
+        stock.advance(key, desk, now);
     }
 }

@@ -60,41 +60,41 @@ impl Job {
 impl Book {
     /// The next that may be sent now.
     pub(in crate::migration::journal) fn take_job(&mut self, now: Millis) -> Option<Job> {
-        self.shelves.values_mut().find_map(|shelf| shelf.take_job(now))
+        self.shelves.values_mut().find_map(|stock| stock.take_job(now))
     }
 
     /// When there will be another, as far as is known.
     pub(in crate::migration::journal) fn due(&self) -> Option<Millis> {
-        let free = self.shelves.values().filter(|shelf| shelf.running < PARALLEL);
-        free.filter_map(|shelf| shelf.ready.first()).map(|(due, _)| *due).min()
+        let free = self.shelves.values().filter(|stock| stock.running < PARALLEL);
+        free.filter_map(|stock| stock.ready.first()).map(|(due, _)| *due).min()
     }
 
     /// What came of a job; `draw` is uniform in 0..1.
     pub(in crate::migration::journal) fn report(&mut self, job: &Job, said: Said, now: Millis, draw: f64) {
-        if let Some((shelf, desk)) = self.at(&job.write.service) {
-            shelf.report(job, said, desk, now, draw);
+        if let Some((stock, desk)) = self.at(&job.write.service) {
+            stock.report(job, said, desk, now, draw);
         }
     }
 
     /// Whether a dead letter of that number is delivered again.
     pub(in crate::migration::journal) fn retry(&mut self, service: &str, number: u64, now: Millis) -> bool {
-        let Some((shelf, desk)) = self.at(service) else { return false };
-        if !shelf.is_dead(number) {
+        let Some((stock, desk)) = self.at(service) else { return false };
+        if !stock.is_dead(number) {
             return false;
         }
-        let key = Arc::clone(&shelf.entries[&number].write.key);
-        shelf.applied(number, desk, now);
-        shelf.tell_the_living(&key);
+        let key = Arc::clone(&stock.entries[&number].write.key);
+        stock.applied(number, desk, now);
+        stock.tell_the_living(&key);
         true
     }
 
     /// Whether a dead letter of that number was given up.
     pub(in crate::migration::journal) fn give_up(&mut self, service: &str, number: u64, now: Millis) -> bool {
-        let Some((shelf, desk)) = self.at(service) else { return false };
-        if !shelf.is_dead(number) {
+        let Some((stock, desk)) = self.at(service) else { return false };
+        if !stock.is_dead(number) {
             return false;
         }
-        shelf.give_up(number, Why::GivenUp, desk, now);
+        stock.give_up(number, Why::GivenUp, desk, now);
         true
     }
 }
@@ -161,7 +161,7 @@ impl Shelf {
         self.restage(number, Some(Stage::Dead));
         let entry = &self.entries[&number];
         let (key, why) = (Arc::clone(&entry.write.key), Arc::clone(&entry.said));
-        if entry.stored {
+        if entry.is_stored() {
             desk.state(number, Stored::Dead { tries: entry.tries, why: Arc::clone(&why) });
         }
         if first {

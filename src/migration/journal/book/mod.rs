@@ -45,15 +45,15 @@ impl Book {
         let mut before: Vec<Arc<str>> = self.shelves.keys().cloned().collect();
         for (service, rules) in rules {
             before.retain(|name| *name != service);
-            let shelf = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
-            shelf.set_rules(Some(rules), &mut self.desk, now);
+            let stock = self.shelves.entry(Arc::clone(&service)).or_insert_with(|| Shelf::new(service));
+            stock.set_rules(Some(rules), &mut self.desk, now);
         }
         for service in before {
-            if let Some(shelf) = self.shelves.get_mut(&service) {
-                shelf.set_rules(None, &mut self.desk, now);
+            if let Some(stock) = self.shelves.get_mut(&service) {
+                stock.set_rules(None, &mut self.desk, now);
             }
         }
-        self.shelves.retain(|_, shelf| !shelf.is_void());
+        self.shelves.retain(|_, stock| !stock.is_void());
     }
 
     /// Takes no writes any more.
@@ -72,11 +72,11 @@ impl Book {
 
     /// The same of a service that has a journal.
     fn kept(&mut self, service: &str) -> Result<(&mut Shelf, &mut Desk), Refused> {
-        let (shelf, desk) = self.at(service).ok_or(Refused::NoJournal)?;
-        if shelf.rules.is_none() {
+        let (stock, desk) = self.at(service).ok_or(Refused::NoJournal)?;
+        if stock.rules.is_none() {
             return Err(Refused::NoJournal);
         }
-        Ok((shelf, desk))
+        Ok((stock, desk))
     }
 }
 

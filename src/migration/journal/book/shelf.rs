@@ -96,7 +96,7 @@ impl Shelf {
         if !matches!(entry.stage, Stage::Applied | Stage::Dead) {
             lines.join(&entry.write.authoritative, number);
         }
-        if !entry.alone {
+        if !entry.is_alone() {
             lines.join(&entry.write.other, number);
         }
         lines.waiting += usize::from(entry.stage == Stage::Waiting);
@@ -116,7 +116,7 @@ impl Shelf {
         self.bytes -= entry.bytes;
         self.live.remove(&number);
         self.ready.remove(&(entry.due, number));
-        if entry.stored {
+        if entry.is_stored() {
             desk.remove(number);
         }
         if let Some(lines) = self.keys.get_mut(&entry.write.key) {
@@ -203,7 +203,7 @@ impl Shelf {
         let first_there = lines.is_first(&entry.write.authoritative, number);
         match entry.stage {
             Stage::Waiting if first_there && entry.settled_down => {
-                let begun = if entry.alone { Begun::Alone } else { Begun::Both };
+                let begun = if entry.is_alone() { Begun::Alone } else { Begun::Both };
                 let granted = entry.grant.take().is_some_and(|grant| grant.send(Granted::Go(begun)).is_ok());
                 if !granted {
                     return Gone::Nobody;

@@ -13,40 +13,40 @@ use crate::plan::Durability;
 impl Book {
     /// How the journal of a service is.
     pub(in crate::migration::journal) fn status(&self, service: &str, now: Millis) -> Status {
-        self.shelves.get(service).map(|shelf| self.status_of(shelf, now)).unwrap_or_default()
+        self.shelves.get(service).map(|stock| self.status_of(stock, now)).unwrap_or_default()
     }
 
     /// How the journals of all services are.
     pub(in crate::migration::journal) fn statuses(&self, now: Millis) -> Vec<(Arc<str>, Status)> {
-        self.shelves.values().map(|shelf| (Arc::clone(&shelf.name), self.status_of(shelf, now))).collect()
+        self.shelves.values().map(|stock| (Arc::clone(&stock.name), self.status_of(stock, now))).collect()
     }
 
-    fn status_of(&self, shelf: &Shelf, now: Millis) -> Status {
-        let count = |stage: Stage| shelf.counts[stage as usize];
-        let oldest = shelf.live.first().and_then(|number| shelf.entries.get(number));
-        let rules = shelf.rules.as_ref();
+    fn status_of(&self, stock: &Shelf, now: Millis) -> Status {
+        let count = |stage: Stage| stock.counts[stage as usize];
+        let oldest = stock.live.first().and_then(|number| stock.entries.get(number));
+        let rules = stock.rules.as_ref();
         Status {
-            entries: shelf.entries.len(),
-            bytes: shelf.bytes,
+            entries: stock.entries.len(),
+            bytes: stock.bytes,
             waiting: count(Stage::Waiting),
             in_flight: count(Stage::Sent),
             pending: count(Stage::Applied),
             uncertain: count(Stage::Uncertain),
             dead_letters: count(Stage::Dead),
             oldest: oldest.map(|entry| since(entry.at, now)),
-            to_reconcile: shelf.marks.keys.len(),
-            all_to_reconcile: shelf.marks.all,
-            delivered: shelf.tally.delivered,
-            failed: shelf.tally.failed,
-            refused: shelf.tally.refused,
-            alone: shelf.tally.alone,
-            full: rules.and_then(|rules| shelf.room(rules, 0, &self.desk, now).err()),
+            to_reconcile: stock.marks.keys.len(),
+            all_to_reconcile: stock.marks.all,
+            delivered: stock.tally.delivered,
+            failed: stock.tally.failed,
+            refused: stock.tally.refused,
+            alone: stock.tally.alone,
+            full: rules.and_then(|rules| stock.room(rules, 0, &self.desk, now).err()),
             in_memory: !self.desk.has_store() || rules.is_some_and(|rules| rules.durability == Durability::Memory),
         }
     }
 
     pub(in crate::migration::journal) fn is_pending(&self, service: &str, key: &str) -> bool {
-        let lines = self.shelves.get(service).and_then(|shelf| shelf.keys.get(key));
+        let lines = self.shelves.get(service).and_then(|stock| stock.keys.get(key));
         lines.is_some_and(|lines| !lines.firsts().is_empty())
     }
 
@@ -57,9 +57,9 @@ impl Book {
         limit: usize,
         now: Millis,
     ) -> Vec<Listed> {
-        let Some(shelf) = self.shelves.get(service) else { return Vec::new() };
+        let Some(stock) = self.shelves.get(service) else { return Vec::new() };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let keys = shelf.marks.keys.range::<str, _>((from, Bound::Unbounded)).take(limit);
+        let keys = stock.marks.keys.range::<str, _>((from, Bound::Unbounded)).take(limit);
         keys.map(|(key, (mark, stamp))| Listed {
             key: Arc::clone(key),
             why: mark.why,
@@ -70,13 +70,13 @@ impl Book {
     }
 
     pub(in crate::migration::journal) fn reconciled(&mut self, service: &str, key: &str, stamp: u64) -> bool {
-        let Some((shelf, desk)) = self.at(service) else { return true };
-        shelf.marks.remove(&Arc::clone(&shelf.name), key, Some(stamp), desk)
+        let Some((stock, desk)) = self.at(service) else { return true };
+        stock.marks.remove(&Arc::clone(&stock.name), key, Some(stamp), desk)
     }
 
     pub(in crate::migration::journal) fn all_reconciled(&mut self, service: &str) {
-        if let Some((shelf, desk)) = self.at(service) {
-            shelf.marks.forget_all(&Arc::clone(&shelf.name), desk);
+        if let Some((stock, desk)) = self.at(service) {
+            stock.marks.forget_all(&Arc::clone(&stock.name), desk);
         }
     }
 
@@ -87,9 +87,9 @@ impl Book {
         limit: usize,
         now: Millis,
     ) -> Vec<DeadLetter> {
-        let Some(shelf) = self.shelves.get(service) else { return Vec::new() };
+        let Some(stock) = self.shelves.get(service) else { return Vec::new() };
         let Some(from) = after.checked_add(1) else { return Vec::new() };
-        let dead = shelf.entries.range(from..).filter(|(_, entry)| entry.stage == Stage::Dead).take(limit);
+        let dead = stock.entries.range(from..).filter(|(_, entry)| entry.stage == Stage::Dead).take(limit);
         dead.map(|(number, entry)| {
             let write = &entry.write;
             DeadLetter {
@@ -101,7 +101,7 @@ impl Book {
                 tries: entry.tries,
                 why: Arc::clone(&entry.said),
                 age: since(entry.at, now),
-                behind: shelf.keys.get(&write.key).map_or(0, |lines| lines.behind(&write.other, *number)),
+                behind: stock.keys.get(&write.key).map_or(0, |lines| lines.behind(&write.other, *number)),
             }
         })
         .collect()

@@ -83,7 +83,7 @@ impl World {
         let rules = JournalRules {
             max_entries: if random.bool() { 40 } else { 100_000 },
             on_full: if seed % 3 == 2 { OnFull::OldOnly } else { OnFull::Refuse },
-            tries: if seed % 2 == 0 { 3 } else { u32::MAX },
+            tries: if seed.is_multiple_of(2) { 3 } else { u32::MAX },
             backoff: Backoff { initial: Duration::from_millis(5), max: Duration::from_millis(100) },
             idempotent: NAMES.map(Arc::from).into(),
             ..JournalRules::default()
@@ -211,9 +211,11 @@ impl World {
         }
         self.facts.begun += 1;
         let id = self.facts.begun;
+        // Half of all writes are to a few keys, so that many wait for each other.
+        let among = if self.random.bool() { 4 } else { KEYS };
         let write = Write {
             service: SERVICE.into(),
-            key: keys().nth(self.random.usize(..KEYS)).expect("one of them"),
+            key: keys().nth(self.random.usize(..among)).expect("one of them"),
             method: Method::PUT,
             target: format!("/items/{id}"),
             headers: HeaderMap::new(),
