@@ -56,12 +56,14 @@ fn a_serin_that_is_killed_again_and_again_loses_no_write_and_keeps_their_order()
         // As hard as it gets: SIGKILL.
         drop(serin);
         over.store(true, Ordering::SeqCst);
-        clients.into_iter().for_each(|client| client.join().expect("a client ends well"));
+        for client in clients {
+            client.join().expect("a client ends well");
+        }
     }
     new.answer(0);
     let serin = Serin::new(&config);
-    eventually("everything to be delivered", || (serin.metric("serin_journal_entries", &[]) == 0.0).then_some(()));
-    assert_eq!(serin.metric("serin_journal_to_reconcile", &[]), 0.0);
+    eventually("everything to be delivered", || (serin.metric("serin_journal_entries", &[]) < 1.0).then_some(()));
+    assert!(serin.metric("serin_journal_to_reconcile", &[]) < 1.0, "everything could be settled");
     let (old, new) = (old.done(), new.done());
     assert_eq!(old, new, "both sides have the same writes in the same order");
     let acknowledged = acknowledged.lock().expect("no one panics with it");

@@ -143,18 +143,18 @@ async fn work(number: usize, proxy: SocketAddr, counts: Arc<Mutex<Counts>>, mut 
         let path = format!("{PATH}{number}-{person}");
         let asked = ask(&mut connection, proxy, &path, name);
         let answer = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("no answer in time".into()));
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.reads += u64::from(!is_write);
-        counts.writes += u64::from(is_write);
-        counts.rounds[number] = round as u64;
-        match answer {
-            Ok((StatusCode::OK, by_new)) => counts.by_new += u64::from(by_new),
-            Ok(_) | Err(_) => {
-                counts.failed += 1;
-                connection = None;
-            }
+        let is_well = matches!(answer, Ok((StatusCode::OK, _)));
+        if !is_well {
+            connection = None;
         }
-        drop(counts);
+        {
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.reads += u64::from(!is_write);
+            counts.writes += u64::from(is_write);
+            counts.failed += u64::from(!is_well);
+            counts.by_new += u64::from(matches!(answer, Ok((StatusCode::OK, true))));
+            counts.rounds[number] = round as u64;
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }

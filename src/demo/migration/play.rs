@@ -107,7 +107,7 @@ impl MigrationDemo {
         let each = self.total / (STEPS.len() as u32 + 1);
         let mut ended = wait(each, &mut told).await;
         let mut seen = clients.counts();
-        self.report(Progress::OFF, seen, None).map_err(DemoError::Output)?;
+        report(Progress::OFF, seen, "").map_err(DemoError::Output)?;
         let mut both = seen;
         for (stage, hundredths) in STEPS {
             if ended {
@@ -123,12 +123,13 @@ impl MigrationDemo {
                 compared.map_err(DemoError::Output)?;
             }
             let taken = self.move_to(progress, proxy, &mut told).await?;
+            let taken = taken.map_or_else(|| "not".to_owned(), |taken| format!("{} ms", taken.as_millis()));
             if stage == Stage::DualWrite {
                 both = clients.counts();
             }
             ended = wait(each, &mut told).await;
             let now = clients.counts();
-            self.report(progress, now.since(seen), Some(taken)).map_err(DemoError::Output)?;
+            report(progress, now.since(seen), &taken).map_err(DemoError::Output)?;
             seen = now;
         }
         let counts = clients.finish();
@@ -189,17 +190,6 @@ impl MigrationDemo {
         ))
     }
 
-    fn report(&self, progress: Progress, counts: Counts, taken: Option<Option<Duration>>) -> io::Result<()> {
-        let by_new = if counts.requests() == 0 { 0.0 } else { counts.by_new as f64 * 100.0 / counts.requests() as f64 };
-        let taken = match taken {
-            None => String::new(),
-            Some(Some(taken)) => format!("{} ms", taken.as_millis()),
-            Some(None) => "not".to_owned(),
-        };
-        let Counts { reads, writes, failed, .. } = counts;
-        print(&format!("{:<18} {reads:>8} {writes:>8} {failed:>8} {by_new:>13.0}% {taken:>10}\n", progress.to_string()))
-    }
-
     /// Says whether both versions have the same, once what is on its way has arrived.
     async fn compare(&self) -> io::Result<()> {
         let until = Instant::now() + Duration::from_secs(5);
@@ -228,6 +218,13 @@ impl MigrationDemo {
             self.folder.config().with_file_name("state").display(),
         ))
     }
+}
+
+/// A line of the table. `taken`: how long it took until the stage was in force.
+fn report(progress: Progress, counts: Counts, taken: &str) -> io::Result<()> {
+    let by_new = if counts.requests() == 0 { 0.0 } else { counts.by_new as f64 * 100.0 / counts.requests() as f64 };
+    let Counts { reads, writes, failed, .. } = counts;
+    print(&format!("{:<18} {reads:>8} {writes:>8} {failed:>8} {by_new:>13.0}% {taken:>10}\n", progress.to_string()))
 }
 
 fn print(text: &str) -> io::Result<()> {

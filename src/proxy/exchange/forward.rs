@@ -125,12 +125,7 @@ impl Forward {
         }
         fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
-        let landing = placed.and_then(|placed| placed.write).map(|write| {
-            if let Some((name, value)) = write.own_key {
-                parts.headers.insert(name, value);
-            }
-            write.landing
-        });
+        let landing = placed.and_then(|placed| placed.write).map(|write| write.put(&mut parts.headers));
         let priority = admit::priority(plan.service(service), route, &parts, client);
         let request = shadow::Request { worker, view, service, matched, picked, asked, caller: &caller, client };
         let shadowing = match compared {

@@ -6,9 +6,8 @@
 //! stays or not.
 //!
 //! What the authoritative version's answer says: 2xx and 3xx, it was done. 307 and 308, which ask for it elsewhere, 4xx, 501 and 505,
-//! it was not. Any other 5xx, an
-//! answer that is no HTTP, and none at all: nobody knows. What was never sent was not done. Where a write is sent again after
-//! an answer by which nobody knows, only an answer by which it was done settles that.
+//! it was not. Any other 5xx, an answer that is no HTTP, and none at all: nobody knows. What was never sent was not done. Where a
+//! write is sent again after an answer by which nobody knows, only an answer by which it was done settles that.
 
 mod landing;
 mod write;
@@ -19,7 +18,7 @@ pub(super) use write::Sent;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, request};
 use http_body::Body;
 
 use super::ask::Asked;
@@ -51,6 +50,16 @@ pub(super) struct PlacedWrite {
     /// The header against repetition, where the client sent none.
     pub(super) own_key: Option<(HeaderName, HeaderValue)>,
     pub(super) landing: Rc<Landing>,
+}
+
+impl PlacedWrite {
+    /// Puts among the headers what the write carries; gives where it is said what it has come to.
+    pub(super) fn put(self, headers: &mut HeaderMap) -> Rc<Landing> {
+        if let Some((name, value)) = self.own_key {
+            headers.insert(name, value);
+        }
+        self.landing
+    }
 }
 
 /// The key of writes that have none, where these are kept in one order. No harm is done if a thing has it, too.

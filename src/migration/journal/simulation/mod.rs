@@ -12,7 +12,7 @@ const WRITES: u32 = 500;
 
 #[test]
 fn whatever_happens_both_sides_end_with_the_same_writes_in_the_same_order() {
-    let seeds = std::env::var("SERIN_JOURNAL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(20);
+    let seeds = std::env::var("SERIN_JOURNAL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(10);
     let mut sum = Facts::default();
     for seed in 0..seeds {
         let mut world = World::new(seed);

@@ -53,5 +53,5 @@ pub(super) fn number(write: &Write) -> u32 {
 
 /// Some writes no version takes.
 fn is_bad(write: &Write) -> bool {
-    number(write) % 23 == 0
+    number(write).is_multiple_of(23)
 }

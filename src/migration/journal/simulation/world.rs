@@ -83,7 +83,7 @@ impl World {
         let rules = JournalRules {
             max_entries: if random.bool() { 40 } else { 100_000 },
             on_full: if seed % 3 == 2 { OnFull::OldOnly } else { OnFull::Refuse },
-            tries: if seed % 2 == 0 { 3 } else { u32::MAX },
+            tries: if seed.is_multiple_of(2) { 3 } else { u32::MAX },
             backoff: Backoff { initial: Duration::from_millis(5), max: Duration::from_millis(100) },
             idempotent: NAMES.map(Arc::from).into(),
             ..JournalRules::default()

@@ -67,7 +67,7 @@ fn what_is_committed_is_found_by_the_next_process() {
 fn nobody_opens_what_another_has_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = open(&folder).expect("a new one");
-    let said = open(&folder).err().expect("it is open").to_string();
+    let said = open(&folder).expect_err("it is open").to_string();
     assert_eq!(said, "Database already open. Cannot acquire lock.");
     drop(first);
     assert!(open(&folder).is_ok());
@@ -93,6 +93,6 @@ fn a_journal_of_a_later_format_is_refused() {
     transaction.open_table(meta).expect("the table").insert("format", 2).expect("room");
     transaction.commit().expect("room");
     drop(database);
-    let said = open(&folder).err().expect("it cannot be read").to_string();
+    let said = open(&folder).expect_err("it cannot be read").to_string();
     assert_eq!(said, "it is of format 2, and this serin reads 1");
 }

@@ -70,7 +70,9 @@ mod tests {
             (&[refused, unknown], Outcome::Unknown),
         ] {
             let landing = Landing::default();
-            tries.iter().for_each(|said| landing.after(*said));
+            for said in tries {
+                landing.after(*said);
+            }
             assert_eq!(landing.outcome(), outcome, "{tries:?}");
         }
     }
