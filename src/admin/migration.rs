@@ -21,7 +21,10 @@ use super::serve::Admin;
 use crate::access::Right;
 use crate::control::{Changed, Refused, StageChange};
 use crate::ledger::{About, Draft, Source, What};
+use crate::migration::course::{Course, course};
+use crate::migration::gates::{self, Missing};
 use crate::migration::journal::{DeadLetter, Journal, Status};
+use crate::migration::reconcile::ConsistencyView;
 use crate::plan::{Progress, Service, Share, Side, Stage};
 use crate::telemetry::WriteResult;
 
@@ -59,6 +62,15 @@ pub struct MigrationView {
     /// The stage after this one; nothing after the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// What its plan makes of it; nothing where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanView>,
+    /// What is missing before the next step, in numbers: nothing where it may be taken.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
+    /// What is shown of whether both versions say the same; nothing where nobody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<ConsistencyView>,
     /// The journal of writes to both.
     pub journal: JournalView,
     /// Writes since the start, by what became of them at the authoritative version.
@@ -66,6 +78,19 @@ pub struct MigrationView {
     /// The entry of the ledger that says so; only in the answer to a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
+}
+
+/// What the plan of a migration makes of it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanView {
+    /// Somebody moved the migration by hand: the plan waits until they let it go on.
+    pub paused: bool,
+    /// Where it goes next, such as `live for 10%`; nothing at its end, and where the migration is at none of its steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// What it waits for.
+    pub missing: Vec<Missing>,
 }
 
 /// What the journal of a service holds.
@@ -151,6 +176,9 @@ struct Asked {
     /// Whatever stands in the way; for admins, with a reason.
     #[serde(default)]
     force: bool,
+    /// The plan goes on from there; else it waits, as somebody has taken over.
+    #[serde(default, rename = "byPlan")]
+    by_plan: bool,
 }
 
 /// What `POST …/migration/deadLetters` takes.
@@ -211,7 +239,7 @@ async fn change(
         stage,
         share,
         force: asked.force,
-        source: Source::Admin,
+        source: if asked.by_plan { Source::Plan } else { Source::Admin },
         about: About::default(),
     };
     let Changed { plan, entry } = admin.control.change_stage(change).await?;
@@ -293,7 +321,28 @@ impl Admin {
             (result.label().to_owned(), figures.as_ref().map_or(0, |figures| figures.writes[result as usize]))
         });
         let view = MigrationView::new(service, &status, writes.collect());
-        view.ok_or_else(|| Refused::NoMigration(name.to_owned()).into())
+        let view = view.ok_or_else(|| Problem::from(Refused::NoMigration(name.to_owned())))?;
+        let consistency = self.reconciler.consistency(name);
+        let (missing, plan) = (self.missing(service).unwrap_or_default(), self.plan_view(service));
+        Ok(MigrationView { plan, missing, consistency, ..view })
+    }
+
+    /// What its plan makes of it; `None` where it has none.
+    fn plan_view(&self, service: &Service) -> Option<PlanView> {
+        let checks = &service.migration.as_ref().filter(|migration| !migration.checks.steps.is_empty())?.checks;
+        let (next, missing) = match course(checks, &self.reconciler.facts(&service.name)?) {
+            Course::Nothing => (None, Vec::new()),
+            Course::Waits { next, missing } => (Some(next.to_string()), missing),
+            Course::Goes(next) => (Some(next.to_string()), Vec::new()),
+        };
+        Some(PlanView { paused: self.control.is_by_hand(&service.name), next, missing })
+    }
+
+    /// What is missing before the next step; `None` where there is none.
+    fn missing(&self, service: &Service) -> Option<Vec<Missing>> {
+        let of = &service.migration.as_ref()?.checks.gates;
+        let facts = self.reconciler.facts(&service.name)?;
+        Some(gates::missing(of, &facts, gates::next(facts.progress)?))
     }
 }
 
@@ -312,6 +361,9 @@ impl MigrationView {
             also_writes: stage.also_writes().map(name),
             compares: migration.compares(),
             next: if share == Share::ALL { stage.after() } else { Some(stage) }.map(|next| next.word().to_owned()),
+            plan: None,
+            missing: Vec::new(),
+            consistency: None,
             journal: status.into(),
             writes,
             entry: None,

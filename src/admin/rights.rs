@@ -5,6 +5,8 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use super::api::MAX_BODY;
+use super::reconcile;
 use crate::access::{Right, Role};
 use crate::wire::grpc_health::{CHECK, LIST, WATCH};
 
@@ -23,7 +25,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 22] = [
+const TABLE: [(&str, &str, Need); 25] = [
     ("GET", "/", READ),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
@@ -40,6 +42,9 @@ const TABLE: [(&str, &str, Need); 22] = [
     ("PUT", "/api/v1/services/{service}/migration", OPERATE),
     ("GET", "/api/v1/services/{service}/migration/deadLetters", READ),
     ("POST", "/api/v1/services/{service}/migration/deadLetters", OPERATE),
+    ("GET", reconcile::PATH, READ),
+    ("POST", reconcile::PATH, OPERATE),
+    ("DELETE", reconcile::PATH, OPERATE),
     ("GET", "/api/v1/ledger", READ),
     ("GET", "/api/v1/ledger/verify", READ),
     ("GET", "/api/v1/ledger/{number}", READ),
@@ -48,6 +53,11 @@ const TABLE: [(&str, &str, Need); 22] = [
     ("POST", LIST, Need::Nothing),
     ("POST", "/grpc.health.v1.Health/{method}", Need::Nothing),
 ];
+
+/// Longest body that an endpoint takes, in bytes.
+pub(super) fn max_body(path: &str) -> usize {
+    if path == reconcile::PATH { reconcile::MAX_BODY } else { MAX_BODY }
+}
 
 /// What an endpoint asks for; `None`: it is not in the table.
 pub(super) fn need(method: &Method, path: &str) -> Option<Need> {

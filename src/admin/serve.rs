@@ -16,6 +16,7 @@ use super::verdict::Verdicts;
 use crate::access::Access;
 use crate::control::Handle;
 use crate::migration::journal::Journal;
+use crate::migration::reconcile::Reconciler;
 use crate::plan::Plan;
 use crate::proxy::Gate;
 use crate::telemetry::Registry;
@@ -36,6 +37,8 @@ pub struct Admin {
     pub ledger: Ledgers,
     /// What is said of new versions.
     pub verdicts: Arc<Verdicts>,
+    /// Whether both sides of migrations agree.
+    pub reconciler: Arc<Reconciler>,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

@@ -112,6 +112,10 @@ impl Client {
         self.ask(Method::PUT, path, body.to_string().into())
     }
 
+    pub(super) fn delete(&self, path: &str) -> Result<Bytes, ClientError> {
+        self.ask(Method::DELETE, path, Bytes::new())
+    }
+
     fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
         let no_answer = |reason: String| ClientError::NoAnswer { address: self.shown.clone(), reason };
         let answer = self.runtime.block_on(async {

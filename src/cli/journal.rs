@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 use tokio::sync::watch;
 
 use crate::control::Handle;
-use crate::ledger::{Draft, What};
+use crate::ledger::{Draft, MAX_REASON, What, clip};
 use crate::migration::deliver;
 use crate::migration::journal::{Journal, News};
 use crate::plan::{Durability, Plan};
@@ -88,7 +88,7 @@ pub(super) async fn hear(mut opened: watch::Receiver<Option<Journal>>, control: 
                 _ => tracing::error!(service, "{sentence}"),
             }
             let what = What::Event { event: event.to_owned(), fields };
-            let draft = Draft::new("serin", sentence, what);
+            let draft = Draft::new("serin", clip(&sentence, MAX_REASON), what);
             let draft = if service.is_empty() { draft } else { draft.of_service(service) };
             if let Err(error) = control.record_or_keep(draft).await {
                 tracing::error!(%error, "what happened to the journal could not be recorded");

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::client::{Client, ClientError, encode};
 use super::{BAD_USAGE, Global};
-use crate::admin::{DeadLetterView, DeadLettersView, JournalView, MigrationView};
+use crate::admin::{DeadLetterView, DeadLettersView, JournalView, MigrationView, PlanView};
+use crate::migration::reconcile::ConsistencyView;
 
 /// What is asked of a migration.
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,9 @@ pub(super) enum MigrationCommand {
         /// Whatever stands in the way; for admins.
         #[arg(long)]
         force: bool,
+        /// Let its plan go on from there. Without this the plan waits: somebody has taken over.
+        #[arg(long)]
+        by_plan: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -103,8 +107,8 @@ fn carry_out(client: &Client, command: &MigrationCommand) -> Result<String, Clie
     };
     match command {
         MigrationCommand::Status { service, json } => shown(&client.get(&path(service))?, *json),
-        MigrationCommand::Set { service, stage, share, reason, force, json } => {
-            let mut body = json!({ "stage": stage, "reason": reason, "force": force });
+        MigrationCommand::Set { service, stage, share, reason, force, by_plan, json } => {
+            let mut body = json!({ "stage": stage, "reason": reason, "force": force, "byPlan": by_plan });
             if let Some(share) = share {
                 body["share"] = json!(share);
             }
@@ -151,11 +155,28 @@ fn lines(view: &MigrationView) -> String {
     if view.journal.in_memory {
         line("the journal is in memory alone: a crash loses what is in it".to_owned());
     }
+    if let Some(ConsistencyView { ratio: Some(ratio), low, high, looks, keys, in_doubt, .. }) = &view.consistency {
+        let [ratio, low, high] = [ratio, low, high].map(|share| share * 100.0);
+        line(format!("consistency {ratio:.3}% ({low:.2}% to {high:.2}%) by {looks} looks at {keys} keys"));
+        if !in_doubt.is_empty() {
+            line(format!("in doubt: {}: serin reconcile {service} --from-journal", in_doubt.join(", ")));
+        }
+    }
     line(match next {
         Some(next) if next == stage => format!("next: {stage} for all keys"),
         Some(next) => format!("next: {next}"),
         None => "this is the end of it".to_owned(),
     });
+    for missing in &view.missing {
+        line(format!("  missing: {}", missing.detail));
+    }
+    if let Some(PlanView { paused, next: Some(next), missing }) = &view.plan {
+        let waits = if *paused { ", paused: somebody moved it by hand; --by-plan lets it go on" } else { "" };
+        line(format!("by plan: {next}{waits}"));
+        for missing in missing {
+            line(format!("  waits: {}", missing.detail));
+        }
+    }
     if let Some(entry) = view.entry {
         let _ = writeln!(text, "entry {entry} of the ledger");
     }

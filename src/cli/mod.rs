@@ -12,6 +12,7 @@ mod logging;
 mod manual;
 mod migration;
 mod pick;
+mod reconcile;
 mod rollout;
 mod run;
 mod schema;
@@ -150,6 +151,8 @@ enum Command {
     /// Look at the migration of a service, move it on, or see to the writes that cannot be delivered.
     #[command(subcommand)]
     Migration(migration::MigrationCommand),
+    /// Hold both versions of a migration against each other, key by key, and mend what differs.
+    Reconcile(reconcile::ReconcileArgs),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
@@ -195,6 +198,7 @@ pub fn main() -> ExitCode {
         }
         Command::Rollout(args) => rollout::run(&global, &args),
         Command::Migration(command) => migration::run(&global, &command),
+        Command::Reconcile(args) => reconcile::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -23,6 +23,8 @@ use crate::config::{
 };
 use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
 use crate::ledger::{self, Ledger, OpenError};
+use crate::migration::gates::Facts;
+use crate::migration::reconcile::{Outside, Reconciler};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::shadow::Comparing;
@@ -165,8 +167,10 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         connections: 0.into(),
     });
     let state_dir = in_force.settings().state_dir.as_ref().map(|folder| beside(config, folder));
-    let journals = Journals::new(state_dir, &shared);
+    let journals = Journals::new(state_dir.clone(), &shared);
     journals.prepare(in_force.plan()).map_err(RunError::Journal)?;
+    let reconciler = Arc::new(reconciler(state_dir, &shared));
+    reconciler.follow(in_force.plan()).map_err(system("cannot start reconciling"))?;
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
     let entrance = in_force.settings().admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
     let mut listening = Listening {
@@ -175,6 +179,7 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         names: BTreeMap::new(),
         admin: entrance,
         journals,
+        reconciler,
         flags: watch::Sender::new(FlagsInForce::new(&in_force.plan().flags, flags.as_ref())),
     };
     for (listener, bound) in bound {
@@ -182,6 +187,17 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
     }
     let start = Start { config: config.to_owned(), files, flags, begun, data_plane: listening, registry };
     Ok(Prepared { start, shared, running, access_log, spans, admin, reader, ofrep })
+}
+
+/// What looks whether both sides of migrations agree.
+fn reconciler(folder: Option<PathBuf>, shared: &Arc<Shared>) -> Reconciler {
+    let (plans, journals) = (Arc::clone(shared), Arc::clone(shared));
+    Reconciler::new(Outside {
+        plan: Box::new(move || plans.plan.load_full()),
+        journal: Box::new(move || journals.journal.get().cloned()),
+        folder,
+        registry: Arc::clone(&shared.registry),
+    })
 }
 
 /// The ledger in `stateDir`; without one, a ledger that ends with the process.
@@ -276,7 +292,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
     let entrance = start.data_plane.admin.clone();
-    let opened = start.data_plane.journals.opened();
+    let (opened, reconciler) = (start.data_plane.journals.opened(), Arc::clone(&start.data_plane.reconciler));
     let (control, handle) = Control::new(start);
     tokio::spawn(journal::hear(opened, handle.clone()));
     let observer = observing(&registry);
@@ -309,6 +325,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             observer,
             ledger: Ledgers::new(reader),
             verdicts,
+            reconciler,
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
             journal: Box::new(move || journal.journal.get().cloned()),
@@ -421,6 +438,7 @@ struct Listening {
     flags: watch::Sender<FlagsInForce>,
     admin: Option<AdminEntrance>,
     journals: Journals,
+    reconciler: Arc<Reconciler>,
 }
 
 /// The admin address in use.
@@ -495,6 +513,10 @@ impl DataPlane for Listening {
         self.shared.health.up(service)
     }
 
+    fn facts(&self, service: &str) -> Option<Facts> {
+        self.reconciler.facts(service)
+    }
+
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {
         let missing = listeners.iter().filter(|listener| !self.names.contains_key(&key(listener)));
         let bound = missing
@@ -533,6 +555,9 @@ impl DataPlane for Listening {
         let _ = self.shared.registry.flag_cells(0, &plan.flags);
         self.journals.follow(plan);
         self.shared.plan.store(Arc::clone(plan));
+        if let Err(error) = self.reconciler.follow(plan) {
+            tracing::error!(%error, "nobody looks whether both sides of migrations agree");
+        }
     }
 
     fn tell_of_flags(&mut self, flags: FlagsInForce) {

@@ -173,6 +173,12 @@ pub fn share(text: &str) -> Option<crate::plan::Share> {
     values::parse::<values::Percent<1>>(text).ok().map(|percent| percent.0)
 }
 
+/// A rate as the files write it, such as `50/s`: so many a second.
+#[must_use]
+pub fn rate(text: &str) -> Option<f64> {
+    values::parse::<values::PerSecond>(text).ok().map(|rate| rate.0)
+}
+
 /// An address to listen on as the files write it.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! From the files and the ledger to what is in force first.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -24,6 +25,8 @@ pub struct Begun {
     pub held_back: bool,
     /// The rollouts, where they stood.
     pub rollouts: Rollouts,
+    /// Services whose migration somebody moved by hand.
+    pub by_hand: BTreeSet<String>,
 }
 
 /// Records that a process begins to work, with what changed since the last one did. `in_force` is by files and ledger
@@ -43,6 +46,7 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
     let wider = wider.or_else(|| {
         migrated(cautious.plan(), in_force.plan()).map(|service| format!("the migration of {}", service.name))
     });
+    let by_hand = ledger.state().migrations_by_hand.clone();
     let drafts = record::started(&before, &in_force, files, ledger.is_new());
     let recorded = recorder::append(&mut ledger, drafts, wider.is_none(), registry);
     let (in_force, held_back) = match (recorded, wider) {
@@ -62,5 +66,5 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         }
         (Err(error), _) => return Err(io::Error::other(error)),
     };
-    Ok(Begun { in_force, recorder: Recorder::start(ledger, Arc::clone(registry))?, held_back, rollouts })
+    Ok(Begun { in_force, recorder: Recorder::start(ledger, Arc::clone(registry))?, held_back, rollouts, by_hand })
 }

@@ -1,5 +1,6 @@
 //! Where changes are handed in to the one writer, and where it is asked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) drain_timeout: watch::Receiver<Duration>,
     pub(super) rollouts: watch::Receiver<Arc<Views>>,
+    pub(super) by_hand: watch::Receiver<BTreeSet<String>>,
 }
 
 /// What the one writer is asked for.
@@ -110,6 +112,12 @@ impl Handle {
     #[must_use]
     pub fn rollout(&self, service: &str) -> Option<RolloutView> {
         self.rollouts.borrow().get(service).cloned()
+    }
+
+    /// Whether somebody moved the migration of a service by hand, so that its plan waits until it is let go on.
+    #[must_use]
+    pub fn is_by_hand(&self, service: &str) -> bool {
+        self.by_hand.borrow().contains(service)
     }
 
     /// Has the files read again, as SIGHUP asks for.

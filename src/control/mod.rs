@@ -6,6 +6,7 @@
 
 mod begin;
 mod certificates;
+mod courses;
 mod drills;
 mod files;
 mod flags;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::begin::Begun;
 use super::certificates;
+use super::courses::Courses;
 use super::drills::{Drills, News};
 use super::files::{Files, Hash, Seen};
 use super::flags::{self, FlagFile, FlagsInForce};
@@ -22,6 +23,7 @@ use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
 use crate::flags::FlagSet;
 use crate::ledger::Draft;
+use crate::migration::gates::Facts;
 use crate::plan::{Plan, Service, VersionSet, migrated, widened};
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
@@ -69,6 +71,9 @@ pub trait DataPlane {
 
     /// The versions of `service` that have an address which can take requests.
     fn up(&self, service: &Service) -> VersionSet;
+
+    /// What is known of the migration of a service; `None` where it has none.
+    fn facts(&self, service: &str) -> Option<Facts>;
 }
 
 /// Why the files are looked at.
@@ -105,6 +110,7 @@ pub struct Control<D> {
     /// Content that was refused, so that it is reported once.
     refused: Option<Seen>,
     drills: Drills,
+    pub(super) courses: Courses,
 }
 
 /// What the control plane starts from.
@@ -127,7 +133,7 @@ impl<D: DataPlane> Control<D> {
     /// The writer, watching the files from now on.
     #[must_use]
     pub fn new(Start { config, files, flags, begun, data_plane, registry }: Start<D>) -> (Self, Handle) {
-        let Begun { in_force, recorder, held_back, rollouts } = begun;
+        let Begun { in_force, recorder, held_back, rollouts, by_hand } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
         let watch = FileWatch::new(notice);
@@ -150,12 +156,14 @@ impl<D: DataPlane> Control<D> {
             drain_timeout,
             refused: None,
             drills: Drills::default(),
+            courses: Courses::new(by_hand),
         };
         control.follow_files(None);
         control.report_in_force();
         let rollouts = control.rollouts.views();
+        let by_hand = control.courses.by_hand();
         control.show_rollouts();
-        (control, Handle { requests: sender, drain_timeout: asked, rollouts })
+        (control, Handle { requests: sender, drain_timeout: asked, rollouts, by_hand })
     }
 
     /// Works until every [`Handle`] is gone.
@@ -197,6 +205,7 @@ impl<D: DataPlane> Control<D> {
                 _ = rollouts.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.tick_rollouts(ticks.is_multiple_of(OTHERS)).await;
+                    self.follow_courses().await;
                 }
                 _ = poll.tick() => {
                     self.recover().await;
@@ -329,6 +338,9 @@ impl<D: DataPlane> Control<D> {
             return;
         }
         let next = self.in_force.with_files(loaded);
+        if let Err(lacking) = self.may_move(&next) {
+            return self.refuse(&lacking, files.seen()).await;
+        }
         let open = |plane: &mut D| {
             plane.keep_journal(next.plan())?;
             plane.open(&next.settings().listeners)
@@ -337,6 +349,7 @@ impl<D: DataPlane> Control<D> {
             return self.refuse(&error, files.seen()).await;
         }
         let (before, actor) = (Before::of(&self.in_force), files.changed_names(&self.files));
+        let moved = self.in_force.moved_by_files(&next);
         let drafts = record::files_applied(&before, &next, &files, &actor, "edited");
         if let Err(refused) = self.record_before(&next, drafts).await {
             self.data_plane.close_others(&self.in_force.settings().listeners);
@@ -344,6 +357,7 @@ impl<D: DataPlane> Control<D> {
             return self.refuse(&refused.to_string(), files.seen()).await;
         }
         self.held_back = false;
+        self.courses.leave_to_plans(&moved);
         self.warn_of_restart(next.settings());
         self.report_certificates(&files);
         (self.files, self.flags, self.wanted_flags) = (files, flags, None);

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::force::{InForce, Refused};
 use super::handle::Changed;
 use super::record;
 use super::run::{Control, DataPlane};
-use crate::ledger::{About, Point, Source, State};
+use crate::ledger::{About, MAX_REASON, Point, Source, State, clip};
+use crate::migration::gates::{self, Missing};
 use crate::plan::{Migration, Plan, Progress, Service, Share, Stage};
 use crate::telemetry::MigrationFigure;
+
+/// How long it is waited for a moment without a write in the journal, and how often it is looked.
+const EMPTIED: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A move of a migration that a person or a program asks for.
 #[derive(Debug, Clone)]
@@ -51,11 +57,72 @@ impl<D: DataPlane> Control<D> {
     /// Every move by a person or a program comes through here, and is written before it takes effect, whichever way it goes.
     pub(super) async fn try_stage(&mut self, change: &StageChange) -> Result<Changed, Refused> {
         let next = self.in_force.with_stage(change)?;
+        let lacking = self.lacking(&next, &change.service).await;
+        if !lacking.is_empty() && !change.force {
+            return Err(Refused::Missing(sentence(&lacking)));
+        }
+        let against = if lacking.is_empty() { String::new() } else { format!("; although {}", sentence(&lacking)) };
+        let reason = clip(&format!("{}{against}", change.reason), MAX_REASON);
+        let change = &StageChange { force: !lacking.is_empty(), reason, ..change.clone() };
         let draft = record::stage(change, &self.in_force, &next, &self.files);
         let entry = self.recorder.append(vec![draft]).await?.end - 1;
+        self.courses.moved(&change.service, change.source);
         self.publish(next);
         Ok(Changed { plan: Arc::clone(self.in_force.plan()), entry: Some(entry) })
     }
+}
+
+impl<D: DataPlane> Control<D> {
+    /// What the migration of a service lacks to be where `next` has it. With steady writes something is in the journal at nearly any
+    /// time: for a moment without anything it is waited a little.
+    async fn lacking(&self, next: &InForce, service: &str) -> Vec<Missing> {
+        let began = Instant::now();
+        loop {
+            let lacking = self.lacks(next, service);
+            let is_idle = self.data_plane.facts(service).is_none_or(|facts| facts.journal.depth == 0);
+            let may_pass = lacking.iter().all(|missing| missing.gate == "journal");
+            if is_idle || !may_pass || began.elapsed() >= EMPTIED {
+                return lacking;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The same at this moment. A migration that was not there before may begin anywhere.
+    fn lacks(&self, next: &InForce, service: &str) -> Vec<Missing> {
+        let wanted = next.plan().service_named(service).and_then(|(_, service)| service.migration.as_ref());
+        let now = self.in_force.plan().service_named(service).and_then(|(_, service)| service.migration.as_ref());
+        match (now, wanted, self.data_plane.facts(service)) {
+            (Some(now), Some(wanted), Some(facts)) if now.progress != wanted.progress => {
+                gates::missing(&wanted.checks.gates, &facts, wanted.progress)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether every migration may go where the files have it.
+    ///
+    /// # Errors
+    /// What is missing, in a line for each service.
+    pub(super) fn may_move(&self, next: &InForce) -> Result<(), String> {
+        let lines: Vec<String> = next
+            .plan()
+            .services
+            .iter()
+            .filter_map(|service| {
+                let lacking = self.lacks(next, &service.name);
+                let wanted = service.migration.as_ref()?.progress;
+                let name = &service.name;
+                let why = || format!("services.{name}.migration: it cannot go to {wanted} now: {}", sentence(&lacking));
+                (!lacking.is_empty()).then(why)
+            })
+            .collect();
+        if lines.is_empty() { Ok(()) } else { Err(lines.join("\n")) }
+    }
+}
+
+fn sentence(lacking: &[Missing]) -> String {
+    lacking.iter().map(|missing| missing.detail.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 impl InForce {
@@ -95,6 +162,16 @@ pub(super) fn figures(plan: &Plan) -> Vec<MigrationFigure> {
         })
     };
     plan.services.iter().filter_map(figure).collect()
+}
+
+impl InForce {
+    /// The services of which the files say in `next` that their migration is elsewhere than they said so far.
+    pub(super) fn moved_by_files(&self, next: &Self) -> Vec<Arc<str>> {
+        let said = next.file_stages.iter();
+        said.filter(|(name, said)| self.file_stages.get(*name) != Some(said))
+            .map(|(name, _)| Arc::clone(name))
+            .collect()
+    }
 }
 
 /// Where the files say that migrations are.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{NEW, OLD, SERVICE, VERSIONS};
 use crate::config::Bind;
@@ -54,9 +54,17 @@ impl Folder {
     /// # Errors
     /// As the system says.
     pub(super) fn write_weights(&self, new: u32) -> io::Result<()> {
-        let beside = self.path.join(".weights.yaml.new");
-        fs::write(&beside, weights_file(new))?;
-        fs::rename(beside, self.weights())
+        self.replace(&self.weights(), &weights_file(new))
+    }
+
+    /// Puts a whole new file in an old one's place.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn replace(&self, file: &Path, text: &str) -> io::Result<()> {
+        let beside = self.path.join(".new");
+        fs::write(&beside, text)?;
+        fs::rename(beside, file)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The script: addresses, traffic, one edit of the weight file after another, the summary.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::files::{Moves, Shares, in_force};
 use super::messages::Messages;
-use super::prepare::{Demo, DemoError, Options, Proxy, system};
+use super::prepare::{Demo, DemoError, Options, Proxy, Show, system};
 use super::scenario::Step;
 use super::screen::{Live, Screen, clock, fails_more, grouped, is_slower, ms};
 use super::summary::{Next, StepDone, Summary};
@@ -26,13 +27,12 @@ const LOOK: Duration = Duration::from_millis(1);
 /// How long an edit may take to be in force before the script goes on without.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Demo {
-    /// Plays the script to its end, or until SIGINT or SIGTERM; then prints the summary. `messages` are kept from the
-    /// table while it is drawn.
-    ///
-    /// # Errors
-    /// If the system refuses something. The demo is over then.
-    pub fn play(self, proxy: Proxy, messages: Messages) -> Result<(), DemoError> {
+impl Show for Demo {
+    fn config(&self) -> PathBuf {
+        self.folder.config()
+    }
+
+    fn play(self, proxy: Proxy, messages: Messages) -> Result<(), DemoError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

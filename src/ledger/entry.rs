@@ -194,6 +194,8 @@ pub enum Source {
     Admin,
     /// A rollout.
     Rollout,
+    /// The plan of a migration, or a person who lets it go on.
+    Plan,
 }
 
 /// What became of a file that was read.

@@ -1,6 +1,6 @@
 //! What is in force by the entries so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +22,9 @@ pub struct State {
     /// By service: what the files said of that when they were last heard, to the same end as `said`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub migrations_said: BTreeMap<String, Point>,
+    /// Services whose migration somebody moved by hand: its plan waits until they let it go on.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub migrations_by_hand: BTreeSet<String>,
     /// By name: hashes of the files in force.
     pub files: BTreeMap<String, Digest>,
     /// By service: where its rollout stands.
@@ -63,6 +66,11 @@ impl State {
             }
             What::Migration { source, to, .. } => {
                 set(&mut self.migrations, service, to.as_ref());
+                if *source == Source::Admin {
+                    self.migrations_by_hand.insert(service.clone());
+                } else {
+                    self.migrations_by_hand.remove(service);
+                }
                 if *source == Source::File {
                     set(&mut self.migrations_said, service, to.as_ref());
                 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, request};
 
-use super::{JournalRules, Share, Split, VersionId, Weight};
+use super::{JournalRules, MigrationChecks, Share, Split, VersionId, Weight};
 
 /// How a service's data moves from one version to another, and how far it is.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Migration {
     pub idempotency_key: HeaderName,
     /// Most bytes of the body of a write that goes to both sides.
     pub max_body: usize,
+    /// Whether its sides agree, and what has to be shown before a stage. Nothing a worker looks at.
+    pub checks: Arc<MigrationChecks>,
     /// How writes to both sides are journaled and delivered.
     pub journal: Arc<JournalRules>,
     /// The keys that are within the share.
@@ -76,6 +78,8 @@ pub struct Course {
     pub idempotency_key: HeaderName,
     /// [`Migration::max_body`].
     pub max_body: usize,
+    /// [`Migration::checks`].
+    pub checks: Arc<MigrationChecks>,
     /// [`Migration::journal`].
     pub journal: Arc<JournalRules>,
 }
@@ -87,12 +91,12 @@ impl Migration {
     /// If they are.
     #[must_use]
     pub fn new(service: &str, names: [&Arc<str>; 2], course: Course, progress: Progress) -> Self {
-        let Course { from, to, writes, key, without_key, idempotency_key, max_body, journal } = course;
+        let Course { from, to, writes, key, without_key, idempotency_key, max_body, checks, journal } = course;
         let names = names.map(Arc::clone);
         let within = Split::new(service, 0, &names, weights(progress.share));
         // Invariant: two different names, two weights, and their sum is 100.
         let within = within.expect("a share is a split of two");
-        Self { from, to, progress, writes, key, without_key, idempotency_key, max_body, journal, within }
+        Self { from, to, progress, writes, key, without_key, idempotency_key, max_body, checks, journal, within }
     }
 
     /// The same at another point.

@@ -13,6 +13,7 @@ mod journal;
 mod migration;
 mod overload;
 mod query;
+mod reconcile;
 mod retry;
 mod rollout;
 mod route;
@@ -40,6 +41,7 @@ pub use migration::{
     Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
 };
 pub use overload::{Overload, Priority, PriorityHeader};
+pub use reconcile::{KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Reconcile};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
     ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,

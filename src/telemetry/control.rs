@@ -59,6 +59,25 @@ pub struct RolloutFigure {
     pub step: Option<usize>,
 }
 
+/// What was shown of the two sides of a service's migration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsistencyFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The share of looks that agreed, 0 to 1; `None` before the first.
+    pub estimate: Option<f64>,
+    /// The share of keys that agree is at least this.
+    pub low: f64,
+    /// And at most this.
+    pub high: f64,
+    /// Different keys looked at.
+    pub keys: u64,
+    /// Looks of the verification since the start, by how they ended.
+    pub looks: Vec<(&'static str, u64)>,
+    /// Keys of reconciliations since the start, by what was found.
+    pub counts: Vec<(&'static str, u64)>,
+}
+
 /// How far a service's migration is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MigrationFigure {
@@ -86,6 +105,7 @@ pub(super) struct ControlState {
     pub(super) certificates: Vec<CertificateInUse>,
     pub(super) fault_ends: Vec<FaultEnd>,
     pub(super) rollouts: Vec<RolloutFigure>,
+    pub(super) consistency: Vec<ConsistencyFigure>,
     pub(super) migrations: Vec<MigrationFigure>,
     /// By service and decision.
     pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
@@ -111,6 +131,11 @@ impl ControlFigures {
     /// Where the rollouts stand; services not among them have none.
     pub fn set_rollouts(&self, rollouts: Vec<RolloutFigure>) {
         self.state().rollouts = rollouts;
+    }
+
+    /// What was shown of migrations; services not among them have none that is looked at.
+    pub fn set_consistency(&self, figures: Vec<ConsistencyFigure>) {
+        self.state().consistency = figures;
     }
 
     /// How far the migrations are; services not among them have none.

@@ -36,7 +36,9 @@ mod window;
 pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, MigrationFigure, ReloadResult, RolloutFigure, WeightShare};
+pub use control::{
+    ConsistencyFigure, ControlFigures, FaultEnd, MigrationFigure, ReloadResult, RolloutFigure, WeightShare,
+};
 pub use deprecated::{CallerCell, CallerCount, NO_CALLER, OTHER_CALLER};
 pub use diffs::{DiffCounts, DiffFigures};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};

@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderName, Method};
 
+use super::reconcile::checks;
 use super::services::all;
 use super::weights::{listed, version_names};
 use crate::config::node::quote;
@@ -40,6 +41,7 @@ pub(super) fn migration(
     let progress = progress(written, problems);
     let writes = writes(written, problems);
     let idempotency_key = idempotency_key(written, problems);
+    let checks = checks(written, problems);
     let ((from, from_name), (to, to_name)) = (from?, to?);
     if let (true, Some(name)) = (from == to, &written.to) {
         problems
@@ -60,6 +62,7 @@ pub(super) fn migration(
         },
         idempotency_key: idempotency_key?,
         max_body: usize::try_from(written.max_body.as_ref().map_or(MAX_BODY, |size| size.0)).unwrap_or(usize::MAX),
+        checks: checks?,
         journal: Arc::new(journal?),
     };
     let progress = progress?;

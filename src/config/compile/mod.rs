@@ -12,6 +12,7 @@ mod matches;
 mod migration;
 mod ofrep;
 mod overload;
+mod reconcile;
 mod retry;
 mod rollout;
 mod routes;

@@ -117,9 +117,9 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            migration,
             shadow,
             diff,
-            migration,
             deprecation,
             flags,
         }))

@@ -4,6 +4,7 @@ use crate::config::read::{At, List, written};
 use crate::config::values::{Count, FieldName, HttpMethod, Name, Percent, Size, StageName, Text, WithoutKey};
 
 use super::journal::Journal;
+use super::{MigrationGates, MigrationSteps, Reconcile};
 
 written! {
     /// Moving the data of one version to another, stage by stage; it begins at the stage written here and is moved on like a weight.
@@ -30,6 +31,12 @@ written! {
         optional "idempotent" idempotent: List<At<Name>, 0, 2>,
         /// How writes to both sides are journaled and delivered. What is left out has its default.
         optional "journal" journal: Journal,
+        /// How things are read from both versions, compared, and mended. Without it nobody looks whether they agree.
+        optional "reconcile" reconcile: Reconcile,
+        /// What has to be shown before a stage is taken. What is left out has its default.
+        optional "gates" gates: MigrationGates,
+        /// Where it goes by itself, step by step, once each has baked and the gates hold. Without it somebody moves it.
+        optional "plan" plan: MigrationSteps,
     }
 
     /// One place where the key may stand: exactly one of these keys.

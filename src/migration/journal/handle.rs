@@ -237,6 +237,12 @@ impl Journal {
         self.0.book().take_news()
     }
 
+    /// Services and keys of writes applied since this was asked last, at most 1000 of them: some of what is written.
+    #[must_use]
+    pub fn take_seen(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        self.0.book().take_seen()
+    }
+
     /// Waits until there may be news. For one waiter.
     pub async fn changed(&self) {
         self.0.changed.notified().await;

@@ -18,6 +18,7 @@ fn migration(stage: Stage, hundredths: u32) -> Migration {
         without_key: WithoutKey::Refuse,
         idempotency_key: HeaderName::from_static("idempotency-key"),
         max_body: 1024,
+        checks: Arc::default(),
         journal: Arc::default(),
     };
     let progress = Progress { stage, share: Share::from_hundredths(hundredths) };

@@ -5,7 +5,8 @@
 //! the journal, which takes care of the other version. From when a write is handed to the journal it is finished whether its client
 //! stays or not.
 //!
-//! What the authoritative version's answer says: 2xx and 3xx, it was done. 4xx, 501 and 505, it was not. Any other 5xx, an
+//! What the authoritative version's answer says: 2xx and 3xx, it was done. 307 and 308, which ask for it elsewhere, 4xx, 501 and 505,
+//! it was not. Any other 5xx, an
 //! answer that is no HTTP, and none at all: nobody knows. What was never sent was not done. Where a write is sent again after
 //! an answer by which nobody knows, only an answer by which it was done settles that.
 
@@ -214,8 +215,8 @@ fn not_journaled(kind: &'static str, detail: &'static str) -> Problem {
 /// What an answer says of a write; `None`: nothing.
 fn is_done(status: StatusCode) -> Option<bool> {
     match status.as_u16() {
+        307 | 308 | 400..=499 | 501 | 505 => Some(false),
         200..=399 => Some(true),
-        400..=499 | 501 | 505 => Some(false),
         _ => None,
     }
 }
@@ -239,7 +240,7 @@ mod tests {
         for done in [200, 201, 204, 303, 304] {
             assert_eq!(said(done), Some(true), "{done}");
         }
-        for not_done in [400, 404, 408, 409, 429, 499, 501, 505] {
+        for not_done in [307, 308, 400, 404, 408, 409, 429, 499, 501, 505] {
             assert_eq!(said(not_done), Some(false), "{not_done}");
         }
         for unknown in [101, 500, 502, 503, 504, 599] {

@@ -55,6 +55,7 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(super::journal::families(registry.journal().read()));
     families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions));
     families.push(super::migration::callers(registry.caller_counts()));
+    families.extend(super::consistency::families(&control.consistency));
     families.extend(super::migration::families(&snapshot.migrations, &control.migrations));
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));

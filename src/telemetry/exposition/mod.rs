@@ -3,6 +3,7 @@
 //! Both are written from the same families, so they never disagree.
 
 mod access;
+mod consistency;
 mod family;
 mod faults;
 mod flags;

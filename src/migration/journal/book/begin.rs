@@ -65,6 +65,9 @@ impl Book {
     pub(in crate::migration::journal) fn settle(&mut self, service: &str, number: u64, outcome: Outcome, now: Millis) {
         let Some((stock, desk)) = self.at(service) else { return };
         let Some(entry) = stock.entries.get(&number).filter(|entry| entry.stage == Stage::Sent) else { return };
+        if outcome == Outcome::Applied {
+            desk.saw(&stock.name, &entry.write.key);
+        }
         match outcome {
             // Its key is listed already, whatever came of it.
             _ if entry.is_alone() => stock.remove(number, desk, now),

@@ -8,6 +8,8 @@ use crate::migration::journal::{News, Refused};
 
 /// Most news that are kept; later ones are lost.
 const MAX_NEWS: usize = 1000;
+/// Most keys of writes that are kept for whoever verifies them.
+const MAX_SEEN: usize = 1000;
 
 /// What all services share.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Desk {
     /// The same of keys to be reconciled.
     marks: Vec<Op>,
     pub(super) news: VecDeque<News>,
+    /// Services and keys of writes lately applied, for whoever verifies them; nobody may ask.
+    pub(super) seen: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// What became of a write that the store has.
@@ -56,6 +60,13 @@ pub(in crate::migration::journal) struct Batch {
 }
 
 impl Desk {
+    /// A write of a key was applied.
+    pub(super) fn saw(&mut self, service: &Arc<str>, key: &Arc<str>) {
+        if self.seen.len() < MAX_SEEN {
+            self.seen.push((Arc::clone(service), Arc::clone(key)));
+        }
+    }
+
     pub(super) fn new(stored: bool) -> Self {
         Self {
             closed: false,
@@ -66,6 +77,7 @@ impl Desk {
             later: BTreeMap::new(),
             marks: Vec::new(),
             news: VecDeque::new(),
+            seen: Vec::new(),
         }
     }
 

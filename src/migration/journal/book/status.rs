@@ -107,6 +107,10 @@ impl Book {
         .collect()
     }
 
+    pub(in crate::migration::journal) fn take_seen(&mut self) -> Vec<(Arc<str>, Arc<str>)> {
+        std::mem::take(&mut self.desk.seen)
+    }
+
     pub(in crate::migration::journal) fn take_news(&mut self) -> Vec<News> {
         self.desk.news.drain(..).collect()
     }

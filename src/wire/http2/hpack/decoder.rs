@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::field::{Entry, Field};
+use super::lately::{LONGEST, Lately};
 use super::statics::{COUNT, FIELDS};
 use super::{TABLE_SIZE, huffman, integer};
 
@@ -23,11 +24,12 @@ pub(crate) struct Decoder {
     table: VecDeque<Entry>,
     size: usize,
     max: usize,
+    lately: Lately,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { table: VecDeque::new(), size: 0, max: TABLE_SIZE }
+        Self { table: VecDeque::new(), size: 0, max: TABLE_SIZE, lately: Lately::default() }
     }
 }
 
@@ -55,12 +57,16 @@ impl Decoder {
                     self.resize(max.ok_or(Undecodable)?);
                     continue;
                 }
-                _ => {
-                    let never_indexed = *first & 0x10 != 0;
-                    let mut entry = self.literal(&mut block, 4)?;
-                    if never_indexed && let Field::Header(_, value) = &mut entry.field {
+                0x10.. => {
+                    // What is never to be indexed is secret: it is not remembered.
+                    let mut entry = self.new_literal(&mut block, 4)?;
+                    if let Field::Header(_, value) = &mut entry.field {
                         value.set_sensitive(true);
                     }
+                    take(&entry.field, entry.size());
+                }
+                _ => {
+                    let entry = self.literal(&mut block, 4)?;
                     take(&entry.field, entry.size());
                 }
             }
@@ -74,7 +80,21 @@ impl Decoder {
         FIELDS.get(at).or_else(|| self.table.get(at - COUNT)).ok_or(Undecodable)
     }
 
-    fn literal(&self, block: &mut &[u8], bits: u32) -> Result<Entry, Undecodable> {
+    fn literal(&mut self, block: &mut &[u8], bits: u32) -> Result<Entry, Undecodable> {
+        let Some(length) = extent(block, bits).filter(|length| *length <= LONGEST) else {
+            return self.new_literal(block, bits);
+        };
+        let (sent, rest) = block.split_at(length);
+        if let Some(entry) = self.lately.get(sent) {
+            *block = rest;
+            return Ok(entry.clone());
+        }
+        let entry = self.new_literal(block, bits)?;
+        self.lately.note(sent, &entry);
+        Ok(entry)
+    }
+
+    fn new_literal(&self, block: &mut &[u8], bits: u32) -> Result<Entry, Undecodable> {
         let number = integer::decode(block, bits).ok_or(Undecodable)?;
         if number == 0 {
             let name = string(block)?;
@@ -111,6 +131,18 @@ impl Decoder {
     pub(super) fn size(&self) -> usize {
         self.size
     }
+}
+
+/// Bytes of the literal at the front of `block`. `None`: its name is in the table, so the same bytes may mean something else
+/// later; or it is not there whole.
+fn extent(block: &[u8], bits: u32) -> Option<usize> {
+    let mut rest = block;
+    let number = integer::decode(&mut rest, bits).filter(|number| *number <= COUNT)?;
+    for _ in 0..if number == 0 { 2 } else { 1 } {
+        let length = integer::decode(&mut rest, 7)?;
+        rest = rest.get(length..)?;
+    }
+    Some(block.len() - rest.len())
 }
 
 /// RFC 7541, section 5.2. Always copied, to its own length: what stays in the table must not keep more alive.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::hash::hash;
 use super::statics::{AUTHORITY, COUNT, METHOD, METHOD_POST, PATH, SCHEME, SCHEME_HTTPS, STATUS, number_of};
 use super::{OVERHEAD, TABLE_SIZE, integer};
 
@@ -200,27 +201,4 @@ fn literal(into: &mut Vec<u8>, first: u8, bits: u32, known: u8, name: &[u8], val
     }
     integer::encode(into, 0, 7, value.len());
     into.extend_from_slice(value);
-}
-
-/// Tells fields apart mostly; whoever takes two for one compares them.
-fn hash(known: u8, name: &[u8], value: &[u8]) -> u64 {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let lengths = (value.len() as u64) << 16 | (name.len() as u64) << 8 | u64::from(known);
-    let mut sum = lengths.wrapping_mul(MIX);
-    for text in [name, value] {
-        let (front, back) = ends(text);
-        sum = (sum.rotate_left(23) ^ front).wrapping_mul(MIX);
-        sum = (sum.rotate_left(23) ^ back).wrapping_mul(MIX);
-    }
-    sum ^ sum >> 29
-}
-
-/// The first and the last eight bytes.
-fn ends(text: &[u8]) -> (u64, u64) {
-    if let (Some(front), Some(back)) = (text.first_chunk(), text.last_chunk()) {
-        return (u64::from_le_bytes(*front), u64::from_le_bytes(*back));
-    }
-    let mut few = [0; 8];
-    few[..text.len()].copy_from_slice(text);
-    (u64::from_le_bytes(few), 0)
 }

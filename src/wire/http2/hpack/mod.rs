@@ -3,8 +3,10 @@
 mod decoder;
 mod encoder;
 mod field;
+mod hash;
 mod huffman;
 mod integer;
+mod lately;
 mod statics;
 
 pub(crate) use decoder::Decoder;

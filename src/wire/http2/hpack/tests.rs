@@ -177,6 +177,34 @@ fn a_field_that_repeats_takes_a_byte_and_one_that_does_not_takes_no_room() {
     assert_eq!(encoder.table_len(), 1);
 }
 
+/// Peers repeat literals; what they meant before is known, unless their name is a number of the table, which moves.
+#[test]
+fn literals_that_repeat_mean_what_they_say_each_time() {
+    let mut decoder = Decoder::default();
+    let mut next = |hex: &str| fields(&mut decoder, &bytes(hex)).unwrap().concat();
+    for _ in 0..3 {
+        assert_eq!(next("00 0161 0162"), "a: b");
+        assert_eq!(next("0f00 0162"), "accept-charset: b");
+    }
+    for (name, expected) in [("61", "a: c"), ("78", "x: c")] {
+        next(&format!("40 01{name} 0179"));
+        // The newest name of the table is 62: 15 in the prefix, then 47.
+        for _ in 0..3 {
+            assert_eq!(next("0f2f 0163"), expected);
+        }
+    }
+}
+
+#[test]
+fn a_literal_that_is_secret_is_not_taken_for_one_that_is_not() {
+    let mut decoder = Decoder::default();
+    for first in ["00", "00", "10", "10", "00"] {
+        let block = bytes(&format!("{first} 0161 0162"));
+        let secret = |field: &Field| matches!(field, Field::Header(_, value) if value.is_sensitive());
+        decoder.decode(&block, |field, _| assert_eq!(secret(field), first == "10")).unwrap();
+    }
+}
+
 fn word() -> impl Strategy<Value = (usize, usize, bool)> {
     (0..12_usize, 0..6_usize, prop::bool::weighted(0.1))
 }
