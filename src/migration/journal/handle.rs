@@ -346,7 +346,11 @@ impl Shared {
                         tracing::error!("the journal could not be written to the end");
                         return;
                     }
-                    std::thread::park_timeout(AGAIN);
+                    // Whatever happens meanwhile: a disk that fails is not asked all the time.
+                    let again = Instant::now() + AGAIN;
+                    while !self.over.load(Ordering::Acquire) && Instant::now() < again {
+                        std::thread::park_timeout(again.saturating_duration_since(Instant::now()));
+                    }
                     continue;
                 }
                 Step::Nothing if over => return,

@@ -44,7 +44,7 @@ impl Book {
     /// Whoever began it is gone, and has not sent it.
     pub(in crate::migration::journal) fn cancel(&mut self, service: &str, number: u64, now: Millis) {
         if let Some((stock, desk)) = self.at(service) {
-            stock.remove(number, desk, now);
+            stock.withdraw(number, desk, now);
         }
     }
 
@@ -71,7 +71,7 @@ impl Book {
         match outcome {
             // Its key is listed already, whatever came of it.
             _ if entry.is_alone() => stock.remove(number, desk, now),
-            Outcome::Refused => stock.remove(number, desk, now),
+            Outcome::Refused => stock.withdraw(number, desk, now),
             Outcome::Applied => stock.applied(number, desk, now),
             Outcome::Unknown if stock.asks_again(entry) == Some(false) => {
                 stock.give_up(number, Why::Unknown, desk, now);

@@ -8,7 +8,6 @@ use super::shelf::Shelf;
 use super::{Book, Granted, Millis};
 use crate::migration::journal::store::{Loaded, Op, Stored};
 use crate::migration::journal::{News, Refused, Why, codec};
-use crate::plan::OnFull;
 
 /// Most writes that go to the disk at once.
 const MAX_BATCH: usize = 1024;
@@ -37,7 +36,9 @@ impl Book {
             && let Some((number, service)) = self.desk.to_write.pop_first()
         {
             if let Some(entry) = self.shelves.get(&service).and_then(|stock| stock.entries.get(&number)) {
-                if entry.is_stored() {
+                if entry.stage == Stage::Withdrawn {
+                    ops.push(Op::Remove(number));
+                } else if entry.is_stored() {
                     ops.push(Op::Put(number, entry.at, Arc::clone(&entry.write)));
                 }
                 begun.push((number, service));
@@ -52,6 +53,14 @@ impl Book {
             let Some((stock, desk)) = self.at(service) else { continue };
             // It may have been forgotten meanwhile.
             let Some(entry) = stock.entries.get_mut(number) else { continue };
+            if entry.stage == Stage::Withdrawn {
+                // Unless it was withdrawn while it was on its way there: that comes next.
+                if !desk.to_write.contains_key(number) {
+                    entry.kept = Kept::InMemory;
+                    stock.remove(*number, desk, now);
+                }
+                continue;
+            }
             entry.settled_down = true;
             let key = Arc::clone(&entry.write.key);
             stock.advance(&key, desk, now);
@@ -79,10 +88,12 @@ impl Book {
         self.desk.forget();
         let mut ops = Vec::new();
         for stock in self.shelves.values() {
-            for (number, entry) in stock.entries.iter().filter(|(_, entry)| entry.is_stored()) {
+            for (number, entry) in
+                stock.entries.iter().filter(|(_, entry)| entry.is_stored() && entry.stage != Stage::Withdrawn)
+            {
                 ops.push(Op::Put(*number, entry.at, Arc::clone(&entry.write)));
                 match entry.stage {
-                    Stage::Waiting | Stage::Sent | Stage::Uncertain => {}
+                    Stage::Waiting | Stage::Sent | Stage::Uncertain | Stage::Withdrawn => {}
                     Stage::Applied => ops.push(Op::State(*number, Stored::Applied)),
                     Stage::Dead => {
                         let (tries, why) = (entry.tries, Arc::clone(&entry.said));
@@ -157,7 +168,11 @@ impl Book {
 impl Shelf {
     /// The disk does not take a write that somebody waits for.
     fn without_disk(&mut self, number: u64, desk: &mut super::Desk, now: Millis) {
-        let goes_on = self.rules.as_ref().is_some_and(|rules| rules.on_full == OnFull::OldOnly);
+        let goes_on = self.goes_on_alone();
+        if self.entries.get(&number).is_some_and(|entry| entry.stage == Stage::Withdrawn) {
+            // As if it was withdrawn now.
+            return self.withdraw(number, desk, now);
+        }
         let Some(entry) = self.entries.get_mut(&number) else { return };
         let was_alone = entry.is_alone();
         if !goes_on && !was_alone {

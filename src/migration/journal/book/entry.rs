@@ -58,6 +58,8 @@ pub(super) enum Stage {
     Applied,
     /// Likewise, and no longer tried.
     Dead,
+    /// Not done, and no more; those behind it wait until the disk knows.
+    Withdrawn,
 }
 
 impl Entry {
@@ -71,7 +73,7 @@ impl Entry {
 }
 
 impl Stage {
-    pub(super) const COUNT: usize = 5;
+    pub(super) const COUNT: usize = 6;
 }
 
 /// The lines of one key: for each side, the numbers of what is to go there, in order. Who is first may go.
@@ -118,6 +120,11 @@ impl Lines {
     /// Who is first anywhere.
     pub(super) fn firsts(&self) -> SmallVec<[u64; 2]> {
         self.sides.iter().filter_map(|(_, line)| line.first().copied()).collect()
+    }
+
+    /// Whether anything else stands in them.
+    pub(super) fn has_others(&self, number: u64) -> bool {
+        self.sides.iter().any(|(_, line)| line.len() > 1 || line.first() != Some(&number))
     }
 
     /// All numbers, in order.

@@ -113,7 +113,7 @@ impl Shelf {
             let side = match entry.stage {
                 Stage::Uncertain => Side::Authoritative,
                 Stage::Applied => Side::Other,
-                Stage::Waiting | Stage::Sent | Stage::Dead => continue,
+                Stage::Waiting | Stage::Sent | Stage::Dead | Stage::Withdrawn => continue,
             };
             let Some(lines) = self.keys.get_mut(&entry.write.key).filter(|lines| lines.held.is_none()) else {
                 continue;

@@ -8,7 +8,7 @@ use super::entry::{Entry, Lines, Stage};
 use super::marks::Marks;
 use super::{Granted, Millis};
 use crate::migration::journal::{Begun, Refused, Why};
-use crate::plan::JournalRules;
+use crate::plan::{JournalRules, OnFull};
 
 #[derive(Debug)]
 pub(super) struct Shelf {
@@ -129,12 +129,41 @@ impl Shelf {
         self.advance(&entry.write.key, desk, now);
     }
 
+    /// Takes a write out that was not done, at one side or both. Those behind it go on once the disk knows of that: after a crash
+    /// it would be sent once more, and so overtake them.
+    pub(super) fn withdraw(&mut self, number: u64, desk: &mut Desk, now: Millis) {
+        let Some(entry) = self.entries.get(&number) else { return };
+        let (key, was_dead, due) = (Arc::clone(&entry.write.key), entry.stage == Stage::Dead, entry.due);
+        let followed = self.keys.get(&key).is_some_and(|lines| lines.has_others(number));
+        if !entry.is_stored() || desk.to_write.contains_key(&number) || !followed {
+            return self.remove(number, desk, now);
+        }
+        if desk.check_disk().is_err() && self.goes_on_alone() {
+            // The key is not to wait for the disk to come back.
+            self.list(&key, Why::Alone, desk, now);
+            return self.remove(number, desk, now);
+        }
+        self.restage(number, Some(Stage::Withdrawn));
+        if was_dead {
+            self.tell_the_living(&key);
+        }
+        self.live.remove(&number);
+        self.ready.remove(&(due, number));
+        desk.to_write.insert(number, Arc::clone(&self.name));
+        self.advance(&key, desk, now);
+    }
+
+    /// Whether writes that find no room go to the authoritative side alone.
+    pub(super) fn goes_on_alone(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.on_full == OnFull::OldOnly)
+    }
+
     /// Removes it, and lists its key.
     pub(super) fn give_up(&mut self, number: u64, why: Why, desk: &mut Desk, now: Millis) {
         let Some(entry) = self.entries.get(&number) else { return };
         let key = Arc::clone(&entry.write.key);
         self.list(&key, why, desk, now);
-        self.remove(number, desk, now);
+        self.withdraw(number, desk, now);
     }
 
     pub(super) fn list(&mut self, key: &Arc<str>, why: Why, desk: &mut Desk, now: Millis) {
@@ -189,8 +218,8 @@ impl Shelf {
         }
         for number in lines.firsts() {
             if self.let_go(number) == Gone::Nobody {
-                // Its place is free again, and this goes on from there.
-                self.remove(number, desk, now);
+                // Once its place is free again this goes on from there.
+                self.withdraw(number, desk, now);
                 return;
             }
         }

@@ -144,6 +144,24 @@ fn a_write_waits_until_the_disk_has_it_and_the_book_of_a_failed_disk_takes_none(
 }
 
 #[test]
+fn what_was_refused_is_off_the_disk_before_those_behind_it_go_on() {
+    let mut book = Book::new(true);
+    book.configure([(Arc::from(SERVICE), Arc::new(rules()))], 0);
+    let (first, _granted) = begin(&mut book, write("a"));
+    let (_, mut second) = begin(&mut book, write("a"));
+    let batch = book.batch();
+    book.committed(&batch, 0);
+    book.settle(SERVICE, first, Outcome::Refused, 0);
+    assert!(is_waiting(&mut second), "a crash now would send the first again, after the second");
+    assert!(book.is_urgent());
+    let batch = book.batch();
+    assert!(matches!(batch.ops[..], [Op::Remove(number)] if number == first), "{:?}", batch.ops);
+    book.committed(&batch, 0);
+    assert_eq!(second.try_recv(), Ok(Granted::Go(Begun::Both)));
+    assert!(!book.has_work());
+}
+
+#[test]
 fn without_room_a_write_is_refused_and_that_is_said_once() {
     let mut book = book(JournalRules { max_entries: 2, ..rules() });
     let [one, _] = ["a", "b"].map(|key| applied(&mut book, key));

@@ -366,6 +366,11 @@ impl World {
 
     fn crash(&mut self) {
         self.facts.crashes += 1;
+        if lock(&self.book).is_disk_gone() && self.rules.on_full == OnFull::OldOnly {
+            // Without a disk the list is in memory alone.
+            let listed = lock(&self.book).to_reconcile(SERVICE, None, usize::MAX, self.now);
+            self.alone.extend(listed.into_iter().map(|listed| listed.key));
+        }
         self.life += 1;
         self.disk.cut_off();
         self.store = None;
