@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
-use super::{health, ledger, migration, reconcile, rollout};
+use super::{diffs, health, ledger, migration, reconcile, rollout};
 use crate::control::{Change, Changed};
 use crate::ledger::{About, Dependency, Source};
 use crate::telemetry::exposition;
@@ -46,6 +46,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .merge(rollout::router())
         .merge(migration::router())
         .merge(reconcile::router())
+        .merge(diffs::router())
         .route_layer(from_fn_with_state(Arc::clone(&admin), guard))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -66,6 +67,7 @@ async fn index() -> &'static str {
      GET /api/v1/services/{service}/migration  how far its migration is; /deadLetters: writes that cannot be delivered\n\
      PUT /api/v1/services/{service}/migration  {\"stage\":\"live\",\"share\":\"10%\",\"reason\":\"...\"}\n\
      POST /api/v1/services/{service}/reconcile {\"sample\":\"1%\",\"repair\":false,\"rate\":\"50/s\"}; GET, DELETE\n\
+     GET /api/v1/services/{service}/diffs     where answers of two versions differ; DELETE forgets it\n\
      GET /api/v1/ledger?service=&after=&limit=  the record of changes\n\
      GET /api/v1/openapi.json                 this, for programs\n\n\
      gRPC: grpc.health.v1.Health, over HTTP/2 with prior knowledge\n"
@@ -209,7 +211,8 @@ pub(super) fn document() -> serde_json::Value {
         }
     });
     let of_migrations = migration::paths().into_iter().chain(reconcile::paths());
-    for (path, item) in ledger::paths().into_iter().chain(rollout::paths()).chain(of_migrations) {
+    let of_versions = rollout::paths().into_iter().chain(of_migrations).chain(diffs::paths());
+    for (path, item) in ledger::paths().into_iter().chain(of_versions) {
         document["paths"][path] = item;
     }
     rights::describe(&mut document);

@@ -6,6 +6,7 @@
 mod api;
 mod connection;
 mod deprecation;
+mod diffs;
 mod drills;
 mod grpc;
 mod guard;
@@ -21,17 +22,20 @@ mod refusal;
 mod rights;
 mod rollout;
 mod serve;
+mod shadow;
 mod steering;
 mod verdict;
 mod view;
 
 pub use deprecation::{CallerView, DeprecationView};
+pub use diffs::DiffsView;
 pub use drills::DrillView;
 pub use ledger::Ledgers;
 pub use migration::{DeadLetterView, DeadLettersView, JournalView, MigrationView, PlanView};
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
+pub use shadow::ShadowView;
 pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use verdict::{VerdictView, Verdicts};
 pub use view::{

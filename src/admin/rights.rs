@@ -25,7 +25,7 @@ const READ: Need = Need::Any(&[Right::Read]);
 const OPERATE: Need = Need::Any(&[Right::Operate]);
 
 /// By method and path, as the router knows it.
-const TABLE: [(&str, &str, Need); 25] = [
+const TABLE: [(&str, &str, Need); 27] = [
     ("GET", "/", READ),
     ("GET", "/livez", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
@@ -45,6 +45,8 @@ const TABLE: [(&str, &str, Need); 25] = [
     ("GET", reconcile::PATH, READ),
     ("POST", reconcile::PATH, OPERATE),
     ("DELETE", reconcile::PATH, OPERATE),
+    ("GET", "/api/v1/services/{service}/diffs", READ),
+    ("DELETE", "/api/v1/services/{service}/diffs", OPERATE),
     ("GET", "/api/v1/ledger", READ),
     ("GET", "/api/v1/ledger/verify", READ),
     ("GET", "/api/v1/ledger/{number}", READ),

@@ -19,6 +19,7 @@ use crate::migration::journal::Journal;
 use crate::migration::reconcile::Reconciler;
 use crate::plan::Plan;
 use crate::proxy::Gate;
+use crate::shadow::Comparing;
 use crate::telemetry::Registry;
 use crate::upstream::Health;
 use crate::wire::{PeerAddr, Socket};
@@ -39,6 +40,8 @@ pub struct Admin {
     pub verdicts: Arc<Verdicts>,
     /// Whether both sides of migrations agree.
     pub reconciler: Arc<Reconciler>,
+    /// What is found in the answers of two versions.
+    pub comparing: Comparing,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.

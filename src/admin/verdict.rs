@@ -7,6 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::observer::Recent;
+use super::shadow::{ShadowView, ShadowWindows};
 use crate::judge::{Arm, Gates, Verdict, judge};
 use crate::plan::{Plan, Service, Weight};
 use crate::telemetry::{Registry, RegistrySnapshot, Window};
@@ -34,6 +36,7 @@ pub struct VerdictView {
 pub struct Verdicts {
     registry: Arc<Registry>,
     windows: Mutex<BTreeMap<Arc<str>, Since>>,
+    shadows: ShadowWindows,
 }
 
 /// A window's beginning, and what has held since.
@@ -47,7 +50,7 @@ impl Verdicts {
     /// Windows over the figures of `registry`, none begun.
     #[must_use]
     pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, windows: Mutex::default() }
+        Self { registry, windows: Mutex::default(), shadows: ShadowWindows::default() }
     }
 
     /// Looks for changed weights once a second, for as long as it is polled.
@@ -68,13 +71,19 @@ impl Verdicts {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.retain(|name, _| plan.service_named(name).is_some());
         let mut now = None;
+        let mut figures = || Arc::clone(now.get_or_insert_with(|| Arc::new(self.registry.snapshot())));
+        self.shadows.look(plan, &mut figures);
         for service in &plan.services {
             let versions = versions(service);
             if windows.get(&service.name).is_none_or(|since| since.versions != versions) {
-                let now = now.get_or_insert_with(|| Arc::new(self.registry.snapshot()));
-                let _ = windows.insert(Arc::clone(&service.name), Since { versions, figures: Arc::clone(now) });
+                let _ = windows.insert(Arc::clone(&service.name), Since { versions, figures: figures() });
             }
         }
+    }
+
+    /// The copies of a service's requests; `None` where there are none.
+    pub(super) fn shadow(&self, service: &Service, recent: &Recent) -> Option<ShadowView> {
+        self.shadows.view(service, recent)
     }
 
     /// The verdict on a service by the figures `now`; `None` where it has one version only, or no window has begun.
@@ -100,6 +109,6 @@ fn versions(service: &Service) -> Vec<(Arc<str>, Weight)> {
     names.zip(service.split.weights().iter().copied()).collect()
 }
 
-fn arm(Window { requests, failures, durations }: Window) -> Arm {
+pub(super) fn arm(Window { requests, failures, durations }: Window) -> Arm {
     Arm { requests, failures, durations }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::deprecation::DeprecationView;
 use super::drills::{DrillView, drills};
 use super::observer::Recent;
+use super::shadow::ShadowView;
 use super::steering::SteeringView;
 use super::verdict::{VerdictView, Verdicts};
 use crate::plan::{Plan, Progress, Service, Standing, Version, VersionId};
@@ -44,6 +45,9 @@ pub struct ServiceView {
     /// one version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerdictView>,
+    /// Copies of its requests for a version that answers nobody with them, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowView>,
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
@@ -207,6 +211,7 @@ impl ServiceView {
             entry: None,
             rollout: None,
             verdict: verdicts.of(service, &recent.now),
+            shadow: verdicts.shadow(service, recent),
             drills: drills(service, recent),
             deprecation: None,
             migration: service.migration.as_ref().map(|migration| ProgressView::from(migration.progress)),

@@ -61,7 +61,7 @@ impl<T> Gate<T> {
 
     /// Lets a request in if there is room for it at once and nobody waits; whether it did.
     pub fn enter_at_once(&mut self, priority: Priority, now: Duration) -> bool {
-        let is_let_in = self.has_room(priority) && self.line.len() == 0;
+        let is_let_in = self.has_room(priority) && self.line.is_empty();
         if is_let_in {
             self.admit(now);
         }

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod diff;
 mod flags;
 mod init;
 mod journal;
@@ -153,6 +154,8 @@ enum Command {
     Migration(migration::MigrationCommand),
     /// Hold both versions of a migration against each other, key by key, and mend what differs.
     Reconcile(reconcile::ReconcileArgs),
+    /// Say where the answers of two versions differ, of a service whose requests are copied.
+    Diff(diff::DiffArgs),
     /// Look at the record of changes: `list` if nothing is said.
     Ledger(ledger::LedgerArgs),
     /// List flags, or evaluate one for a context and say why; asks the files, no server.
@@ -199,6 +202,7 @@ pub fn main() -> ExitCode {
         Command::Rollout(args) => rollout::run(&global, &args),
         Command::Migration(command) => migration::run(&global, &command),
         Command::Reconcile(args) => reconcile::run(&global, &args),
+        Command::Diff(args) => diff::run(&global, &args),
         Command::Ledger(args) => ledger::run(&global, &args),
         Command::Pick { service, keys, stdin, config, weights, context } => {
             pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())

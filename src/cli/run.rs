@@ -22,12 +22,14 @@ use crate::config::{
     OfrepSettings,
 };
 use crate::control::{self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
+use crate::diff::Evidence;
 use crate::ledger::{self, Ledger, OpenError};
 use crate::migration::gates::Facts;
 use crate::migration::reconcile::{Outside, Reconciler};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::shadow::Comparing;
+use crate::stats::Alpha;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
 use crate::tls::Server;
@@ -326,6 +328,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             ledger: Ledgers::new(reader),
             verdicts,
             reconciler,
+            comparing: shared.comparing.clone(),
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
             journal: Box::new(move || journal.journal.get().cloned()),
@@ -515,6 +518,10 @@ impl DataPlane for Listening {
 
     fn facts(&self, service: &str) -> Option<Facts> {
         self.reconciler.facts(service)
+    }
+
+    fn differences(&self, service: &str, to: &str, most: f64, alpha: Alpha) -> Option<Evidence> {
+        self.shared.comparing.evidence(service, to, most, alpha)
     }
 
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {

@@ -9,7 +9,7 @@ use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
 use crate::admin::{
     AddressStateView, AddressView, DeprecationView, DrillView, KillSwitchView, OverloadView, ProgressView, SaysView,
-    ServiceView, ServicesView, SteeringView, VerdictView, VersionFromView, VersionView,
+    ServiceView, ServicesView, ShadowView, SteeringView, VerdictView, VersionFromView, VersionView,
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -105,6 +105,9 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         if let Some(verdict) = &service.verdict {
             text.push_str(&judged(verdict));
         }
+        if let Some(shadow) = &service.shadow {
+            text.push_str(&copies(shadow));
+        }
         if let Some(ProgressView { stage, share }) = &service.migration {
             let for_share = if share == "100%" { String::new() } else { format!(" for {share} of its keys") };
             let _ = writeln!(text, "  migration: stage {stage}{for_share}");
@@ -164,7 +167,35 @@ fn address_state(address: &AddressView) -> String {
 /// What is said of the newest version, in lines of 80 columns.
 fn judged(verdict: &VerdictView) -> String {
     let VerdictView { verdict, from, to, .. } = verdict;
-    let said = format!("{to} beside {from}: {}: {}", verdict.verdict.label(), verdict.reason);
+    wrapped(&format!("{to} beside {from}: {}: {}", verdict.verdict.label(), verdict.reason))
+}
+
+/// Copies of requests, and what is said of the version that gets them.
+fn copies(shadow: &ShadowView) -> String {
+    let ShadowView { to, share, latency, copies_per_second, results, verdict, .. } = shadow;
+    let name = format!("{} (shadow)", clip(to, 16));
+    let mut text = format!(
+        "  {name:<25} {copies_per_second:>5.1} {:>8} {:>8} {:>8} {:>8}\n",
+        duration(latency.p50),
+        duration(latency.p90),
+        duration(latency.p99),
+        duration(latency.p999),
+    );
+    let results: Vec<_> = results.iter().map(|(result, count)| format!("{count} {result}")).collect();
+    let results = if results.is_empty() { "none yet".to_owned() } else { results.join(", ") };
+    text.push_str(&wrapped(&format!("copies of {}% of the requests: {results}", share * 100.0)));
+    if let Some(VerdictView { verdict, from, .. }) = verdict {
+        text.push_str(&wrapped(&format!(
+            "shadow: {to} beside {from}: {}: {}",
+            verdict.verdict.label(),
+            verdict.reason
+        )));
+    }
+    text
+}
+
+/// Words in lines of 80 columns.
+fn wrapped(said: &str) -> String {
     let (mut text, mut column) = (String::new(), 80);
     for word in said.split(' ') {
         if column + 1 + word.chars().count() > 80 {

@@ -10,7 +10,7 @@ use super::run::{Control, DataPlane};
 use crate::ledger::{self, About, Draft, Source, What};
 use crate::plan::Service;
 use crate::rollout::{
-    Action, Command, Decision, Evidence, Exposure, Input, Order, Phase, Planned, Preflight, RolloutView, State,
+    self, Action, Command, Decision, Evidence, Exposure, Input, Order, Phase, Planned, Preflight, RolloutView, State,
     Stepped, removed,
 };
 
@@ -28,7 +28,8 @@ impl<D: DataPlane> Control<D> {
             if !phase.is_watched() {
                 continue;
             }
-            let Some(evidence) = self.rollouts.evidence(&service) else { continue };
+            let differences = self.differences(&service);
+            let Some(evidence) = self.rollouts.evidence(&service, differences.as_ref()) else { continue };
             let obstacle = match phase {
                 Phase::Replacing { .. } => self.preflight_of(&service).and_then(|preflight| preflight.obstacle()),
                 _ => None,
@@ -272,7 +273,15 @@ impl<D: DataPlane> Control<D> {
             Some(_) if self.recorder.is_unwell() => Some(Err("the ledger cannot be written".to_owned())),
             Some(_) => Some(Ok(())),
         };
-        self.rollouts.preflight(service, self.data_plane.up(service), ledger)
+        let differences = self.differences(service);
+        self.rollouts.preflight(service, self.data_plane.up(service), ledger, differences)
+    }
+
+    /// What comparing answers says, where a gate of the service's plan goes by it.
+    fn differences(&self, service: &Service) -> Option<crate::diff::Evidence> {
+        let plan = service.rollout.as_ref()?;
+        let (_, alpha) = rollout::alphas(plan);
+        self.data_plane.differences(&service.name, &plan.to, plan.gates.max_diff?, alpha)
     }
 
     pub(super) fn show_rollouts(&self) {

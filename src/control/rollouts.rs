@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::force::Refused;
+use crate::diff::Evidence as Differences;
 use crate::plan::{Plan, Service, VersionId, VersionSet};
 use crate::rollout::{
     self, Evidence, Exposure, Facts, Figures, Input, Phase, Planned, Preflight, RolloutView, State, Stepped, Watch,
@@ -153,11 +154,11 @@ impl Rollouts {
     }
 
     /// What the machine is to be told of a service.
-    pub(super) fn evidence(&mut self, service: &Service) -> Option<Evidence> {
+    pub(super) fn evidence(&mut self, service: &Service, differences: Option<&Differences>) -> Option<Evidence> {
         let next_run = self.next_run();
         let course = self.courses.get_mut(&service.name)?;
         let (_, figures) = course.recent.back()?;
-        let evidence = course.watch.evidence(&course.planned, &course.state, service, figures);
+        let evidence = course.watch.evidence(&course.planned, &course.state, service, figures, differences);
         Some(Evidence { next_run, ..evidence })
     }
 
@@ -167,6 +168,7 @@ impl Rollouts {
         service: &Service,
         up: VersionSet,
         ledger: Option<Result<(), String>>,
+        differences: Option<Differences>,
     ) -> Option<Preflight> {
         let course = self.courses.get(&service.name)?;
         let plan = &course.planned.plan;
@@ -180,6 +182,7 @@ impl Rollouts {
             to_is_up: is_up(&plan.to),
             others: others.collect(),
             ledger,
+            differences,
             ..Facts::default()
         };
         if let (Some((before, earlier)), Some((now, figures))) = (course.recent.front(), course.recent.back()) {

@@ -21,10 +21,12 @@ use super::rollouts::Rollouts;
 use super::stages;
 use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings};
+use crate::diff::Evidence;
 use crate::flags::FlagSet;
 use crate::ledger::Draft;
 use crate::migration::gates::Facts;
 use crate::plan::{Plan, Service, VersionSet, migrated, widened};
+use crate::stats::Alpha;
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
 /// After the first sign of a change: how long to wait for the writer to finish.
@@ -68,6 +70,10 @@ pub trait DataPlane {
 
     /// Stops listening wherever `listeners` does not name the address any more.
     fn close_others(&mut self, listeners: &[Listener]);
+
+    /// Whether the answers of `to` differ from those of the service's other versions in more than `most` of the requests,
+    /// 0 to 1; wrong with probability `alpha` at most. `None`: nothing was compared with that version.
+    fn differences(&self, service: &str, to: &str, most: f64, alpha: Alpha) -> Option<Evidence>;
 
     /// The versions of `service` that have an address which can take requests.
     fn up(&self, service: &Service) -> VersionSet;

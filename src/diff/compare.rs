@@ -1,5 +1,6 @@
 //! Where two answers differ.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use schemars::JsonSchema;
@@ -18,6 +19,11 @@ const MAX_PLACE: usize = 256;
 const MAX_LINES: usize = 2_000;
 /// Most elements of an unordered array that are held against each other one by one, once equal ones are taken out.
 const MAX_MATCHED: usize = 64;
+/// Most values that are held against each other to find which elements of unordered arrays are alike, over a whole document:
+/// where such arrays lie in each other that grows with the square of their elements.
+const MAX_TRIED: u32 = 100_000;
+/// What a call of gRPC's came to, which is no matter of the HTTP status.
+const GRPC_STATUS: &str = "grpc-status";
 /// Headers whose values nobody is shown.
 const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
@@ -79,7 +85,7 @@ impl Rules {
         if old.status != new.status {
             found.add("status", Change::Value, || [old.status.to_string(), new.status.to_string()]);
         }
-        for name in &self.headers {
+        for name in self.headers.iter().map(String::as_str).chain([GRPC_STATUS]) {
             compare_header(name, old, new, &mut found);
         }
         let (Some(old_body), Some(new_body)) = (&old.body, &new.body) else {
@@ -88,9 +94,12 @@ impl Rules {
         // Equal bytes are the most common case by far.
         if old_body != new_body {
             match (json(old, old_body), json(new, new_body)) {
-                (Some(old), Some(new)) => Walk { rules: self, found: &mut found }.root(&old, &new),
+                (Some(old), Some(new)) => {
+                    let left = Cell::new(MAX_TRIED);
+                    Walk { rules: self, found: &mut found, left: &left }.root(&old, &new);
+                }
                 (None, None) => match (text(old_body), text(new_body)) {
-                    (Some(old), Some(new)) => compare_lines(old, new, &mut found),
+                    (Some(old), Some(new)) => compare_lines(old, new, self.shows_texts(), &mut found),
                     _ => found.add("body", Change::Value, || [opaque(old_body), opaque(new_body)]),
                 },
                 // An error page in place of a document, say.
@@ -98,6 +107,14 @@ impl Rules {
             }
         }
         Comparison { differences: found.differences, body_left_out: false }
+    }
+}
+
+impl Rules {
+    /// Whether samples show texts: not where anything is to be redacted, as what looks like a text may be a document all
+    /// the same, under the wrong content type or cut short.
+    fn shows_texts(&self) -> bool {
+        self.redact.is_empty()
     }
 }
 
@@ -136,19 +153,22 @@ fn opaque(body: &[u8]) -> String {
     format!("{} bytes, xxh3 {:016x}", body.len(), xxhash_rust::xxh3::xxh3_64(body))
 }
 
-fn compare_lines(old: &str, new: &str, found: &mut Found) {
+/// `open`: samples may show what stands in the lines.
+fn compare_lines(old: &str, new: &str, open: bool, found: &mut Found) {
+    let line = |text: &str| if open { Render::cut(text) } else { opaque(text.as_bytes()) };
     let [old_count, new_count] = [old, new].map(|text| text.lines().count());
     if old_count != new_count || old_count > MAX_LINES {
         let first = old.lines().zip(new.lines()).position(|(old, new)| old != new).unwrap_or(old_count.min(new_count));
         let shown = |text: &str, count: usize| {
-            Render::cut(&format!("{count} lines; line {}: {}", first + 1, text.lines().nth(first).unwrap_or_default()))
+            let said = line(text.lines().nth(first).unwrap_or_default());
+            Render::cut(&format!("{count} lines; line {}: {said}", first + 1))
         };
         return found.add("lines", Change::Value, || [shown(old, old_count), shown(new, new_count)]);
     }
     let mut differ = false;
     for (number, (old, new)) in old.lines().zip(new.lines()).enumerate().filter(|(_, (old, new))| old != new) {
         differ = true;
-        found.add(&format!("line {}", number + 1), Change::Value, || [Render::cut(old), Render::cut(new)]);
+        found.add(&format!("line {}", number + 1), Change::Value, || [line(old), line(new)]);
     }
     if !differ {
         found.add("lines", Change::Value, || ["other line ends".to_owned(), "other line ends".to_owned()]);
@@ -177,6 +197,8 @@ impl Found {
 struct Walk<'a> {
     rules: &'a Rules,
     found: &'a mut Found,
+    /// How many more values may be tried for being alike.
+    left: &'a Cell<u32>,
 }
 
 /// Where a walk is.
@@ -201,7 +223,7 @@ impl Walk<'_> {
 
     fn child(&self, here: &Here, child: Child<'_>) -> Here {
         Here {
-            path: path_of(&here.path, child),
+            path: path_of(&here.path, child, self.rules.redact.end_at(&here.redact)),
             ignore: self.rules.ignore.child(&here.ignore, child),
             unordered: self.rules.unordered.child(&here.unordered, child),
             redact: self.rules.redact.child_or_below(&here.redact, child),
@@ -209,6 +231,7 @@ impl Walk<'_> {
     }
 
     fn values(&mut self, here: &Here, old: &Value, new: &Value) {
+        self.left.set(self.left.get().saturating_sub(1));
         if self.rules.ignore.end_at(&here.ignore) {
             return;
         }
@@ -234,7 +257,11 @@ impl Walk<'_> {
     fn objects(&mut self, here: &Here, old: &Map<String, Value>, new: &Map<String, Value>) {
         let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         for key in keys {
-            self.pair(&self.child(here, Child::Key(key)), old.get(key), new.get(key));
+            let (old, new) = (old.get(key), new.get(key));
+            // Most are the same, and where they are nothing else matters.
+            if old != new {
+                self.pair(&self.child(here, Child::Key(key)), old, new);
+            }
         }
     }
 
@@ -243,8 +270,10 @@ impl Walk<'_> {
         for at in 0..old.len().max(new.len()) {
             let (old, new) = (old.get(at), new.get(at));
             let index = old.or(new).map_or(at, |(index, _)| *index);
-            let element = self.child(here, Child::Index(index));
-            self.pair(&element, old.map(|(_, value)| *value), new.map(|(_, value)| *value));
+            let (old, new) = (old.map(|(_, value)| *value), new.map(|(_, value)| *value));
+            if old != new {
+                self.pair(&self.child(here, Child::Index(index)), old, new);
+            }
         }
     }
 
@@ -275,9 +304,12 @@ impl Walk<'_> {
     }
 
     fn are_alike(&self, here: &Here, old: &Value, new: &Value) -> bool {
+        if self.left.get() == 0 {
+            return false;
+        }
         let mut found = Found::default();
-        Walk { rules: self.rules, found: &mut found }.values(here, old, new);
-        found.differences.is_empty()
+        Walk { rules: self.rules, found: &mut found, left: self.left }.values(here, old, new);
+        found.differences.is_empty() && self.left.get() > 0
     }
 
     fn pair(&mut self, here: &Here, old: Option<&Value>, new: Option<&Value>) {
@@ -297,10 +329,12 @@ impl Walk<'_> {
     }
 }
 
-/// `path` and one step more. A name that is no plain one is written in brackets.
-fn path_of(path: &str, child: Child<'_>) -> String {
+/// `path` and one step more. A name that is no plain one is written in brackets; one `below` what is redacted is not said,
+/// since there may be people's.
+fn path_of(path: &str, child: Child<'_>, below: bool) -> String {
     let mut longer = match child {
         Child::Index(_) => format!("{path}[*]"),
+        Child::Key(_) if below => format!("{path}.*"),
         Child::Key(key) if is_plain(key) => format!("{path}.{key}"),
         Child::Key(key) => format!("{path}[{}]", Value::from(key)),
     };

@@ -6,8 +6,8 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::Answer;
 
-/// Headers without which a body cannot be read, whatever else is compared.
-pub const HEADERS_ALWAYS_KEPT: [&str; 2] = ["content-type", "content-encoding"];
+/// Headers without which an answer cannot be read, whatever else is compared.
+pub const HEADERS_ALWAYS_KEPT: [&str; 3] = ["content-type", "content-encoding", "grpc-status"];
 
 /// The answer with its body as it was before it was compressed by gzip or deflate, at most `most` bytes long; what is
 /// longer counts as too long to be kept. Other encodings, and what cannot be read, stay as they are: such bodies are the

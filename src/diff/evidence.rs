@@ -81,8 +81,18 @@ pub(super) struct Gathering<'a> {
     most: f64,
     exceeds: bool,
     within: bool,
-    /// Whether it exceeds, by how much, where, its counts and its part of alpha.
-    worst: Option<(bool, f64, Option<(&'a str, &'a str)>, Counts, Alpha)>,
+    worst: Option<Candidate<'a>>,
+}
+
+/// Where answers may differ most.
+struct Candidate<'a> {
+    exceeds: bool,
+    /// By how much more often than noise, as far as is known.
+    estimate: f64,
+    /// Route and place; `None`: any place of any route.
+    place: Option<(&'a str, &'a str)>,
+    counts: Counts,
+    alpha: Alpha,
 }
 
 impl<'a> Gathering<'a> {
@@ -103,13 +113,9 @@ impl<'a> Gathering<'a> {
         };
         self.exceeds |= exceeds;
         self.within &= within;
-        let estimate = counts.estimate();
-        // What holds for one place says more than what holds for any.
-        let is_worse = |(before, by, at, ..): &(bool, f64, Option<_>, Counts, Alpha)| {
-            (exceeds, estimate, place.is_some()) > (*before, *by, at.is_some())
-        };
-        if self.any.compared > 0 && self.worst.as_ref().is_none_or(is_worse) {
-            self.worst = Some((exceeds, estimate, place, *counts, alpha));
+        let candidate = Candidate { exceeds, estimate: counts.estimate(), place, counts: *counts, alpha };
+        if self.any.compared > 0 && self.worst.as_ref().is_none_or(|worst| candidate.is_worse_than(worst)) {
+            self.worst = Some(candidate);
         }
     }
 
@@ -120,7 +126,7 @@ impl<'a> Gathering<'a> {
             (false, false) => Finding::Unknown,
         };
         let learns_noise = self.learns_noise;
-        let worst = self.worst.map(|(_, estimate, place, counts, alpha)| {
+        let worst = self.worst.map(|Candidate { estimate, place, counts, alpha, .. }| {
             let (rate, noise) = (counts.rate(), counts.noise());
             let shares = |rate: &Rate, n: u64| {
                 let interval = rate.interval(alpha);
@@ -136,5 +142,13 @@ impl<'a> Gathering<'a> {
             }
         });
         Evidence { finding, worst, compared: self.any.compared, noise_compared: self.any.noise_compared }
+    }
+}
+
+impl Candidate<'_> {
+    /// What holds for one place says more than what holds for any.
+    fn is_worse_than(&self, other: &Self) -> bool {
+        let rank = |candidate: &Self| (candidate.exceeds, candidate.estimate, candidate.place.is_some());
+        rank(self) > rank(other)
     }
 }

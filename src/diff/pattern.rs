@@ -80,6 +80,11 @@ impl Patterns {
         Ok(())
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Where a walk begins.
     pub(super) fn root(&self) -> Places {
         let mut places = Places(Vec::new());

@@ -43,7 +43,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricVerdict {
-    /// `failures`, or the quantile of the latency: `p50`, `p99`, `p99.9`.
+    /// `failures`, the quantile of the latency (`p50`, `p99`, `p99.9`), or `diff`: in a rollout, how answers differ.
     pub metric: String,
     /// What can be said of it.
     pub verdict: Outcome,
@@ -114,6 +114,13 @@ impl Verdict {
         sentences.dedup();
         let reason = sentences.join("; ");
         Self { verdict, reason, metrics }
+    }
+
+    /// The same over one metric more.
+    #[must_use]
+    pub fn with(mut self, metric: MetricVerdict) -> Self {
+        self.metrics.push(metric);
+        Self::over(self.metrics)
     }
 
     /// What could be true all the same, in words, for all metrics.

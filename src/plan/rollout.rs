@@ -56,6 +56,10 @@ pub struct RolloutGates {
     pub latency: Vec<LatencyGate>,
     /// How fast the service as a whole may use up its error budget. `None`: not looked at.
     pub error_budget: Option<ErrorBudget>,
+    /// In how many requests the answers of both may differ over and above noise, 0 to 1. `None`: not looked at. Left out
+    /// of what is serialised, so that plans without it are what they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_diff: Option<f64>,
 }
 
 /// A bound on one quantile of `to`'s latency.
@@ -134,6 +138,7 @@ impl Default for RolloutGates {
             max_failure_increase: fraction(Share::from_hundredths(20)),
             latency: vec![gate(0.5, 1.1, 2), gate(0.99, 1.2, 10)],
             error_budget: None,
+            max_diff: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod action;
 mod aftermath;
 mod budget;
+mod differences;
 mod input;
 mod need;
 mod preflight;
@@ -25,6 +26,7 @@ mod step_tests;
 pub use action::{Action, Decision, Publish};
 pub use aftermath::{Aftermath, Range};
 pub use budget::{Budget, Burn};
+pub use differences::alphas;
 pub use input::{Command, Evidence, Finding, Input, Order};
 pub use need::{Need, Traffic, needs};
 pub use preflight::{Check, Facts, Grade, Preflight, preflight};

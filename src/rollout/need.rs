@@ -59,8 +59,8 @@ const LEAST_RATIO: f64 = 1.05;
 /// What each step of `plan` needs with this traffic.
 #[must_use]
 pub fn needs(plan: &RolloutPlan, traffic: &Traffic) -> Vec<Need> {
-    let metrics = 1 + plan.gates.latency.len();
-    let alpha = Alpha::new(plan.alpha).unwrap_or_default().split(metrics);
+    let (alpha, _) = super::differences::alphas(plan);
+    let alpha = alpha.split(1 + plan.gates.latency.len());
     let latency: Vec<_> =
         plan.gates.latency.iter().map(|gate| for_latency(gate, &traffic.durations, alpha.split(2))).collect();
     let each = plan.steps.iter().enumerate().map(|(index, step)| {

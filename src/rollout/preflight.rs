@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::differences::metric;
 use super::need::{Need, Traffic, needs, spoken};
+use crate::diff::Evidence;
+use crate::judge::{MetricVerdict, Outcome};
 use crate::plan::RolloutPlan;
 
 /// What is known before a plan starts.
@@ -23,6 +26,8 @@ pub struct Facts {
     pub ledger: Option<Result<(), String>>,
     /// What the service is asked today.
     pub traffic: Traffic,
+    /// What comparing answers has found; `None`: nothing was compared.
+    pub differences: Option<Evidence>,
 }
 
 /// What was looked at before a plan starts.
@@ -41,7 +46,7 @@ pub struct Preflight {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What: `from`, `to`, `shares`, `rollback`, `ledger`, `evidence`.
+    /// What: `from`, `to`, `shares`, `rollback`, `ledger`, `evidence`, and `diff` where there is such a gate.
     pub name: String,
     /// How it stands.
     pub grade: Grade,
@@ -78,7 +83,7 @@ impl Preflight {
 #[must_use]
 pub fn preflight(plan: &RolloutPlan, facts: &Facts) -> Preflight {
     let steps = needs(plan, &facts.traffic);
-    let checks = vec![
+    let mut checks = vec![
         up("from", &plan.from, facts.from_is_up),
         up("to", &plan.to, facts.to_is_up),
         shares(plan, facts),
@@ -86,6 +91,7 @@ pub fn preflight(plan: &RolloutPlan, facts: &Facts) -> Preflight {
         ledger(facts),
         evidence(plan, facts, &steps),
     ];
+    checks.extend(plan.gates.max_diff.map(|most| differences(most, facts)));
     Preflight { ready: checks.iter().all(|check| check.grade != Grade::Refuse), checks, steps }
 }
 
@@ -187,6 +193,24 @@ fn evidence(plan: &RolloutPlan, facts: &Facts, steps: &[Need]) -> Check {
     check("evidence", Grade::Warn, detail)
 }
 
+/// Whether answers were compared, and what that says.
+fn differences(most: f64, facts: &Facts) -> Check {
+    let found = facts.differences.as_ref();
+    let MetricVerdict { verdict, sentence, .. } = metric(found, most);
+    let Some(found) = found.filter(|_| verdict != Outcome::Healthy) else {
+        return match verdict {
+            Outcome::Healthy => check("diff", Grade::Ok, sentence),
+            _ => check("diff", Grade::Warn, format!("{sentence}: this gate sees nothing before there are requests")),
+        };
+    };
+    if verdict == Outcome::Regressed {
+        let detail = format!("{sentence}; `serin diff --reset` where that was another build");
+        return check("diff", Grade::Refuse, detail);
+    }
+    let detail = format!("{sentence} ({} pairs of old and new, {} of old alone)", found.compared, found.noise_compared);
+    check("diff", Grade::Warn, detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixture::plan;
@@ -194,6 +218,29 @@ mod tests {
 
     fn good() -> Facts {
         Facts { from_is_up: true, to_is_up: true, ledger: Some(Ok(())), limit_of_from: Some(10), ..Facts::default() }
+    }
+
+    #[test]
+    fn a_gate_on_differences_is_looked_at_before_a_start() {
+        let mut gated = plan("1, 100");
+        assert!(preflight(&gated, &good()).checks.iter().all(|check| check.name != "diff"));
+        gated.gates.max_diff = Some(0.001);
+        let check = preflight(&gated, &good()).checks.into_iter().find(|check| check.name == "diff").unwrap();
+        assert_eq!(check.grade, Grade::Warn);
+        let mut tally = crate::diff::Tally::new(crate::stats::Alpha::DEFAULT, false);
+        let difference = crate::diff::Difference {
+            place: "status".to_owned(),
+            change: crate::diff::Change::Value,
+            old: "200".to_owned(),
+            new: "500".to_owned(),
+        };
+        let found = crate::diff::Comparison { differences: vec![difference], body_left_out: false };
+        for _ in 0..50 {
+            tally.count("r", crate::diff::Pair::OldAndNew, found.clone(), std::time::SystemTime::UNIX_EPOCH);
+        }
+        let differences = Some(tally.evidence(0.001, crate::stats::Alpha::DEFAULT));
+        let refused = preflight(&gated, &Facts { differences, ..good() });
+        assert!(refused.obstacle().is_some_and(|why| why.starts_with("answers differ at status (r)")), "{refused:?}");
     }
 
     fn graded(facts: &Facts, name: &str) -> (Grade, String) {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::aftermath::{Aftermath, Range};
 use super::budget::Budget;
+use super::differences;
 use super::input::{Evidence, Finding};
 use super::need::Traffic;
 use super::state::{Exposure, Phase, Planned, State};
+use crate::diff::Evidence as Differences;
 use crate::judge::{Arm, Gates, LatencyGate, Outcome, Verdict, judge};
 use crate::plan::{RolloutPlan, Service};
-use crate::stats::Alpha;
 use crate::telemetry::{FallbackResult, RegistrySnapshot, RetryResult, VersionSnapshot, Why, Window};
 
 /// What one service's versions have counted so far.
@@ -127,12 +128,24 @@ impl Watch {
     }
 
     /// What the machine is to be told of `service`, where its rollout stands at `state`.
-    pub fn evidence(&mut self, planned: &Planned, state: &State, service: &Service, figures: &Figures) -> Evidence {
+    ///
+    /// `differences`: what comparing answers has found, where a gate goes by it.
+    pub fn evidence(
+        &mut self,
+        planned: &Planned,
+        state: &State,
+        service: &Service,
+        figures: &Figures,
+        differences: Option<&Differences>,
+    ) -> Evidence {
         self.follow(state, figures);
         let plan = &*planned.plan;
         let versions = service.version_named(&state.from).zip(service.version_named(&state.to));
         let in_force = versions.and_then(|(from, to)| Exposure::in_force(&service.split, from, to));
-        let verdict = self.judge(plan, state, figures);
+        let mut verdict = self.judge(plan, state, figures);
+        if let Some(most) = plan.gates.max_diff {
+            verdict = verdict.with(differences::metric(differences, most));
+        }
         let requests = figures.since(&self.begin, &state.to).map_or(0, |window| window.requests());
         let min_requests = plan.min_requests;
         let burning = plan.gates.error_budget.as_ref().and_then(|budget| self.budget.burning(budget, min_requests));
@@ -224,6 +237,6 @@ fn gates(plan: &RolloutPlan) -> Gates {
     let latency = latency
         .map(|gate| LatencyGate::new(gate.quantile, gate.max_ratio, gate.slack).expect("configuration bounds gates"))
         .collect();
-    let alpha = Alpha::new(plan.alpha).unwrap_or_default();
+    let (alpha, _) = differences::alphas(plan);
     Gates::new(Some(plan.gates.max_failure_increase), latency, alpha).expect("configuration bounds gates")
 }

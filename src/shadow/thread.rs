@@ -23,11 +23,11 @@ fn compare(pairing: Pairing, shared: &Shared, registry: &Registry) {
     let Pairing { subject, route, old, new, again } = pairing;
     let (plan, service) = (Arc::clone(&subject.plan), Arc::clone(&subject.service));
     // Before the lock is taken: this is what takes time.
-    let plain = |answer| decoded(answer, plan.max_body);
-    let old = plain(old);
+    let read = |answer| decoded(answer, plan.max_body);
+    let old = read(old);
     let each = [(Pair::OldAndNew, new), (Pair::OldTwice, again)].into_iter();
     let found: Vec<(Pair, Comparison)> =
-        each.filter_map(|(pair, other)| Some((pair, plan.rules.compare(&old, &plain(other?))))).collect();
+        each.filter_map(|(pair, other)| Some((pair, plan.rules.compare(&old, &read(other?))))).collect();
 
     let now = SystemTime::now();
     let mut states = shared.states();

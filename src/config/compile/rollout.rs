@@ -34,6 +34,9 @@ pub(super) fn rollout(written: &Rollout, service: &Service, problems: &mut Probl
     if let Some(never) = &written.control {
         match *never {}
     }
+    if let Some(gate) = written.gates.as_ref().and_then(|gates| gates.diff.as_ref()) {
+        is_compared(gate, written, service, problems)?;
+    }
     let (from, to) = (from?, to?);
     if let (true, Some(name)) = (from == to, &written.to) {
         problems
@@ -71,6 +74,27 @@ pub(super) fn rollout(written: &Rollout, service: &Service, problems: &mut Probl
         },
         approval,
     })
+}
+
+/// Whether the answers of `to` are compared at all. `None` after noting why not.
+fn is_compared(
+    gate: &written::DiffGate,
+    rollout: &Rollout,
+    service: &Service,
+    problems: &mut Problems<'_>,
+) -> Option<()> {
+    let shadowed = service.shadow.as_ref().and_then(|shadow| shadow.to.as_ref());
+    let missing = match (shadowed, &service.diff, &rollout.to) {
+        (Some(shadowed), Some(_), Some(to)) if shadowed.value != to.value => {
+            format!("`shadow: {{ to: {} }}`, the version that the steps are for", &*to.0)
+        }
+        (Some(_), Some(_), _) => return Some(()),
+        // One that is wrong is not missing.
+        _ if problems.noted(&service.spot, &["shadow", "diff"]) => return None,
+        _ => "`shadow` and `diff` in this service".to_owned(),
+    };
+    problems.error(&gate.spot, "the answers of `to` are not compared with any others").expected(missing);
+    None
 }
 
 fn version(name: &At<Name>, names: Option<&[&str]>, problems: &mut Problems<'_>) -> Option<Arc<str>> {
@@ -114,6 +138,10 @@ fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Opti
         Some(budget) => Some(error_budget(budget, problems)?),
         None => None,
     };
+    let max_diff = match &written.diff {
+        Some(gate) => Some(fraction(gate.max_rate.as_ref()?.value.0)),
+        None => None,
+    };
     Some(RolloutGates {
         max_failure_increase: match failures {
             Some(failures) => failures?,
@@ -121,6 +149,7 @@ fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Opti
         },
         latency: latency?,
         error_budget,
+        max_diff,
     })
 }
 

@@ -30,7 +30,7 @@ pub(in crate::config) use self::migration::{Migration, MigrationKey};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
 pub(in crate::config) use self::ofrep::{Cors, Ofrep};
 pub(in crate::config) use self::reconcile::{KeyCall, KeyList, MigrationGates, MigrationSteps, Reconcile};
-pub(in crate::config) use self::rollout::{ErrorBudget, Gates as RolloutGates, Rollout};
+pub(in crate::config) use self::rollout::{DiffGate, ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};
 pub(in crate::config) use self::shadow::{Diff, Shadow};

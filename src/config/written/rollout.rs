@@ -49,6 +49,14 @@ written! {
         optional "latency" latency: List<LatencyGate, 0, 8>,
         /// How fast the whole service may use up its error budget. Default: not looked at.
         optional "errorBudget" error_budget: ErrorBudget,
+        /// In how many requests the answers of both may differ; needs the service's `shadow` to the same version, and its `diff`. Default: not looked at.
+        optional "diff" diff: DiffGate,
+    }
+
+    /// In how many requests the answers of `to` may differ from those of `from`.
+    DiffGate {
+        /// As a share of the requests compared, over and above noise, in any one place.
+        required "maxRate" max_rate: At<Percent<0>>,
     }
 
     /// How many more of its requests `to` may fail than `from`.

@@ -99,7 +99,7 @@ fn status_and_headers_are_compared_and_secrets_never_shown() {
             ("header set-cookie", "(redacted)", "(redacted)"),
             ("$.list[*].email", "\"(redacted)\"", "\"(redacted)\""),
             ("$.list[*].n", "\"ada!\"", "\"bob!\""),
-            ("$.user.name", "\"(redacted)\"", "\"(redacted)\""),
+            ("$.user.*", "\"(redacted)\"", "\"(redacted)\""),
         ]
     );
     let removed = rules.compare(&answer(&body("ada")), &answer("{}")).differences;
@@ -114,6 +114,43 @@ fn a_body_that_was_too_long_is_left_out_and_said_to_be() {
     let found = rules.compare(&cut, &Answer { status: 500, ..answer("") });
     assert!(found.body_left_out);
     assert_eq!(found.differences.len(), 1);
+}
+
+#[test]
+fn what_is_redacted_does_not_show_as_a_text_nor_in_a_name() {
+    let rules = rules(&[], &[], &["$.users", "$.email"]);
+    let as_text = |body: &str| Answer { headers: vec![("content-type".into(), b"text/plain".into())], ..answer(body) };
+    let shown = |old: &Answer, new: &Answer| format!("{:?}", rules.compare(old, new));
+    let old = r#"{"email":"ada@example.com"}"#;
+    for said in [
+        shown(&as_text(old), &as_text("{}")),
+        shown(&as_text(old), &as_text("{}\nmore")),
+        // Cut short, so that it is no document any more.
+        shown(&answer(&old[..old.len() - 1]), &answer("[")),
+        shown(&answer(r#"{"users":{"ada@example.com":1}}"#), &answer(r#"{"users":{}}"#)),
+    ] {
+        assert!(!said.contains("example"), "{said}");
+    }
+}
+
+#[test]
+fn what_a_call_came_to_is_compared_whatever_the_headers_are() {
+    let call = |status: &str| Answer { headers: vec![("grpc-status".into(), status.into())], ..answer("") };
+    let found = Rules::default().compare(&call("0"), &call("5")).differences;
+    assert_eq!((found.len(), found[0].place.as_str()), (1, "header grpc-status"));
+}
+
+#[test]
+fn sets_within_sets_take_no_time_that_grows_without_bound() {
+    let rules = rules(&[], &["$..*"], &[]);
+    // Nothing in the one is like anything in the other.
+    let nested = |from: u32| {
+        let leaf =
+            |n: u32| format!("[{}]", (0..12).map(|i| (from + n * 12 + i).to_string()).collect::<Vec<_>>().join(","));
+        let level = |n: u32| format!("[{}]", (0..12).map(|i| leaf(n * 12 + i)).collect::<Vec<_>>().join(","));
+        format!("[{}]", (0..12).map(level).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(places(&rules, &nested(0), &nested(1_000_000)), one("$[*][*][*]", Change::Value));
 }
 
 #[test]

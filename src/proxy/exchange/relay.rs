@@ -144,6 +144,9 @@ impl Relay {
                 Ok(trailers) => {
                     let trailers = clean_trailers(trailers);
                     ending.record.trailers(&trailers);
+                    if let Some(capture) = &mut self.capture {
+                        capture.trailers(&trailers);
+                    }
                     Frame::trailers(trailers)
                 }
                 Err(other) => other,

@@ -5,6 +5,7 @@ use http::{HeaderMap, Response};
 use tokio::sync::oneshot;
 
 use crate::diff::{Answer, HEADERS_ALWAYS_KEPT};
+use crate::wire::grpc::GRPC_STATUS;
 
 /// An answer that passes. Dropped before the answer has come to its end, nobody gets it.
 #[derive(Debug)]
@@ -30,6 +31,11 @@ impl Capture {
         self.keeping.data(data);
     }
 
+    /// The trailers pass.
+    pub(in crate::proxy) fn trailers(&mut self, trailers: &HeaderMap) {
+        self.keeping.trailers(trailers);
+    }
+
     /// The answer has come to its end.
     pub(in crate::proxy) fn finish(self) {
         // Whoever was to compare it may have gone already.
@@ -51,6 +57,13 @@ impl Keeping {
         for name in wanted.iter().map(String::as_str).chain(always) {
             let lines = found.get_all(name).iter().map(|value| (name.to_owned(), value.as_bytes().to_vec()));
             self.answer.headers.extend(lines);
+        }
+    }
+
+    /// Of trailers the one that says what a call came to.
+    pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(status) = trailers.get(GRPC_STATUS) {
+            self.answer.headers.push((GRPC_STATUS.as_str().to_owned(), status.as_bytes().to_vec()));
         }
     }
 

@@ -107,7 +107,7 @@ impl Copy {
             ticket.answered(!response.status().is_server_error());
         }
         let mut reading = Reading::begin(&response, rpc, patience);
-        reading.to_end(&mut lease).await?;
+        reading.finish(&mut lease).await?;
         lease.finish();
         Ok((reading.outcome, reading.keeping.map(Keeping::finish)))
     }
@@ -137,7 +137,7 @@ impl Reading {
         Self { outcome, keeping, left: patience.most, web }
     }
 
-    async fn to_end(&mut self, lease: &mut Lease) -> Result<(), Lost> {
+    async fn finish(&mut self, lease: &mut Lease) -> Result<(), Lost> {
         if lease.size_hint().lower() > self.left as u64 {
             return Err(Lost::TooLarge);
         }
@@ -147,15 +147,22 @@ impl Reading {
             match frame.into_data() {
                 Ok(data) => self.data(&data)?,
                 Err(other) => {
-                    if let Ok(trailers) = other.into_trailers()
-                        && let (Outcome::Grpc(_), Some(outcome)) = (self.outcome, grpc_outcome(&trailers))
-                    {
-                        self.outcome = outcome;
+                    if let Ok(trailers) = other.into_trailers() {
+                        self.trailers(&trailers);
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn trailers(&mut self, trailers: &HeaderMap) {
+        if let (Outcome::Grpc(_), Some(outcome)) = (self.outcome, grpc_outcome(trailers)) {
+            self.outcome = outcome;
+        }
+        if let Some(keeping) = &mut self.keeping {
+            keeping.trailers(trailers);
+        }
     }
 
     fn data(&mut self, data: &Bytes) -> Result<(), Lost> {

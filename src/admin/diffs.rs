@@ -1,0 +1,117 @@
+//! What comparing the answers of two versions has found.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::api::{ServiceName, named, schema_of};
+use super::guard::Caller;
+use super::problem::Problem;
+use super::serve::Admin;
+use crate::diff::{RouteReport, Verdict};
+use crate::ledger::{Draft, What};
+use crate::plan::{Plan, Service};
+use crate::telemetry::{DiffDrop, Rfc3339};
+
+/// What was found in the answers of a service's versions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DiffsView {
+    /// The service.
+    pub service: String,
+    /// The version whose answers are compared with those that clients get.
+    pub to: String,
+    /// When comparing began: with the first answers, anew where versions or rules changed, or when it was reset. Nothing
+    /// where nothing was compared yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// What to make of the worst place of all.
+    pub verdict: Verdict,
+    /// Answers not compared that were to be, since the start.
+    pub dropped: u64,
+    /// By route.
+    pub routes: Vec<RouteReport>,
+}
+
+/// The routes of comparisons.
+pub(super) fn router() -> Router<Arc<Admin>> {
+    Router::new().route("/api/v1/services/{service}/diffs", get(show).delete(reset))
+}
+
+async fn show(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<DiffsView>, Problem> {
+    let name = named(name)?;
+    let plan = admin.plan();
+    let (service, to) = compared(&plan, &name)?;
+    let dropped = admin
+        .registry
+        .snapshot()
+        .shadow(&name, to)
+        .map_or(0, |shadow| DiffDrop::ALL.iter().map(|why| shadow.diff_drops[*why as usize]).sum());
+    let empty = DiffsView {
+        service: service.name.to_string(),
+        to: to.to_owned(),
+        since: None,
+        verdict: Verdict::Same,
+        dropped,
+        routes: Vec::new(),
+    };
+    let Some(state) = admin.comparing.state(&name) else { return Ok(Json(empty)) };
+    // Thousands of intervals are too many for the thread that everything else here waits for.
+    let routes = tokio::task::spawn_blocking(move || (Rfc3339(state.since).to_string(), state.tally.report())).await;
+    let (since, routes) = routes.map_err(|error| {
+        tracing::error!(%error, "comparisons could not be told");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "What was found could not be told.".to_owned())
+    })?;
+    let verdict = routes.iter().map(|route| route.verdict).min().unwrap_or(Verdict::Same);
+    Ok(Json(DiffsView { since: Some(since), verdict, routes, ..empty }))
+}
+
+/// Forgets what was found, so that comparing begins anew: another build answers at the same address, say. Recorded, as gates
+/// of rollouts go by what is forgotten.
+async fn reset(
+    State(admin): State<Arc<Admin>>,
+    Extension(caller): Extension<Caller>,
+    name: ServiceName,
+) -> Result<StatusCode, Problem> {
+    let name = named(name)?;
+    let plan = admin.plan();
+    let (service, to) = compared(&plan, &name)?;
+    let fields = serde_json::Map::from_iter([("to".to_owned(), to.into())]);
+    let what = What::Event { event: "diffReset".to_owned(), fields };
+    let draft = Draft::new(&*caller.name, "what was found by comparing answers is forgotten", what);
+    let recorded = admin.control.record_or_keep(draft.of_service(&*service.name)).await;
+    recorded.map_err(|refused| Problem::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()))?;
+    // Where nothing was compared there is nothing to forget.
+    let _ = admin.comparing.reset(&name);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The service of this name, and the version whose answers are compared.
+fn compared<'a>(plan: &'a Plan, name: &str) -> Result<(&'a Service, &'a str), Problem> {
+    let missing = |what: String| Problem::new(StatusCode::NOT_FOUND, what);
+    let (_, service) = plan.service_named(name).ok_or_else(|| missing(format!("There is no service `{name}`.")))?;
+    let shadow = service.shadow.as_ref().filter(|_| service.diff.is_some());
+    let shadow = shadow.ok_or_else(|| missing(format!("Service `{name}` has no `shadow` with a `diff`.")))?;
+    Ok((service, &service.version(shadow.to).name))
+}
+
+/// The part of the `OpenAPI` document.
+pub(super) fn paths() -> Vec<(&'static str, Value)> {
+    let answer = json!({"description": "done", "content": {"application/json": {"schema": schema_of::<DiffsView>()}}});
+    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
+    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
+    let none = problem("no such service, or its answers are not compared");
+    vec![(
+        "/api/v1/services/{service}/diffs",
+        json!({"parameters": name,
+            "get": {"operationId": "getDiffs", "responses": {"200": answer, "404": none}},
+            "delete": {"operationId": "resetDiffs", "responses": {"204": {"description": "forgotten"}, "404": none,
+                "503": problem("shutting down")}}}),
+    )]
+}
