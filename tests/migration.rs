@@ -45,13 +45,13 @@ impl Store {
                 let mut words = request.request_line().split(' ');
                 let (method, path) = (words.next().unwrap(), words.next().unwrap().to_owned());
                 let mut things = kept.lock().unwrap();
-                let refused = *answer.lock().unwrap();
-                let (status, body) = match (method, refused) {
+                let instead = *answer.lock().unwrap();
+                let (status, body) = match (method, instead) {
                     ("GET" | "HEAD", _) => match things.get(&path) {
                         Some(thing) => ("200 OK", thing.clone()),
                         None => ("404 Not Found", b"none".to_vec()),
                     },
-                    (_, Some(refused)) => (refused, b"no".to_vec()),
+                    (_, Some(status)) => (status, b"no".to_vec()),
                     ("DELETE", _) => {
                         things.remove(&path);
                         ("200 OK", b"gone".to_vec())

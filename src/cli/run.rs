@@ -281,6 +281,16 @@ fn judging(shared: &Arc<Shared>) -> Arc<Verdicts> {
     verdicts
 }
 
+/// Takes changes from now on.
+fn controlling(control: Control<Listening>) {
+    let controlling = tokio::spawn(control.run());
+    tokio::spawn(async move {
+        if controlling.await.is_err_and(|error| error.is_panic()) {
+            tracing::error!("the control plane died: what is in force stays in force, and no change is taken any more");
+        }
+    });
+}
+
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
     let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
@@ -299,12 +309,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     tokio::spawn(journal::hear(opened, handle.clone()));
     let observer = observing(&registry);
     let readiness = Arc::new(Readiness::default());
-    let controlling = tokio::spawn(control.run());
-    tokio::spawn(async move {
-        if controlling.await.is_err_and(|error| error.is_panic()) {
-            tracing::error!("the control plane died: what is in force stays in force, and no change is taken any more");
-        }
-    });
+    controlling(control);
     look_after_upstreams(&shared);
     let verdicts = judging(&shared);
 

@@ -143,7 +143,9 @@ mod tests {
         assert_eq!((shown.looks, shown.disagreed, shown.keys), (100, 1, 10));
         assert!(shown.low < 0.99 && shown.high > 0.99 && shown.high < 1.0);
         let mut other = Consistency::default();
-        ["key 1", "key 11"].iter().for_each(|key| other.count(key, true));
+        for key in ["key 1", "key 11"] {
+            other.count(key, true);
+        }
         one.add(other);
         assert_eq!((one.shown().looks, one.shown().disagreed, one.shown().keys), (102, 1, 11));
         one.begin_anew();
