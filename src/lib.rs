@@ -6,7 +6,7 @@
 //! is noise), [`wire`] (sockets, and the framing of messages), [`telemetry`] (what happened, counted), [`judge`] (which of
 //! two versions is worse), [`ledger`] (the record of every change), [`events`] (what happens, for whoever listens),
 //! [`config`] (files to plans), [`upstream`] (connections to versions), [`webhooks`] (receivers elsewhere that are told of
-//! events), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn), [`shadow`]
+//! events), [`migration`] (writes to two versions), [`admit`] (how many requests at a time), [`rollout`] (how a version is widened and withdrawn), [`shadow`]
 //! (answers of two versions compared), [`proxy`] (the data plane), [`control`] (the one writer of plans), [`admin`] and [`demo`], and [`cli`] on top.
 
 pub mod access;
@@ -22,6 +22,7 @@ pub mod flags;
 pub mod judge;
 pub mod jwt;
 pub mod ledger;
+pub mod migration;
 pub mod plan;
 pub mod proxy;
 pub mod rollout;

@@ -84,6 +84,21 @@ fn a_failing_version_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_ha
     }
 }
 
+#[test]
+fn a_migration_goes_through_all_stages_without_a_failed_request() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = ["--scenario", "migration", "--for", "4s", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let output = demo(&args, &folder).output().expect("the binary starts");
+    let (text, errors) = words(&output);
+    assert!(output.status.success(), "{:?}\n{errors}\n{text}", output.status);
+    for stage in ["off", "dualWrite for 20%", "dualWrite", "shadow", "live for 30%", "live", "rampDown", "complete"] {
+        assert!(text.contains(&format!(" {stage} ")), "{stage}: {text}");
+    }
+    assert!(!text.contains("% not "), "a stage was not taken: {text}\n{errors}");
+    assert!(text.contains("both versions have the same"), "{text}");
+    assert!(summary(&text).starts_with("Summary: 0 of "), "{text}");
+}
+
 /// That serin withdrew the version, and what the summary says of it; whether this machine had the time for all that.
 fn is_withdrawn(text: &str) -> bool {
     let summary = summary(text);

@@ -21,10 +21,12 @@ use super::rights;
 use super::serve::{Admin, Phase};
 use super::view::{ServiceView, ServicesView};
 use super::{
-    diffs, distribution, events, flags, health, history, ledger, live, me, page, preview, rollback_drill, rollout,
+    diffs, distribution, events, flags, health, history, ledger, live, me, migration, page, preview, reconcile,
+    rollback_drill, rollout,
 };
-use crate::control::{Change, Changed, Refused};
+use crate::control::{Change, Changed};
 use crate::ledger::{About, Dependency, Source};
+use crate::plan::Plan;
 use crate::telemetry::exposition;
 
 /// Longest body of a request to the admin API, in bytes.
@@ -42,6 +44,8 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/services/{service}", get(service))
         .route("/api/v1/services/{service}/weights", put(set_weights))
         .route("/api/v1/openapi.json", get(openapi))
+        .merge(migration::router())
+        .merge(reconcile::router())
         .merge(diffs::router())
         .merge(distribution::router())
         .merge(flags::router())
@@ -100,8 +104,7 @@ impl Admin {
         let plan = self.plan();
         self.verdicts.look(&plan);
         let mut view = ServicesView::new(&plan, &self.observer.recent(), &self.health, &self.verdicts);
-        view.services =
-            view.services.into_iter().map(|view| view.with_rollout(|name| self.control.rollout(name))).collect();
+        view.services = view.services.into_iter().map(|view| self.completed(view, &plan)).collect();
         view
     }
 
@@ -111,7 +114,11 @@ impl Admin {
         let (_, service) = plan.service_named(name)?;
         self.verdicts.look(&plan);
         let view = ServiceView::new(&plan, service, &self.observer.recent(), &self.health, &self.verdicts);
-        Some(view.with_rollout(|name| self.control.rollout(name)))
+        Some(self.completed(view, &plan))
+    }
+
+    fn completed(&self, view: ServiceView, plan: &Plan) -> ServiceView {
+        view.with_rollout(|name| self.control.rollout(name)).with_deprecation(plan, &self.registry)
     }
 }
 
@@ -154,14 +161,7 @@ async fn set_weights(
         source: Source::Admin,
         about,
     };
-    let Changed { plan, entry } = admin.control.change(change).await.map_err(|refused| {
-        let status = match refused {
-            Refused::UnknownService { .. } => StatusCode::NOT_FOUND,
-            Refused::ShuttingDown | Refused::Ledger(_) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        Problem::new(status, refused.to_string())
-    })?;
+    let Changed { plan, entry } = admin.control.change(change).await?;
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
     admin.verdicts.look(&plan);
     let view = ServiceView::new(&plan, service, &admin.observer.recent(), &admin.health, &admin.verdicts);
@@ -228,7 +228,9 @@ pub(super) fn document() -> serde_json::Value {
     paths.extend(ledger::paths());
     paths.extend(live::paths());
     paths.extend(me::paths());
+    paths.extend(migration::paths());
     paths.extend(preview::paths());
+    paths.extend(reconcile::paths());
     paths.extend(rollback_drill::paths());
     paths.extend(rollout::paths());
     for (path, item) in paths {

@@ -11,12 +11,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
 
-use super::api::MAX_BODY;
 use super::connection::Peer;
 use super::origin;
 use super::problem::Problem;
 use super::refusal::{Asked, Refusal};
-use super::rights::{Need, need, roles};
+use super::rights::{Need, max_body, need, roles};
 use super::serve::Admin;
 use crate::access::{Access, Client, Right, Role, WrongToken};
 use crate::telemetry::AuthFailure;
@@ -87,8 +86,9 @@ impl Caller {
 
 /// Lets requests through to their endpoints with the [`Caller`] among their extensions, or turns them away.
 pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request, next: Next) -> Response {
-    let Some(need) = request.extensions().get::<MatchedPath>().and_then(|at| need(request.method(), at.as_str()))
-    else {
+    let known = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let (need, most) = (known.and_then(|at| need(request.method(), at)), known.map_or(0, max_body));
+    let Some(need) = need else {
         return Problem::new(StatusCode::FORBIDDEN, "It is not written down who may ask for this.").into_response();
     };
     let access = admin.access.load_full();
@@ -124,7 +124,7 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request,
         Ok(mut caller) => {
             caller.asked = Arc::new(asked);
             request.extensions_mut().insert(caller);
-            let request = if changes { whole(request).await } else { Ok(request) };
+            let request = if changes { whole(request, most).await } else { Ok(request) };
             match request {
                 Ok(request) => next.run(request).await,
                 Err(problem) => problem.into_response(),
@@ -230,9 +230,9 @@ pub(super) fn way_in(access: &Access, peer: &Peer) -> String {
 }
 
 /// The request with all of its body, which is there within its time.
-async fn whole(request: Request) -> Result<Request, Problem> {
+async fn whole(request: Request, most: usize) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
-    match tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY)).await {
+    match tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await {
         Ok(Ok(body)) => Ok(Request::from_parts(parts, Body::from(body))),
         Ok(Err(error)) => {
             let too_long = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);

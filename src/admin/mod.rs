@@ -5,6 +5,7 @@
 
 mod api;
 mod connection;
+mod deprecation;
 mod diffs;
 mod distribution;
 mod drills;
@@ -18,12 +19,14 @@ mod history;
 mod ledger;
 mod live;
 mod me;
+mod migration;
 mod observer;
 pub mod ofrep;
 mod origin;
 mod page;
 mod preview;
 mod problem;
+mod reconcile;
 mod refusal;
 mod rights;
 mod rollback_drill;
@@ -35,16 +38,20 @@ mod steering;
 mod verdict;
 mod view;
 
+pub use deprecation::{CallerView, DeprecationView};
 pub use diffs::DiffsView;
 pub use drills::DrillView;
 pub use events::EventStreams;
 pub use experiment::ExperimentView;
 pub use ledger::Ledgers;
 pub use live::Live;
+pub use migration::{DeadLetterView, DeadLettersView, JournalView, MigrationView, PlanView};
 pub use observer::Observer;
 pub use refusal::Memory;
 pub use serve::{Admin, AdminListener, Phase, Readiness, serve};
 pub use shadow::ShadowView;
 pub use steering::{KillSwitchView, SaysView, SteeringView, VersionFromView};
 pub use verdict::{VerdictView, Verdicts};
-pub use view::{AddressStateView, AddressView, LatencyView, OverloadView, ServiceView, ServicesView, VersionView};
+pub use view::{
+    AddressStateView, AddressView, LatencyView, OverloadView, ProgressView, ServiceView, ServicesView, VersionView,
+};

@@ -5,6 +5,8 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use super::api::MAX_BODY;
+use super::reconcile;
 use crate::access::{Right, Role};
 use crate::wire::grpc_health::{CHECK, LIST, WATCH};
 
@@ -49,6 +51,13 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/services/{service}/drill", READ),
     ("POST", "/api/v1/services/{service}/drill", OPERATE),
     ("GET", "/api/v1/events", READ),
+    ("GET", "/api/v1/services/{service}/migration", READ),
+    ("PUT", "/api/v1/services/{service}/migration", OPERATE),
+    ("GET", "/api/v1/services/{service}/migration/deadLetters", READ),
+    ("POST", "/api/v1/services/{service}/migration/deadLetters", OPERATE),
+    ("GET", reconcile::PATH, READ),
+    ("POST", reconcile::PATH, OPERATE),
+    ("DELETE", reconcile::PATH, OPERATE),
     ("GET", "/api/v1/services/{service}/diffs", READ),
     ("DELETE", "/api/v1/services/{service}/diffs", OPERATE),
     ("GET", "/api/v1/ledger", READ),
@@ -59,6 +68,11 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("POST", LIST, Need::Nothing),
     ("POST", "/grpc.health.v1.Health/{method}", Need::Nothing),
 ];
+
+/// Longest body that an endpoint takes, in bytes.
+pub(super) fn max_body(path: &str) -> usize {
+    if path == reconcile::PATH { reconcile::MAX_BODY } else { MAX_BODY }
+}
 
 /// What an endpoint asks for; `None`: it is not in the table.
 pub(super) fn need(method: &Method, path: &str) -> Option<Need> {

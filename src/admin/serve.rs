@@ -17,6 +17,8 @@ use super::refusal::Memory;
 use super::verdict::Verdicts;
 use crate::access::Access;
 use crate::control::Handle;
+use crate::migration::journal::Journal;
+use crate::migration::reconcile::Reconciler;
 use crate::plan::Plan;
 use crate::proxy::Gate;
 use crate::shadow::Comparing;
@@ -45,12 +47,16 @@ pub struct Admin {
     pub events: EventStreams,
     /// What is said of new versions.
     pub verdicts: Arc<Verdicts>,
+    /// Whether both sides of migrations agree.
+    pub reconciler: Arc<Reconciler>,
     /// What is found in the answers of two versions.
     pub comparing: Comparing,
     /// Which addresses can take requests.
     pub health: Arc<Health>,
     /// Whether requests are taken.
     pub readiness: Arc<Readiness>,
+    /// The journal of writes to two versions, once there is one.
+    pub journal: Box<dyn Fn() -> Option<Journal> + Send + Sync>,
     /// Who may do what, now.
     pub access: Arc<ArcSwap<Access>>,
     /// Who was turned away.

@@ -3,16 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::deprecation::DeprecationView;
 use super::drills::{DrillView, drills};
 use super::experiment::ExperimentView;
 use super::observer::Recent;
 use super::shadow::ShadowView;
 use super::steering::SteeringView;
 use super::verdict::{VerdictView, Verdicts};
-use crate::plan::{Plan, Service, Standing, Version, VersionId};
+use crate::plan::{Plan, Progress, Service, Standing, Version, VersionId};
 use crate::rollout::RolloutView;
 use crate::stats::Snapshot;
-use crate::telemetry::VersionSnapshot;
+use crate::telemetry::{Registry, VersionSnapshot};
 use crate::upstream::{AddressState, Health};
 
 /// All services.
@@ -54,9 +55,30 @@ pub struct ServiceView {
     /// Drills in force: faults put into requests on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<DrillView>,
+    /// How far its migration is, where it has one: then the stage alone says which version answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<ProgressView>,
+    /// The announced end of one of its versions, and who still calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation: Option<DeprecationView>,
     /// What flags do to its split; nothing where they do nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steering: Option<SteeringView>,
+}
+
+/// How far a migration is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ProgressView {
+    /// off, dualWrite, shadow, live, rampDown or complete.
+    pub stage: String,
+    /// The share of keys that are in the stage, such as `10%`; all others are in the one before.
+    pub share: String,
+}
+
+impl From<Progress> for ProgressView {
+    fn from(progress: Progress) -> Self {
+        Self { stage: progress.stage.word().to_owned(), share: progress.share.to_string() }
+    }
 }
 
 /// One version.
@@ -175,8 +197,9 @@ impl ServiceView {
                 VersionView {
                     name: version.name.to_string(),
                     weight: service.split.weights()[index].as_f64(),
-                    share: service.split.share(id),
+                    share: service.intended_share(id),
                     effective_share: match &standing {
+                        _ if service.migration.is_some() => service.intended_share(id),
                         Some(standing) => standing.share(&service.split, id, up),
                         None => service.split.share_among(id, up),
                     },
@@ -195,8 +218,17 @@ impl ServiceView {
             experiment: verdicts.of_variants(plan, service, &recent.now),
             shadow: verdicts.shadow(service, recent),
             drills: drills(service, recent),
+            deprecation: None,
+            migration: service.migration.as_ref().map(|migration| ProgressView::from(migration.progress)),
             steering: standing.map(|standing| SteeringView::new(&standing, service)),
         }
+    }
+
+    /// The same with the announced end of one of its versions, where there is one.
+    pub(super) fn with_deprecation(self, plan: &Plan, registry: &Registry) -> Self {
+        let service = plan.service_named(&self.name).map(|(_, service)| service);
+        let deprecation = service.and_then(|service| DeprecationView::new(service, registry));
+        Self { deprecation, ..self }
     }
 
     /// The same with where its rollout stands; while that is watched, its verdict is the service's.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::BAD_USAGE;
 use super::run::{self, Ready, RunError, Stop};
 use crate::config::{self, Bind};
-use crate::demo::{Demo, DemoError, Messages, Options, Proxy, Scenario};
+use crate::demo::{Demo, DemoError, Messages, MigrationDemo, Options, Proxy, Scenario, Show};
 use crate::proxy::ListenError;
 
 /// What the demo takes.
@@ -40,18 +40,39 @@ enum ScenarioArg {
     Regression,
     /// One request in five fails from 25 % on: withdrawn.
     Errors,
+    /// It keeps its data in another shape: moved there stage by stage.
+    Migration,
+}
+
+impl ScenarioArg {
+    /// How a version behaves that is widened. `None`: this is another story.
+    fn widening(self) -> Option<Scenario> {
+        match self {
+            Self::Good => Some(Scenario::Good),
+            Self::Regression => Some(Scenario::Regression),
+            Self::Errors => Some(Scenario::Errors),
+            Self::Migration => None,
+        }
+    }
 }
 
 /// Plays the demo; gives the exit code.
 pub(super) fn run(args: &DemoArgs, messages: &Messages) -> ExitCode {
-    let options = match options(args) {
-        Ok(options) => options,
+    let admin = match admin(args) {
+        Ok(admin) => admin,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(BAD_USAGE);
         }
     };
-    let result = play(options, messages);
+    let DemoArgs { scenario, duration, listen, .. } = *args;
+    let result = match scenario.widening() {
+        Some(scenario) => {
+            let options = Options { scenario, total: duration, listen, admin: admin.clone() };
+            play(listen, &admin, || Demo::prepare(options), messages)
+        }
+        None => play(listen, &admin, || MigrationDemo::prepare(duration, listen, admin.clone()), messages),
+    };
     messages.open();
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,17 +95,22 @@ enum Failure {
     Broken,
 }
 
-fn play(options: Options, messages: &Messages) -> Result<(), Failure> {
+fn play<S: Show + Send + 'static>(
+    listen: SocketAddr,
+    admin: &Bind,
+    prepare: impl FnOnce() -> Result<S, DemoError>,
+    messages: &Messages,
+) -> Result<(), Failure> {
     // serin's listeners share a port with any other serin's, which here would share the demo's traffic too.
-    let free = std::net::TcpListener::bind(options.listen);
-    free.map_err(|source| Failure::Listen(ListenError { address: options.listen.to_string(), source }, "--listen"))?;
-    let admin = options.admin.to_string();
+    let free = std::net::TcpListener::bind(listen);
+    free.map_err(|source| Failure::Listen(ListenError { address: listen.to_string(), source }, "--listen"))?;
+    let admin = admin.to_string();
     let failed = |error| match error {
         RunError::Listen(error) if error.address == admin => Failure::Listen(error, "--admin"),
         RunError::Listen(error) => Failure::Listen(error, "--listen"),
         error => Failure::Run(error),
     };
-    let demo = Demo::prepare(options)?;
+    let demo = prepare()?;
     let prepared = run::prepare(&demo.config()).map_err(failed)?;
     let mut playing = None;
     let well = run::serve(prepared, |ready| {
@@ -108,16 +134,10 @@ fn play(options: Options, messages: &Messages) -> Result<(), Failure> {
     }
 }
 
-fn options(args: &DemoArgs) -> Result<Options, String> {
-    let scenario = match args.scenario {
-        ScenarioArg::Good => Scenario::Good,
-        ScenarioArg::Regression => Scenario::Regression,
-        ScenarioArg::Errors => Scenario::Errors,
-    };
+fn admin(args: &DemoArgs) -> Result<Bind, String> {
     // The global option's default, and whatever else people give it, is a URL.
     let admin = args.admin.strip_prefix("http://").unwrap_or(&args.admin).trim_end_matches('/');
-    let admin = config::bind(admin).map_err(|error| format!("--admin {}: {error}", args.admin))?;
-    Ok(Options { scenario, total: args.duration, listen: args.listen, admin })
+    config::bind(admin).map_err(|error| format!("--admin {}: {error}", args.admin))
 }
 
 fn tcp_address(text: &str) -> Result<SocketAddr, String> {
@@ -158,30 +178,31 @@ mod tests {
     use super::*;
     use clap::Parser;
 
-    fn parsed(args: &[&str]) -> Result<Options, String> {
+    fn parsed(args: &[&str]) -> Result<(DemoArgs, Bind), String> {
         let words = ["serin", "demo"].iter().chain(args);
         match super::super::Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
-            super::super::Command::Demo(args) => options(&args),
+            super::super::Command::Demo(args) => admin(&args).map(|admin| (args, admin)),
             other => Err(format!("{other:?}")),
         }
     }
 
     #[test]
     fn the_demo_is_spelled_as_documented() {
-        let options = parsed(&[]).expect("no arguments");
-        assert_eq!((options.scenario, options.total), (Scenario::Good, Duration::from_mins(1)));
-        assert_eq!(options.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(options.admin.to_string(), "127.0.0.1:9901");
+        let (args, admin) = parsed(&[]).expect("no arguments");
+        assert_eq!((args.scenario.widening(), args.duration), (Some(Scenario::Good), Duration::from_mins(1)));
+        assert_eq!(args.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(admin.to_string(), "127.0.0.1:9901");
         let args = ["--scenario", "errors", "--for", "1m30s", "--listen", "[::1]:0", "--admin", "127.0.0.1:7"];
-        let options = parsed(&args).expect("the documented arguments");
-        assert_eq!((options.scenario, options.total), (Scenario::Errors, Duration::from_secs(90)));
-        assert_eq!((options.listen.to_string(), options.admin.to_string()), ("[::1]:0".into(), "127.0.0.1:7".into()));
+        let (args, admin) = parsed(&args).expect("the documented arguments");
+        assert_eq!((args.scenario.widening(), args.duration), (Some(Scenario::Errors), Duration::from_secs(90)));
+        assert_eq!((args.listen.to_string(), admin.to_string()), ("[::1]:0".into(), "127.0.0.1:7".into()));
+        assert_eq!(parsed(&["--scenario", "migration"]).expect("a scenario").0.scenario.widening(), None);
     }
 
     #[test]
     fn an_admin_url_is_taken_for_its_address() {
-        let options = parsed(&["--admin", "http://127.0.0.1:9902/"]).expect("a URL");
-        assert_eq!(options.admin.to_string(), "127.0.0.1:9902");
+        let (_, admin) = parsed(&["--admin", "http://127.0.0.1:9902/"]).expect("a URL");
+        assert_eq!(admin.to_string(), "127.0.0.1:9902");
     }
 
     #[test]

@@ -7,11 +7,14 @@ mod diff;
 mod drill;
 mod flags;
 mod init;
+mod journal;
 mod judge;
 mod ledger;
 mod logging;
 mod manual;
+mod migration;
 mod pick;
+mod reconcile;
 mod rollout;
 mod run;
 mod schema;
@@ -147,6 +150,11 @@ enum Command {
     Token(token::TokenCommand),
     /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
     Rollout(rollout::RolloutArgs),
+    /// Look at the migration of a service, move it on, or see to the writes that cannot be delivered.
+    #[command(subcommand)]
+    Migration(migration::MigrationCommand),
+    /// Hold both versions of a migration against each other, key by key, and mend what differs.
+    Reconcile(reconcile::ReconcileArgs),
     /// Say where the answers of two versions differ, of a service whose requests are copied.
     Diff(diff::DiffArgs),
     /// Hurt requests of a new version on purpose, and see whether it is withdrawn.
@@ -196,6 +204,8 @@ pub fn main() -> ExitCode {
             set::run(&global, &service, &weights, &reason, &depends_on)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
+        Command::Migration(command) => migration::run(&global, &command),
+        Command::Reconcile(args) => reconcile::run(&global, &args),
         Command::Diff(args) => diff::run(&global, &args),
         Command::Drill(command) => drill::run(&global, &command),
         Command::Ledger(args) => ledger::run(&global, &args),

@@ -150,8 +150,11 @@ fn pick<K: AsRef<[u8]>>(
     out.flush().or_else(unless_reader_left)
 }
 
-/// The version of a key: the one a flag names for it, else the one its weight gives it among those that no flag takes away.
+/// The version of a key: under a migration the one that answers what is read under it, else the one a flag names for it, else the one its weight gives it among those that no flag takes away.
 fn version_of(attached: &Attached, service: &Service, key: &[u8], asked: Asked<'_>) -> VersionId {
+    if let Some(migration) = &service.migration {
+        return migration.version(migration.stage_of(Some(key)).client_gets());
+    }
     let by_weight = service.split.pick_key(key);
     if !attached.steers() {
         return by_weight;
@@ -219,6 +222,8 @@ mod tests {
                 follow: None,
                 faults: Vec::new(),
                 rollout: None,
+                migration: None,
+                deprecation: None,
                 shadow: None,
                 diff: None,
                 flags: ServiceFlags::default(),

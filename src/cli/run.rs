@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use super::BAD_USAGE;
+use super::journal::{self, Journals};
 use super::tracing_export::Spans;
 use crate::access::Access;
 use crate::admin::ofrep::FlagApi;
@@ -28,6 +29,8 @@ use crate::control::{
 use crate::diff::Evidence;
 use crate::events::{Event, Feed};
 use crate::ledger::{self, Ledger, OpenError};
+use crate::migration::gates::Facts;
+use crate::migration::reconcile::{Outside, Reconciler};
 use crate::plan::{Plan, Service, VersionSet};
 use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
 use crate::shadow::Comparing;
@@ -118,6 +121,8 @@ pub(super) enum RunError {
     InUse(OpenError),
     #[error("{0}")]
     Listen(#[from] ListenError),
+    #[error("{0}")]
+    Journal(String),
     #[error("{what}: {source}")]
     System { what: String, source: io::Error },
 }
@@ -176,10 +181,16 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         plan: ArcSwap::new(Arc::clone(in_force.plan())),
         registry: Arc::clone(&registry),
         access_log: access_log.as_ref().map(AccessLog::sender),
+        journal: OnceLock::new(),
         tracer: spans.as_ref().map(Spans::tracer),
         comparing: Comparing::new(Arc::clone(&registry)),
         connections: 0.into(),
     });
+    let state_dir = in_force.settings().state_dir.as_ref().map(|folder| beside(config, folder));
+    let journals = Journals::new(state_dir.clone(), &shared);
+    journals.prepare(in_force.plan()).map_err(RunError::Journal)?;
+    let reconciler = Arc::new(reconciler(state_dir, &shared));
+    reconciler.follow(in_force.plan()).map_err(system("cannot start reconciling"))?;
     let (workers, running) = Workers::start(workers, &shared).map_err(system("cannot start the workers"))?;
     let entrance = in_force.settings().admin.as_ref().map(|admin| AdminEntrance::new(admin, &registry));
     let mut listening = Listening {
@@ -187,6 +198,8 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         shared: Arc::clone(&shared),
         names: BTreeMap::new(),
         admin: entrance,
+        journals,
+        reconciler,
         flags: watch::Sender::new(FlagsInForce::new(&in_force.plan().flags, flags.as_ref())),
     };
     for (listener, bound) in bound {
@@ -204,6 +217,17 @@ pub(super) fn prepare(config: &Path) -> Result<Prepared, RunError> {
         webhooks: hooks,
     };
     Ok(Prepared { start, shared, running, access_log, spans, admin, reader, events, webhooks, ofrep })
+}
+
+/// What looks whether both sides of migrations agree.
+fn reconciler(folder: Option<PathBuf>, shared: &Arc<Shared>) -> Reconciler {
+    let (plans, journals) = (Arc::clone(shared), Arc::clone(shared));
+    Reconciler::new(Outside {
+        plan: Box::new(move || plans.plan.load_full()),
+        journal: Box::new(move || journals.journal.get().cloned()),
+        folder,
+        registry: Arc::clone(&shared.registry),
+    })
 }
 
 /// The ledger in `stateDir`; without one, a ledger that ends with the process.
@@ -297,6 +321,16 @@ fn judging(shared: &Arc<Shared>, feed: Feed, handle: Handle) -> Arc<Verdicts> {
     verdicts
 }
 
+/// Takes changes from now on.
+fn controlling(control: Control<Listening>) {
+    let controlling = tokio::spawn(control.run());
+    tokio::spawn(async move {
+        if controlling.await.is_err_and(|error| error.is_panic()) {
+            tracing::error!("the control plane died: what is in force stays in force, and no change is taken any more");
+        }
+    });
+}
+
 async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
     let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader, events, webhooks } = prepared;
     let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
@@ -310,16 +344,13 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
 
     let entrance = start.data_plane.admin.clone();
+    let (opened, reconciler) = (start.data_plane.journals.opened(), Arc::clone(&start.data_plane.reconciler));
     let (control, handle) = Control::new(start);
     // Before anything happens that they are to be told of.
     tokio::spawn(webhooks::run(events.clone(), webhooks, Arc::clone(&registry)));
+    tokio::spawn(journal::hear(opened, handle.clone()));
     let readiness = Arc::new(Readiness::default());
-    let controlling = tokio::spawn(control.run());
-    tokio::spawn(async move {
-        if controlling.await.is_err_and(|error| error.is_panic()) {
-            tracing::error!("the control plane died: what is in force stays in force, and no change is taken any more");
-        }
-    });
+    controlling(control);
     look_after_upstreams(&shared);
     let (observer, history) = watch_figures(&shared);
     let verdicts = judging(&shared, events.clone(), handle.clone());
@@ -336,7 +367,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
         .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
     let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
     if let (Some((listener, _)), Some(AdminEntrance { gate, access, .. })) = (admin, entrance) {
-        let plan = Arc::clone(&shared);
+        let (plan, journal) = (Arc::clone(&shared), Arc::clone(&shared));
         let admin = Arc::new(Admin {
             control: handle.clone(),
             plan: Box::new(move || plan.plan.load_full()),
@@ -347,9 +378,11 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             ledger: Ledgers::new(reader),
             events: EventStreams::new(events),
             verdicts,
+            reconciler,
             comparing: shared.comparing.clone(),
             health: Arc::clone(&shared.health),
             readiness: Arc::clone(&readiness),
+            journal: Box::new(move || journal.journal.get().cloned()),
             access,
             memory: Memory::new(Instant::now()),
         });
@@ -378,7 +411,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
     }
 
     readiness.set(Phase::Draining);
-    let drain_timeout = handle.drain_timeout();
+    let (drain_timeout, draining) = (handle.drain_timeout(), Instant::now());
     tracing::info!(timeout = ?drain_timeout, "draining: no new connections; what is in flight finishes");
     workers.drain();
     let ended = tokio::select! {
@@ -393,6 +426,7 @@ async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Sto
             true
         }
     };
+    journal::close(&shared, drain_timeout.saturating_sub(draining.elapsed())).await;
     // Applications may ask for flags until their last request is done.
     if let Some(ofrep) = ofrep {
         ofrep.stop().await;
@@ -457,6 +491,8 @@ struct Listening {
     /// Tells the flag API, where there is one, of the flags in force.
     flags: watch::Sender<FlagsInForce>,
     admin: Option<AdminEntrance>,
+    journals: Journals,
+    reconciler: Arc<Reconciler>,
 }
 
 /// The admin address in use.
@@ -531,6 +567,10 @@ impl DataPlane for Listening {
         self.shared.health.up(service)
     }
 
+    fn facts(&self, service: &str) -> Option<Facts> {
+        self.reconciler.facts(service)
+    }
+
     fn differences(&self, service: &str, to: &str, most: f64, alpha: Alpha) -> Option<Evidence> {
         self.shared.comparing.evidence(service, to, most, alpha)
     }
@@ -546,6 +586,10 @@ impl DataPlane for Listening {
             self.add(&listener, bound);
         }
         Ok(())
+    }
+
+    fn keep_journal(&mut self, plan: &Plan) -> Result<(), String> {
+        self.journals.prepare(plan)
     }
 
     fn secure(&mut self, listeners: &[Listener]) {
@@ -567,7 +611,11 @@ impl DataPlane for Listening {
         self.shared.health.follow(plan, &self.shared.resolver);
         // Made now, so that no worker has to.
         let _ = self.shared.registry.flag_cells(0, &plan.flags);
+        self.journals.follow(plan);
         self.shared.plan.store(Arc::clone(plan));
+        if let Err(error) = self.reconciler.follow(plan) {
+            tracing::error!(%error, "nobody looks whether both sides of migrations agree");
+        }
     }
 
     fn tell_of_flags(&mut self, flags: FlagsInForce) {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::client::{Client, ClientError};
 use super::{BAD_USAGE, Global};
 use crate::admin::{
-    AddressStateView, AddressView, DrillView, ExperimentView, KillSwitchView, OverloadView, SaysView, ServiceView,
-    ServicesView, ShadowView, SteeringView, VerdictView, VersionFromView, VersionView,
+    AddressStateView, AddressView, DeprecationView, DrillView, ExperimentView, KillSwitchView, OverloadView,
+    ProgressView, SaysView, ServiceView, ServicesView, ShadowView, SteeringView, VerdictView, VersionFromView,
+    VersionView,
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -110,6 +111,13 @@ pub(crate) fn table(services: &[ServiceView]) -> String {
         }
         if let Some(shadow) = &service.shadow {
             text.push_str(&copies(shadow));
+        }
+        if let Some(ProgressView { stage, share }) = &service.migration {
+            let for_share = if share == "100%" { String::new() } else { format!(" for {share} of its keys") };
+            let _ = writeln!(text, "  migration: stage {stage}{for_share}");
+        }
+        if let Some(deprecation) = &service.deprecation {
+            text.push_str(&still_called(deprecation));
         }
         if let Some(rollout) = &service.rollout {
             text.push_str(&super::rollout::lines(rollout));
@@ -216,6 +224,16 @@ fn wrapped(said: &str) -> String {
     }
     text.push('\n');
     text
+}
+
+/// Who still calls a version whose end is announced.
+fn still_called(deprecation: &DeprecationView) -> String {
+    let DeprecationView { version, sunset, requests, callers, .. } = deprecation;
+    let day = |time: &str| time.split('T').next().unwrap_or(time).to_owned();
+    let end = sunset.as_deref().map(|sunset| format!(", ends {}", day(sunset))).unwrap_or_default();
+    let callers: Vec<_> = callers.iter().take(5).map(|c| format!("{} {}", clip(&c.client, 40), c.requests)).collect();
+    let by = if callers.is_empty() { String::new() } else { format!(": {}", callers.join(", ")) };
+    format!("  {version} is deprecated{end}; {requests} requests since the start{by}\n")
 }
 
 /// What flags do to the shares.

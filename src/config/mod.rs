@@ -175,6 +175,12 @@ pub fn share(text: &str) -> Result<Share, String> {
     values::parse::<Percent<1>>(text).map(|percent| percent.0)
 }
 
+/// A rate as the files write it, such as `50/s`: so many a second.
+#[must_use]
+pub fn rate(text: &str) -> Option<f64> {
+    values::parse::<values::PerSecond>(text).ok().map(|rate| rate.0)
+}
+
 /// An address to listen on as the files write it.
 ///
 /// # Errors

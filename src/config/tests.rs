@@ -83,7 +83,7 @@ fn the_reference_file_is_valid_and_warns_of_what_has_no_effect() {
     assert_eq!(checkout.sticky.len(), 5);
     assert_eq!(checkout.sticky[3], KeySource::ClientIp);
     assert_eq!(checkout.versions[1].upstream.addresses[1], Address::Name("checkout-new.internal".into(), 9002));
-    assert_eq!(loaded.plan.routes.routes().len(), 4);
+    assert_eq!(loaded.plan.routes.routes().len(), 6);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From the files and the ledger to what is in force first.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,7 +11,7 @@ use super::record::{self, Before};
 use super::recorder::{self, Recorded, Recorder};
 use super::rollouts::Rollouts;
 use crate::ledger::{AppendError, Draft, Ledger, What};
-use crate::plan::widened;
+use crate::plan::{migrated, widened};
 use crate::telemetry::Registry;
 
 /// What is in force first, and its record.
@@ -24,6 +25,8 @@ pub struct Begun {
     pub held_back: bool,
     /// The rollouts, where they stood.
     pub rollouts: Rollouts,
+    /// Services whose migration somebody moved by hand.
+    pub by_hand: BTreeSet<String>,
 }
 
 /// Records that a process begins to work, with what changed since the last one did. `in_force` is by files and ledger
@@ -41,6 +44,10 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         let version = &service.version(id).name;
         format!("{}/{version}", service.name)
     });
+    let wider = wider.or_else(|| {
+        migrated(cautious.plan(), in_force.plan()).map(|service| format!("the migration of {}", service.name))
+    });
+    let by_hand = ledger.state().migrations_by_hand.clone();
     let drafts = record::started(&before, &in_force, files, ledger.is_new());
     let recorded = recorder::append(&mut ledger, drafts, wider.is_none(), registry);
     let (in_force, held_back) = match (recorded, wider) {
@@ -52,7 +59,7 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         (Err(AppendError::Storage(why)), wider) => {
             let wider = wider.unwrap_or_default();
             tracing::error!(
-                "the ledger cannot be written, so the weights it has stay in force: the files would widen {wider}: {why}"
+                "the ledger cannot be written, so the weights it has stay in force: the files would change {wider}: {why}"
             );
             let version = env!("CARGO_PKG_VERSION").to_owned();
             ledger.append_later(SystemTime::now(), vec![Draft::new("serin", "", What::Started { version })]);
@@ -60,5 +67,5 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         }
         (Err(error), _) => return Err(io::Error::other(error)),
     };
-    Ok(Begun { in_force, recorder: Recorder::start(ledger, Arc::clone(registry))?, held_back, rollouts })
+    Ok(Begun { in_force, recorder: Recorder::start(ledger, Arc::clone(registry))?, held_back, rollouts, by_hand })
 }

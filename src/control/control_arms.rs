@@ -49,6 +49,6 @@ impl Course {
 impl InForce {
     /// The same with services that differ in nothing but what is counted.
     fn with_services(&self, services: Vec<Arc<Service>>) -> Self {
-        self.with_plan(Plan { generation: self.plan().generation + 1, services, ..Plan::clone(self.plan()) })
+        self.with_plan(Plan { services, ..Plan::clone(self.plan()) })
     }
 }

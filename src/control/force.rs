@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::stages;
 use crate::config::{Loaded, Settings};
 use crate::flags::FlagSet;
-use crate::ledger::{About, Source, State, Weights};
+use crate::ledger::{About, Point, Source, State, Weights};
 use crate::plan::{Fault, Plan, Service, ServiceId, Split, Weight, WeightError};
 
 /// A change of weights that a person or a program asks for.
@@ -54,6 +55,18 @@ pub enum Refused {
         /// What is wrong with them.
         source: WeightError,
     },
+    /// Weights say nothing where a migration says which version answers.
+    #[error("service `{0}` is under migration: its stage says which version answers, and weights say nothing")]
+    UnderMigration(String),
+    /// There is no migration to move.
+    #[error("service `{0}` has no `migration` in serin.yaml")]
+    NoMigration(String),
+    /// It cannot be moved there.
+    #[error("{0}")]
+    Stage(String),
+    /// Something is missing before a migration may go there.
+    #[error("{0}")]
+    Missing(String),
     /// A listening address cannot be had.
     #[error("{0}")]
     Listener(String),
@@ -74,15 +87,18 @@ pub struct InForce {
     /// What the files said when they were last accepted, for comparison with what they say next.
     settings: Settings,
     file_weights: BTreeMap<Arc<str>, Vec<Weight>>,
-    plan: Arc<Plan>,
+    /// The same of migrations.
+    pub(super) file_stages: BTreeMap<Arc<str>, Point>,
+    pub(super) plan: Arc<Plan>,
 }
 
 impl InForce {
     /// What the files say, in force for the first time.
     #[must_use]
     pub fn new(loaded: Loaded) -> Self {
-        let file_weights = weights_by_name(&loaded);
-        Self { settings: loaded.settings, file_weights, plan: Arc::new(Plan { generation: 1, ..loaded.plan }) }
+        let (file_weights, file_stages) = (weights_by_name(&loaded), stages::by_name(&loaded.plan));
+        let plan = Arc::new(Plan { generation: 1, ..loaded.plan });
+        Self { settings: loaded.settings, file_weights, file_stages, plan }
     }
 
     /// What the files say, and where they say of a service what they said when the ledger last heard of them, the weights it
@@ -98,6 +114,7 @@ impl InForce {
             {
                 *service = Arc::new(with_split(service, split));
             }
+            stages::resume(service, state, first.file_stages.get(&*service.name));
         }
         first.plan = Arc::new(plan);
         first
@@ -120,8 +137,10 @@ impl InForce {
             if let Ok(split) = service.split.with_weights(weights) {
                 *service = Arc::new(with_split(service, split));
             }
+            stages::by_ledger_alone(service, state);
         }
-        Self { settings: self.settings.clone(), file_weights, plan: Arc::new(plan) }
+        let file_stages = stages::said_in_ledger(&plan, state);
+        Self { settings: self.settings.clone(), file_weights, file_stages, plan: Arc::new(plan) }
     }
 
     /// What the files say of the weights of a service.
@@ -147,7 +166,7 @@ impl InForce {
     /// weights in the files are the same as last time keeps those it has, whoever gave them.
     #[must_use]
     pub fn with_files(&self, mut loaded: Loaded) -> Self {
-        let file_weights = weights_by_name(&loaded);
+        let (file_weights, file_stages) = (weights_by_name(&loaded), stages::by_name(&loaded.plan));
         for service in &mut loaded.plan.services {
             if file_weights.get(&service.name) == self.file_weights.get(&service.name)
                 && let Some((_, before)) = self.plan.service_named(&service.name)
@@ -156,21 +175,18 @@ impl InForce {
             {
                 *service = Arc::new(with_split(service, split));
             }
+            if file_stages.get(&service.name) == self.file_stages.get(&service.name) {
+                stages::keep(service, self.plan.service_named(&service.name).map(|(_, before)| &**before));
+            }
         }
         let plan = Plan { generation: self.plan.generation + 1, ..loaded.plan };
-        Self { settings: loaded.settings, file_weights, plan: Arc::new(plan) }
-    }
-
-    /// The same files with another plan in force.
-    pub(super) fn with_plan(&self, plan: Plan) -> Self {
-        Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) }
+        Self { settings: loaded.settings, file_weights, file_stages, plan: Arc::new(plan) }
     }
 
     /// What becomes of this with other flags: nothing else is touched.
     #[must_use]
     pub fn with_flags(&self, flags: Arc<FlagSet>) -> Self {
-        let plan = Plan { generation: self.plan.generation + 1, flags, ..Plan::clone(&self.plan) };
-        Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) }
+        self.with_plan(Plan { flags, ..Plan::clone(&self.plan) })
     }
 
     /// What becomes of this where the fault of this name in a service is `fault`, or is none. One that was not there comes
@@ -199,17 +215,34 @@ impl InForce {
     /// # Errors
     /// [`Refused`] where the change names what is not there, or weights that are none.
     pub fn with_change(&self, change: &Change) -> Result<Self, Refused> {
-        let (id, service) = self.plan.service_named(&change.service).ok_or_else(|| Refused::UnknownService {
-            name: change.service.clone(),
-            known: listed(self.plan.services.iter().map(|service| &*service.name)),
-        })?;
+        let (id, service) = self.service_named(&change.service)?;
+        if service.migration.is_some() {
+            return Err(Refused::UnderMigration(change.service.clone()));
+        }
         let weights = weights_of(service, &change.weights)?;
         let wrong = |source| Refused::Weights { service: change.service.clone(), source };
         let split = service.split.with_weights(weights).map_err(wrong)?;
         let mut services = self.plan.services.clone();
         services[id.index()] = Arc::new(with_split(service, split));
-        let plan = Plan { generation: self.plan.generation + 1, services, ..Plan::clone(&self.plan) };
-        Ok(Self { settings: self.settings.clone(), file_weights: self.file_weights.clone(), plan: Arc::new(plan) })
+        Ok(self.with_plan(Plan { services, ..Plan::clone(&self.plan) }))
+    }
+
+    /// The same with another plan, which is the next one.
+    pub(super) fn with_plan(&self, plan: Plan) -> Self {
+        let plan = Arc::new(Plan { generation: self.plan.generation + 1, ..plan });
+        Self {
+            settings: self.settings.clone(),
+            file_weights: self.file_weights.clone(),
+            file_stages: self.file_stages.clone(),
+            plan,
+        }
+    }
+
+    pub(super) fn service_named(&self, name: &str) -> Result<(ServiceId, &Arc<Service>), Refused> {
+        self.plan.service_named(name).ok_or_else(|| Refused::UnknownService {
+            name: name.to_owned(),
+            known: listed(self.plan.services.iter().map(|service| &*service.name)),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where changes are handed in to the one writer, and where it is asked.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::force::{Change, Refused};
 use super::rollouts::{RolloutRefused, Views};
+use super::stages::StageChange;
 use crate::ledger::Draft;
 use crate::plan::Plan;
 use crate::rollout::{Order, Preflight, RolloutView};
@@ -18,12 +20,14 @@ pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) drain_timeout: watch::Receiver<Duration>,
     pub(super) rollouts: watch::Receiver<Arc<Views>>,
+    pub(super) by_hand: watch::Receiver<BTreeSet<String>>,
 }
 
 /// What the one writer is asked for.
 #[derive(Debug)]
 pub(super) enum Request {
     Change(Change, oneshot::Sender<Result<Changed, Refused>>),
+    Stage(StageChange, oneshot::Sender<Result<Changed, Refused>>),
     Record { draft: Draft, keep: bool, answer: oneshot::Sender<Result<Option<u64>, Refused>> },
     Order { service: String, order: Order, answer: oneshot::Sender<Result<RolloutView, RolloutRefused>> },
     Preflight { service: String, answer: oneshot::Sender<Result<Preflight, RolloutRefused>> },
@@ -47,6 +51,16 @@ impl Handle {
     pub async fn change(&self, change: Change) -> Result<Changed, Refused> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Change(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// Has a migration moved to another stage and waits until that is recorded and in force.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing has changed.
+    pub async fn change_stage(&self, change: StageChange) -> Result<Changed, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Stage(change, answer)).await.map_err(|_| Refused::ShuttingDown)?;
         answered.await.map_err(|_| Refused::ShuttingDown)?
     }
 
@@ -110,6 +124,12 @@ impl Handle {
             (name, &view.state, view.step, &view.reason, view.approvals.len(), drill).hash(&mut hasher);
         }
         hasher.finish()
+    }
+
+    /// Whether somebody moved the migration of a service by hand, so that its plan waits until it is let go on.
+    #[must_use]
+    pub fn is_by_hand(&self, service: &str) -> bool {
+        self.by_hand.borrow().contains(service)
     }
 
     /// Has the files read again, as SIGHUP asks for.

@@ -7,6 +7,7 @@
 mod begin;
 mod certificates;
 mod control_arms;
+mod courses;
 mod drilling;
 mod drills;
 mod files;
@@ -20,6 +21,7 @@ mod recorder;
 mod rolling;
 mod rollouts;
 mod run;
+mod stages;
 mod watch;
 
 pub use begin::{Begun, begin};
@@ -31,3 +33,4 @@ pub use handle::{Changed, Handle};
 pub use recorder::Recorder;
 pub use rollouts::{RolloutRefused, Rollouts};
 pub use run::{Control, DataPlane, Start};
+pub use stages::StageChange;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::files::Files;
 use super::force::{Change, InForce};
+use super::stages::StageChange;
 use crate::flags::{self, FlagSet};
-use crate::ledger::{Digest, Draft, FileResult, Source, State, Weights, What, clip};
+use crate::ledger::{Digest, Draft, FileResult, Point, Source, State, Weights, What, clip};
 use crate::plan::Plan;
 
 /// Longest description of what is wrong with a file, in characters.
@@ -20,6 +21,9 @@ pub(super) const MAX_NAME: usize = 200;
 pub(super) struct Before {
     said: BTreeMap<String, Weights>,
     weights: BTreeMap<String, Weights>,
+    /// The same of migrations.
+    stages_said: BTreeMap<String, Point>,
+    stages: BTreeMap<String, Point>,
 }
 
 impl Before {
@@ -29,12 +33,19 @@ impl Before {
         Self {
             said: services().map(|service| (service.name.to_string(), in_force.said(service))).collect(),
             weights: services().map(|service| (service.name.to_string(), Weights::in_force(service))).collect(),
+            stages_said: in_force.file_stages.iter().map(|(name, said)| (name.to_string(), said.clone())).collect(),
+            stages: stages(in_force.plan()),
         }
     }
 
     /// By the ledger.
     pub(super) fn of_ledger(state: &State) -> Self {
-        Self { said: state.said.clone(), weights: state.weights.clone() }
+        Self {
+            said: state.said.clone(),
+            weights: state.weights.clone(),
+            stages_said: state.migrations_said.clone(),
+            stages: state.migrations.clone(),
+        }
     }
 
     /// An entry for each service of which the files say something else: the last change wins, and this is one.
@@ -49,8 +60,31 @@ impl Before {
         changed
             .map(|service| draft(&service.name, Some(Weights::in_force(service))))
             .chain(gone.map(|name| draft(name, None)))
+            .chain(self.moves(after, actor, reason))
             .collect()
     }
+
+    /// An entry for each service of whose migration the files say something else.
+    fn moves(&self, after: &InForce, actor: &str, reason: &str) -> Vec<Draft> {
+        let draft = |service: &str, to: Option<Point>| {
+            let from = self.stages.get(service).cloned();
+            let what = What::Migration { source: Source::File, from, to, forced: false };
+            Draft::new(actor, reason, what).of_service(service)
+        };
+        let said = &after.file_stages;
+        let now = stages(after.plan());
+        let changed = said.iter().filter(|(name, said)| self.stages_said.get(&***name) != Some(said));
+        let gone = self.stages_said.keys().filter(|name| !said.contains_key(name.as_str()));
+        changed
+            .map(|(name, _)| draft(name, now.get(&**name).cloned()))
+            .chain(gone.map(|name| draft(name, None)))
+            .collect()
+    }
+}
+
+/// By service: where its migration is.
+fn stages(plan: &Plan) -> BTreeMap<String, Point> {
+    plan.services.iter().filter_map(|service| Some((service.name.to_string(), Point::of(service)?))).collect()
 }
 
 /// The entries of files that were read and make `after`.
@@ -108,13 +142,28 @@ pub(super) fn weights(change: &Change, before: &InForce, after: &InForce, files:
     with_hashes(draft, after.plan(), files)
 }
 
-/// Hash of what a plan is made from: `serin.yaml`, and the weights in force. The same for the same plan, however it came to be.
+/// The entry of a migration that is moved, which makes `after`.
+pub(super) fn stage(change: &StageChange, before: &InForce, after: &InForce, files: &Files) -> Draft {
+    let of = |in_force: &InForce| stages(in_force.plan()).remove(&change.service);
+    let what = What::Migration { source: change.source, from: of(before), to: of(after), forced: change.force };
+    let mut draft = Draft::new(&change.actor, &change.reason, what).of_service(&change.service);
+    draft.about.clone_from(&change.about);
+    with_hashes(draft, after.plan(), files)
+}
+
+/// Hash of what a plan is made from: `serin.yaml`, the weights in force and how far migrations are. The same for the same plan, however it came to be.
 pub(super) fn plan_hash(plan: &Plan, files: &Files) -> Digest {
     let weights: BTreeMap<&str, Weights> =
         plan.services.iter().map(|service| (&*service.name, Weights::in_force(service))).collect();
     let serin = Digest::from(files.serin.hash);
+    let stages = stages(plan);
     // Invariant: names and numbers are JSON.
-    Digest::of(&serde_json::to_vec(&(serin, weights)).unwrap_or_default())
+    let text = if stages.is_empty() {
+        serde_json::to_vec(&(serin, weights))
+    } else {
+        serde_json::to_vec(&(serin, weights, stages))
+    };
+    Digest::of(&text.unwrap_or_default())
 }
 
 /// An entry with the hashes of what is in force from it on.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::begin::Begun;
 use super::certificates;
+use super::courses::Courses;
 use super::drills::{Drills, News};
 use super::files::{Files, Hash, Seen};
 use super::flags::{self, FlagFile, FlagsInForce};
@@ -17,13 +18,15 @@ use super::handle::{Changed, Handle, Request};
 use super::record::{self, Before};
 use super::recorder::{Recorded, Recorder};
 use super::rollouts::Rollouts;
+use super::stages;
 use super::watch::FileWatch;
 use crate::config::{AdminSettings, Errors, Listener, Loaded, Settings, WebhookSettings};
 use crate::diff::Evidence;
 use crate::events::Feed;
 use crate::flags::FlagSet;
 use crate::ledger::{self, Draft};
-use crate::plan::{Plan, Service, VersionSet, widened};
+use crate::migration::gates::Facts;
+use crate::plan::{Plan, Service, VersionSet, migrated, widened};
 use crate::stats::Alpha;
 use crate::telemetry::{Registry, ReloadResult, Rfc3339, WeightShare};
 
@@ -48,6 +51,12 @@ pub trait DataPlane {
     /// A sentence for the operator; then nothing has changed.
     fn open(&mut self, listeners: &[Listener]) -> Result<(), String>;
 
+    /// Has a journal ready for the migrations of a plan that is to come in force.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn keep_journal(&mut self, plan: &Plan) -> Result<(), String>;
+
     /// Has new connections at `listeners` find the TLS they have now; open ones keep theirs.
     fn secure(&mut self, listeners: &[Listener]);
 
@@ -69,6 +78,9 @@ pub trait DataPlane {
 
     /// The versions of `service` that have an address which can take requests.
     fn up(&self, service: &Service) -> VersionSet;
+
+    /// What is known of the migration of a service; `None` where it has none.
+    fn facts(&self, service: &str) -> Option<Facts>;
 }
 
 /// Why the files are looked at.
@@ -108,6 +120,7 @@ pub struct Control<D> {
     /// Where what has no entry in the ledger is told.
     pub(super) feed: Feed,
     webhooks: watch::Sender<Vec<WebhookSettings>>,
+    pub(super) courses: Courses,
 }
 
 /// What the control plane starts from.
@@ -136,7 +149,7 @@ impl<D: DataPlane> Control<D> {
     pub fn new(
         Start { config, files, flags, begun, data_plane, registry, feed, webhooks }: Start<D>,
     ) -> (Self, Handle) {
-        let Begun { in_force, recorder, held_back, rollouts } = begun;
+        let Begun { in_force, recorder, held_back, rollouts, by_hand } = begun;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (notice, noticed) = mpsc::channel(1);
         let watch = FileWatch::new(notice);
@@ -161,13 +174,15 @@ impl<D: DataPlane> Control<D> {
             drills: Drills::default(),
             feed,
             webhooks,
+            courses: Courses::new(by_hand),
         };
         control.tell_of_webhooks();
         control.follow_files(None);
         control.report_in_force();
         let rollouts = control.rollouts.views();
+        let by_hand = control.courses.by_hand();
         control.show_rollouts();
-        (control, Handle { requests: sender, drain_timeout: asked, rollouts })
+        (control, Handle { requests: sender, drain_timeout: asked, rollouts, by_hand })
     }
 
     /// Works until every [`Handle`] is gone.
@@ -184,6 +199,9 @@ impl<D: DataPlane> Control<D> {
                         // Whoever asked may have left; the change holds all the same.
                         let _ = answer.send(self.change(&change).await);
                         self.heed_edits(&change.actor).await;
+                    }
+                    Some(Request::Stage(change, answer)) => {
+                        let _ = answer.send(self.change_stage(&change).await);
                     }
                     Some(Request::Record { draft, keep, answer }) => {
                         let _ = answer.send(self.record(draft, keep).await);
@@ -206,6 +224,7 @@ impl<D: DataPlane> Control<D> {
                 _ = rollouts.tick() => {
                     ticks = ticks.wrapping_add(1);
                     self.tick_rollouts(ticks.is_multiple_of(OTHERS)).await;
+                    self.follow_courses().await;
                 }
                 _ = poll.tick() => {
                     self.recover().await;
@@ -241,7 +260,8 @@ impl<D: DataPlane> Control<D> {
     /// Records what makes `next`, which must not be published before. Gives the number of the last entry; `None`: it is yet to be
     /// written, which is enough for what widens nothing.
     pub(super) async fn record_before(&mut self, next: &InForce, drafts: Vec<Draft>) -> Result<Option<u64>, Refused> {
-        if widened(self.in_force.plan(), next.plan()).is_some() {
+        let (before, after) = (self.in_force.plan(), next.plan());
+        if widened(before, after).is_some() || migrated(before, after).is_some() {
             return Ok(Some(self.recorder.append(drafts).await?.end - 1));
         }
         self.record_in_any_case(drafts).await
@@ -337,10 +357,18 @@ impl<D: DataPlane> Control<D> {
             return;
         }
         let next = self.with_drills(self.in_force.with_files(loaded));
-        if let Err(error) = self.data_plane.open(&next.settings().listeners) {
+        if let Err(lacking) = self.may_move(&next) {
+            return self.refuse(&lacking, files.seen()).await;
+        }
+        let open = |plane: &mut D| {
+            plane.keep_journal(next.plan())?;
+            plane.open(&next.settings().listeners)
+        };
+        if let Err(error) = open(&mut self.data_plane) {
             return self.refuse(&error, files.seen()).await;
         }
         let (before, actor) = (Before::of(&self.in_force), files.changed_names(&self.files));
+        let moved = self.in_force.moved_by_files(&next);
         let drafts = record::files_applied(&before, &next, &files, &actor, "edited");
         if let Err(refused) = self.record_before(&next, drafts).await {
             self.data_plane.close_others(&self.in_force.settings().listeners);
@@ -348,6 +376,7 @@ impl<D: DataPlane> Control<D> {
             return self.refuse(&refused.to_string(), files.seen()).await;
         }
         self.held_back = false;
+        self.courses.leave_to_plans(&moved);
         self.warn_of_restart(next.settings());
         self.report_certificates(&files).await;
         (self.files, self.flags, self.wanted_flags) = (files, flags, None);
@@ -488,11 +517,12 @@ impl<D: DataPlane> Control<D> {
         control.set_config_hashes(files.map(|file| (file.short_name(), file.hash.to_string())).chain(flags));
         let shares = self.in_force.plan().services.iter().flat_map(|service| {
             service.versions.iter().enumerate().map(|(index, version)| {
-                let share = service.split.share(crate::plan::VersionId::from_index(index));
+                let share = service.intended_share(crate::plan::VersionId::from_index(index));
                 WeightShare { service: Arc::clone(&service.name), version: Arc::clone(&version.name), share }
             })
         });
         control.set_weights(shares);
+        control.set_migrations(stages::figures(self.in_force.plan()));
         control.set_certificates(certificates::in_use(&self.in_force));
         control.set_connections_limit(self.in_force.plan().limits.connections);
         control.set_config_effective(SystemTime::now());

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::scenario::{Script, Step};
@@ -52,6 +52,16 @@ impl Folder {
     ) -> io::Result<()> {
         fs::write(self.config(), config(listen, admin, upstreams, script))?;
         fs::write(self.path.join("weights.yaml"), WEIGHTS)
+    }
+
+    /// Puts a whole new file in an old one's place.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn replace(&self, file: &Path, text: &str) -> io::Result<()> {
+        let beside = self.path.join(".new");
+        fs::write(&beside, text)?;
+        fs::rename(beside, file)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Floor 5. The demo: two built-in versions of a service, traffic of known users, and a rollout from one to the other.
+//! Floor 5. The demo: two built-in versions of a service, traffic of known users, and a rollout from one to the other; and
+//! another one of a service whose data moves ([`MigrationDemo`]).
 //!
 //! Everything is real but the service: upstreams, clients and the proxy between them talk through sockets, and the split
 //! changes because serin's own rollout says so. The proxy itself is not started here (that is for the command line); this
@@ -7,6 +8,7 @@
 
 mod files;
 mod messages;
+mod migration;
 mod play;
 mod prepare;
 mod scenario;
@@ -17,7 +19,8 @@ mod traffic;
 mod upstream;
 
 pub use messages::Messages;
-pub use prepare::{Demo, DemoError, Options, Proxy};
+pub use migration::MigrationDemo;
+pub use prepare::{Demo, DemoError, Options, Proxy, Show};
 pub use scenario::Scenario;
 
 /// The versions, oldest first; an index into this is how the demo's figures are kept.

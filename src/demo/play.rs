@@ -1,6 +1,7 @@
 //! The demo as it is played: addresses, traffic, the rollout and what becomes of it, the summary.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::files::{Moves, Shares};
 use super::messages::Messages;
-use super::prepare::{Demo, DemoError, Options, Proxy, system};
+use super::prepare::{Demo, DemoError, Options, Proxy, Show, system};
 use super::screen::{Live, Screen, clock, grouped};
 use super::summary::{Next, Outcome, StepDone, Summary};
 use super::tally::{Figures, Tally};
@@ -29,13 +30,12 @@ const SHOWN: Duration = Duration::from_millis(500);
 /// Who starts the rollout.
 const ACTOR: &str = "demo";
 
-impl Demo {
-    /// Plays the script to its end, or until SIGINT or SIGTERM; then prints the summary. `messages` are kept from the
-    /// table while it is drawn.
-    ///
-    /// # Errors
-    /// If the system refuses something. The demo is over then.
-    pub fn play(self, proxy: Proxy, messages: Messages) -> Result<(), DemoError> {
+impl Show for Demo {
+    fn config(&self) -> PathBuf {
+        self.folder.config()
+    }
+
+    fn play(self, proxy: Proxy, messages: Messages) -> Result<(), DemoError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

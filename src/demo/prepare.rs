@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::files::Folder;
+use super::messages::Messages;
 use super::scenario::Scenario;
 use super::upstream::Upstream;
 use super::{NEW, OLD, VERSIONS};
@@ -59,6 +60,19 @@ pub(super) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> DemoE
     move |source| DemoError::System { what: what.into(), source }
 }
 
+/// A demo that is prepared, for a proxy that is yet to be started.
+pub trait Show {
+    /// The `serin.yaml` to start the proxy with.
+    fn config(&self) -> PathBuf;
+
+    /// Plays the script to its end, or until SIGINT or SIGTERM; then prints the summary. `messages` are kept from what is shown
+    /// while it is drawn.
+    ///
+    /// # Errors
+    /// If the system refuses something. The demo is over then.
+    fn play(self, proxy: Proxy, messages: Messages) -> Result<(), DemoError>;
+}
+
 /// A demo whose versions run and whose files are written, for a proxy that is yet to be started.
 #[derive(Debug)]
 pub struct Demo {
@@ -84,11 +98,5 @@ impl Demo {
             .write(options.listen, &options.admin, addresses, &options.scenario.script(options.total))
             .map_err(system(format!("{}: cannot be written", folder.config().display())))?;
         Ok(Self { options, folder, upstreams })
-    }
-
-    /// The `serin.yaml` to start the proxy with.
-    #[must_use]
-    pub fn config(&self) -> PathBuf {
-        self.folder.config()
     }
 }

@@ -13,6 +13,7 @@ mod pattern;
 mod render;
 mod report;
 mod rules;
+mod select;
 mod tally;
 
 #[cfg(test)]

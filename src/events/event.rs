@@ -73,6 +73,8 @@ kinds! {
     Verdict => "verdict",
     /// Somebody changed weights: by the file or the admin API.
     Weights => "weights",
+    /// The migration of a service is in another stage, or in it for another share of keys.
+    Migration => "migration",
     /// Files were read and are in force.
     Files => "files",
     /// Flag definitions were read and are in force.
@@ -99,6 +101,7 @@ impl Kind {
         match &draft.what {
             What::Weights { source: Source::Rollout, .. } => Self::of_step(draft),
             What::Weights { .. } => Self::Weights,
+            What::Migration { .. } => Self::Migration,
             What::Files { result: FileResult::Applied, .. } => Self::Files,
             What::Flags { result: FileResult::Applied, .. } => Self::Flags,
             What::Files { .. } | What::Flags { .. } => Self::FilesRefused,

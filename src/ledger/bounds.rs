@@ -76,6 +76,7 @@ impl Draft {
             What::Genesis { .. }
             | What::Started { .. }
             | What::Weights { .. }
+            | What::Migration { .. }
             | What::Rotated { .. }
             | What::Unknown => Ok(()),
         }

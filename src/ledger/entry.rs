@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-use super::{Digest, Figures, State, Time, Weights};
+use super::{Digest, Figures, Point, State, Time, Weights};
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +112,20 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Weights>,
     },
+    /// The migration of a service moved on, or back.
+    Migration {
+        /// Where the change came from.
+        source: Source,
+        /// Before. `None`: there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Point>,
+        /// After. `None`: there is none any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Point>,
+        /// Against what stood in its way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        forced: bool,
+    },
     /// Files were read that change no weights, or that are refused.
     Files {
         /// What became of them.
@@ -186,6 +200,8 @@ pub enum Source {
     Admin,
     /// A rollout.
     Rollout,
+    /// The plan of a migration, or a person who lets it go on.
+    Plan,
 }
 
 /// What became of a file that was read.
@@ -245,6 +261,7 @@ impl What {
             Self::Genesis { .. } => "genesis",
             Self::Started { .. } => "started",
             Self::Weights { .. } => "weights",
+            Self::Migration { .. } => "migration",
             Self::Files { .. } => "files",
             Self::Flags { .. } => "flags",
             Self::Event { .. } => "event",
@@ -266,6 +283,15 @@ impl fmt::Display for What {
             Self::Weights { from: Some(from), to: Some(to), .. } => write!(f, "{from} → {to}"),
             Self::Weights { from: None, to: Some(to), .. } => write!(f, "{to}"),
             Self::Weights { from: Some(from), to: None, .. } => write!(f, "{from} → no such service"),
+            Self::Migration { from, to, forced, .. } => {
+                match (from, to) {
+                    (Some(from), Some(to)) => write!(f, "{from} → {to}")?,
+                    (None, Some(to)) => write!(f, "{to}")?,
+                    (Some(from), None) => write!(f, "{from} → no migration")?,
+                    (None, None) => {}
+                }
+                if *forced { f.write_str(", forced") } else { Ok(()) }
+            }
             Self::Files { result, problem } => match problem {
                 Some(problem) => write!(f, "{result}: {}", first_line(problem)),
                 None => write!(f, "{result}"),

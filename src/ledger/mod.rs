@@ -23,6 +23,7 @@ mod folder;
 mod graph;
 mod memory;
 mod open;
+mod point;
 mod read;
 mod state;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use entry::{About, Approval, Dependency, Draft, Entry, FileResult, Pruned, S
 pub use figures::{Count, Counts, Figures};
 pub use folder::{OpenError, Settings};
 pub use graph::{Dot, Mermaid};
+pub use point::Point;
 pub use read::{MAX_PAGE, Page, Query, ReadError, Reader};
 pub use state::{Agreed, State};
 pub use time::Time;

@@ -1,11 +1,11 @@
 //! What is in force by the entries so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Approval, Digest, Entry, Source, Weights, What};
+use super::{Approval, Digest, Entry, Point, Source, Weights, What};
 
 /// What is in force at the end of a ledger: a fold over its entries.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -16,6 +16,15 @@ pub struct State {
     /// By service: what the files said of its weights when they were last heard. Where they still say so, they have
     /// nothing new to say, and the weights in force stay whoever gave them.
     pub said: BTreeMap<String, Weights>,
+    /// By service: how far its migration is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub migrations: BTreeMap<String, Point>,
+    /// By service: what the files said of that when they were last heard, to the same end as `said`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub migrations_said: BTreeMap<String, Point>,
+    /// Services whose migration somebody moved by hand: its plan waits until they let it go on.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub migrations_by_hand: BTreeSet<String>,
     /// By name: hashes of the files in force.
     pub files: BTreeMap<String, Digest>,
     /// By service: where its rollout stands.
@@ -74,18 +83,33 @@ impl State {
             let approval = Approval { actor: draft.actor.clone(), entry: entry.number };
             self.approvals.entry(service.clone()).or_default().take(rollout, approval);
         }
-        let What::Weights { source, to, .. } = &draft.what else { return };
-        set(&mut self.weights, service, to.as_ref());
-        if *source == Source::File {
-            set(&mut self.said, service, to.as_ref());
+        match &draft.what {
+            What::Weights { source, to, .. } => {
+                set(&mut self.weights, service, to.as_ref());
+                if *source == Source::File {
+                    set(&mut self.said, service, to.as_ref());
+                }
+            }
+            What::Migration { source, to, .. } => {
+                set(&mut self.migrations, service, to.as_ref());
+                if *source == Source::Admin {
+                    self.migrations_by_hand.insert(service.clone());
+                } else {
+                    self.migrations_by_hand.remove(service);
+                }
+                if *source == Source::File {
+                    set(&mut self.migrations_said, service, to.as_ref());
+                }
+            }
+            _ => {}
         }
     }
 }
 
-fn set(map: &mut BTreeMap<String, Weights>, service: &str, weights: Option<&Weights>) {
-    match weights {
-        Some(weights) => {
-            map.insert(service.to_owned(), weights.clone());
+fn set<T: Clone>(map: &mut BTreeMap<String, T>, service: &str, value: Option<&T>) {
+    match value {
+        Some(value) => {
+            map.insert(service.to_owned(), value.clone());
         }
         None => {
             map.remove(service);

@@ -5,12 +5,16 @@
 
 mod attached;
 mod baggage;
+mod deprecation;
 mod fault;
 mod filter;
 mod health;
+mod journal;
+mod migration;
 mod moves;
 mod overload;
 mod query;
+mod reconcile;
 mod retry;
 mod rollout;
 mod route;
@@ -29,11 +33,17 @@ pub use attached::{
     ServiceFlags, Token, flag_header_value,
 };
 pub use baggage::{Follow, announce, followed};
+pub use deprecation::{Announcement, Deprecation};
 pub use fault::{Abort, Delay, Fault, Strike};
 pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
+pub use journal::{Backoff, Durability, JournalRules, OnFull};
+pub use migration::{
+    Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
+};
 pub use moves::moves;
 pub use overload::{Overload, Priority, PriorityHeader};
+pub use reconcile::{KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Reconcile};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
     ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
@@ -53,7 +63,7 @@ pub use split::{ControlArm, Split, Weight, WeightError};
 pub use standing::{Effect, Standing};
 pub use steering::{Answers, Attached, Evaluated, Lot, MeasuredBy, Steering, version_of, weigh};
 pub use sticky::{KeySource, StickyKey};
-pub use widen::{widened, widened_version};
+pub use widen::{migrated, widened, widened_version};
 
 use std::sync::Arc;
 

@@ -8,8 +8,8 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::{
-    ControlArm, DiffPlan, Fallback, Fault, Follow, HealthCheck, KeySource, Outliers, Overload, RolloutPlan,
-    ServiceFlags, Shadow, Split,
+    ControlArm, Deprecation, DiffPlan, Fallback, Fault, Follow, HealthCheck, KeySource, Migration, Outliers, Overload,
+    RolloutPlan, ServiceFlags, Shadow, Side, Split,
 };
 use crate::tls;
 
@@ -112,10 +112,15 @@ pub struct Service {
     pub faults: Vec<Fault>,
     /// How a version's share is to be widened. `None`: by hand. Nothing a worker looks at.
     pub rollout: Option<Arc<RolloutPlan>>,
+    /// How its data moves from one version to another: then the stage, and nothing else, says which version answers.
+    /// `None`: it stays where it is.
+    pub migration: Option<Arc<Migration>>,
     /// Which requests are copied to which version. `None`: none.
     pub shadow: Option<Arc<Shadow>>,
     /// How answers are compared that two versions give to the same request. `None`: they are not.
     pub diff: Option<Arc<DiffPlan>>,
+    /// The announced end of one of its versions. `None`: none is announced.
+    pub deprecation: Option<Arc<Deprecation>>,
     /// What flags do to its split.
     pub flags: ServiceFlags,
     /// Requests whose figures are kept apart while a rollout compares with them. `None`: none are, which is the rule.
@@ -127,6 +132,14 @@ impl Service {
     #[must_use]
     pub fn version(&self, id: VersionId) -> &Version {
         &self.versions[id.index()]
+    }
+
+    /// The part of all requests that a version is to get: by its weight, or under a migration of reads by the stage; 0 to 1.
+    #[must_use]
+    pub fn intended_share(&self, id: VersionId) -> f64 {
+        let Some(migration) = &self.migration else { return self.split.share(id) };
+        let sides = [Side::From, Side::To];
+        sides.into_iter().find(|side| migration.version(*side) == id).map_or(0.0, |side| migration.read_share(side))
     }
 
     /// Finds a version by its configured name.

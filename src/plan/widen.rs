@@ -1,6 +1,8 @@
 //! Whether a change exposes more people to a version that is not the oldest.
 
-use super::{Plan, Service, VersionId};
+use std::sync::Arc;
+
+use super::{Plan, Progress, Service, VersionId};
 
 /// The first service and version that a change from `before` to `after` widens, if any.
 ///
@@ -15,6 +17,18 @@ pub fn widened<'a>(before: &Plan, after: &'a Plan) -> Option<(&'a Service, Versi
         let known = before.service_named(&service.name).map(|(_, known)| &**known);
         Some((&**service, widened_version(known, service)?))
     })
+}
+
+/// The first service whose migration is elsewhere after a change than before, if any. There is no way that is the careful one: data
+/// is right on one side or the other only because it is known which stages there were.
+#[must_use]
+pub fn migrated<'a>(before: &Plan, after: &'a Plan) -> Option<&'a Service> {
+    let progress = |service: &Service| service.migration.as_ref().map_or(Progress::OFF, |migration| migration.progress);
+    let elsewhere = |service: &&Arc<Service>| {
+        let known = before.service_named(&service.name).map_or(Progress::OFF, |(_, known)| progress(known));
+        known != progress(service)
+    };
+    after.services.iter().find(elsewhere).map(|service| &**service)
 }
 
 /// The first version of `after` that is widened. `before`: the same service before; `None`: there was none.
@@ -42,8 +56,6 @@ fn share(service: &Service, version: VersionId) -> (u128, u128) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use http::HeaderValue;
     use proptest::prelude::*;
 
@@ -71,6 +83,8 @@ mod tests {
             follow: None,
             faults: Vec::new(),
             rollout: None,
+            migration: None,
+            deprecation: None,
             shadow: None,
             diff: None,
             flags: crate::plan::ServiceFlags::default(),

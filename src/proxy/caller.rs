@@ -84,13 +84,15 @@ impl Caller {
 /// What a refusal is to a gRPC caller.
 pub(super) fn code_of_refusal(refusal: Refusal) -> Code {
     match refusal {
-        Refusal::NoRoute | Refusal::Unsupported | Refusal::MethodNotAllowed => Code::Unimplemented,
-        Refusal::Malformed => Code::Internal,
+        Refusal::NoRoute | Refusal::Unsupported | Refusal::MethodNotAllowed | Refusal::Migration => Code::Unimplemented,
+        Refusal::Malformed | Refusal::MigrationKey => Code::Internal,
         Refusal::HeadersTooLarge | Refusal::BodyTooLarge | Refusal::ResetFlood => Code::ResourceExhausted,
-        Refusal::HeaderTimeout | Refusal::DeadlinePassed => Code::DeadlineExceeded,
-        Refusal::TooManyConnections | Refusal::AcceptFailed | Refusal::Misdirected | Refusal::Overload => {
-            Code::Unavailable
-        }
+        Refusal::HeaderTimeout | Refusal::DeadlinePassed | Refusal::BodyTimeout => Code::DeadlineExceeded,
+        Refusal::TooManyConnections
+        | Refusal::AcceptFailed
+        | Refusal::Misdirected
+        | Refusal::Overload
+        | Refusal::Journal => Code::Unavailable,
     }
 }
 

@@ -9,6 +9,7 @@ mod caller;
 mod client;
 mod connection;
 mod deadlines;
+mod deprecated;
 mod exchange;
 mod gate;
 mod listener;

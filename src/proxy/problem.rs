@@ -28,14 +28,16 @@ impl Problem {
             Refusal::NoRoute => StatusCode::NOT_FOUND,
             Refusal::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refusal::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
+            Refusal::HeaderTimeout | Refusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::TooManyConnections | Refusal::AcceptFailed | Refusal::Overload => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::TooManyConnections | Refusal::AcceptFailed | Refusal::Overload | Refusal::Journal => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Refusal::ResetFlood => StatusCode::TOO_MANY_REQUESTS,
-            Refusal::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            Refusal::Unsupported | Refusal::Migration => StatusCode::NOT_IMPLEMENTED,
             Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::Malformed => StatusCode::BAD_REQUEST,
+            Refusal::Malformed | Refusal::MigrationKey => StatusCode::BAD_REQUEST,
         };
         Self { status, code: code_of_refusal(refusal), kind: refusal.label(), detail }
     }

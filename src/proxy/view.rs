@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::deprecated::Callers;
 use super::gate::{Gateway, Part};
 use super::measured::Measured;
 use super::retry::{self, Resend};
 use super::shadow::{self, Shadowing};
 use super::worker::Shared;
-use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Steering, Version, VersionId, VersionSet};
-use crate::telemetry::{ArmCell, FaultCell, FlagCells, VersionCell};
+use crate::plan::{Attached, MeasuredBy, Plan, Service, ServiceId, Side, Steering, Version, VersionId, VersionSet};
+use crate::telemetry::{ArmCell, FaultCell, FlagCells, MigrationCell, VersionCell};
 use crate::upstream::{Pool, ServiceHealth};
 
 /// A plan and what this worker needs to carry it out. Replaced whole when the plan is.
@@ -32,6 +33,19 @@ pub(super) struct View {
     measured: Vec<Option<Measured>>,
     /// By service, in the plan's order; where a version has a control arm.
     control_arms: Vec<Option<Arc<ArmCell>>>,
+    /// By service, in the plan's order. Empty where none is under migration.
+    migrations: Vec<Option<Migrating>>,
+    /// By service, in the plan's order. Empty where no end of a version is announced.
+    callers: Vec<Option<Callers>>,
+}
+
+/// A service under migration.
+#[derive(Debug)]
+struct Migrating {
+    name: Arc<str>,
+    cell: Arc<MigrationCell>,
+    /// For copies of reads to the old and to the new version, where reads are compared.
+    compared: Option<[Rc<Shadowing>; 2]>,
 }
 
 /// One service.
@@ -86,6 +100,25 @@ impl View {
         }
         let down = versions.iter().enumerate().filter(|(_, target)| !target.pool.health().is_up());
         down.fold(VersionSet::ALL, |up, (position, _)| up.without(VersionId::from_index(position)))
+    }
+
+    /// Where callers of a version are counted whose end is announced; `None`: it is not.
+    pub(super) fn callers(&self, service: ServiceId) -> Option<&Callers> {
+        self.callers.get(service.index())?.as_ref()
+    }
+
+    /// The figures of a service's migration; `None`: it is under none.
+    pub(super) fn migration(&self, service: ServiceId) -> Option<&Arc<MigrationCell>> {
+        self.migrations.get(service.index())?.as_ref().map(|migrating| &migrating.cell)
+    }
+
+    /// What it takes to copy reads of a service under migration to this side; `None`: none are compared.
+    pub(super) fn compared(&self, service: ServiceId, side: Side) -> Option<&Rc<Shadowing>> {
+        let [from, to] = self.migrations.get(service.index())?.as_ref()?.compared.as_ref()?;
+        Some(match side {
+            Side::From => from,
+            Side::To => to,
+        })
     }
 
     /// What it takes to copy a service's requests; `None`: they are not copied.
@@ -148,9 +181,23 @@ impl View {
             Some(registry.control_arm(worker, &service.name, &version.name))
         };
         let control_arms = plan.services.iter().map(control_arm).collect();
+        let migrations = Migrating::of_services(&plan, old, worker, shared);
+        let callers = Callers::of_services(&plan.services, registry);
         let known = old.map_or(&[][..], |old| &old.shadows);
         let shadows = shadow::of_services(&plan, known, worker, shared);
-        let view = Self { plan, services, faults, resends, shadows, steering, flag_cells, measured, control_arms };
+        let view = Self {
+            plan,
+            services,
+            faults,
+            resends,
+            shadows,
+            steering,
+            flag_cells,
+            measured,
+            control_arms,
+            migrations,
+            callers,
+        };
         if let Some(old) = old {
             old.retire_all_but(&view);
         }
@@ -193,11 +240,38 @@ impl View {
     /// All connections: those for clients' requests, and those for copies.
     pub(super) fn pools(&self) -> impl Iterator<Item = &Rc<Pool>> {
         let of_copies = self.shadows.iter().flatten().flat_map(|shadowing| shadowing.pools());
+        let of_copies = of_copies.chain(self.migrations.iter().flatten().flat_map(Migrating::pools));
         self.targets().map(|target| &target.pool).chain(of_copies)
     }
 
     /// All versions of all services.
     pub(super) fn targets(&self) -> impl Iterator<Item = &Rc<Target>> {
         self.services.iter().flat_map(|service| &service.versions)
+    }
+}
+
+impl Migrating {
+    /// For every service of `plan`, in its order; nothing where none is under migration.
+    fn of_services(plan: &Plan, old: Option<&View>, worker: usize, shared: &Shared) -> Vec<Option<Self>> {
+        let before = || old.into_iter().flat_map(|old| old.migrations.iter().flatten());
+        let one = |service: &Arc<Service>| {
+            service.migration.as_ref()?;
+            let known = before().find(|known| known.name == service.name).and_then(|known| known.compared.as_ref());
+            let compared = shadow::of_migration(plan, service, known.map_or(&[], |known| &known[..]), worker, shared);
+            Some(Self { name: Arc::clone(&service.name), cell: shared.registry.migration(&service.name), compared })
+        };
+        let made: Vec<Option<Self>> = if plan.services.iter().any(|service| service.migration.is_some()) {
+            plan.services.iter().map(one).collect()
+        } else {
+            Vec::new()
+        };
+        let is_kept = |pool: &Rc<Pool>| made.iter().flatten().flat_map(Self::pools).any(|kept| Rc::ptr_eq(kept, pool));
+        before().flat_map(Self::pools).filter(|pool| !is_kept(pool)).for_each(|pool| pool.retire());
+        made
+    }
+
+    /// The pools that belong to it.
+    fn pools(&self) -> impl Iterator<Item = &Rc<Pool>> {
+        self.compared.iter().flatten().flat_map(|shadowing| shadowing.pools())
     }
 }

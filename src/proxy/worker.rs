@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use super::listener::{Bound, Listener, StdListener};
 use super::secured::Gate;
 use super::view::View;
 use crate::jwt;
+use crate::migration::journal::Journal;
 use crate::plan::Plan;
 use crate::shadow::Comparing;
 use crate::telemetry::access_log::AccessLogSender;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Where access-log lines go, where that is on.
     pub access_log: Option<AccessLogSender>,
+    /// Where writes to two versions are journaled; there once a service of the plan is under migration.
+    pub journal: OnceLock<Journal>,
     /// Where spans go, where there is tracing.
     pub tracer: Option<Tracer>,
     /// Where answers of two versions are compared.
@@ -192,6 +195,8 @@ pub(super) struct Worker {
     /// Connections open, with what wakes each.
     open: RefCell<Vec<Option<Waker>>>,
     free: RefCell<Vec<usize>>,
+    /// Requests that are finished whether their clients stay or not.
+    finishing: Cell<usize>,
     emptied: Notify,
 }
 
@@ -217,6 +222,7 @@ impl Worker {
             draining: Cell::new(None),
             open: RefCell::default(),
             free: RefCell::default(),
+            finishing: Cell::new(0),
             emptied: Notify::new(),
         }
     }
@@ -252,8 +258,14 @@ impl Worker {
         })
     }
 
+    /// A request begins that is finished whether its client stays or not: draining waits for it while this lives.
+    pub(super) fn finish(self: &Rc<Self>) -> Finishing {
+        self.finishing.set(self.finishing.get() + 1);
+        Finishing(Rc::clone(self))
+    }
+
     fn open_count(&self) -> usize {
-        self.open.borrow().len() - self.free.borrow().len()
+        self.open.borrow().len() - self.free.borrow().len() + self.finishing.get()
     }
 
     async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
@@ -355,6 +367,19 @@ impl Open {
         let mut open = self.worker.open.borrow_mut();
         if open[self.slot].as_ref().is_none_or(|known| !known.will_wake(waker)) {
             open[self.slot] = Some(waker.clone());
+        }
+    }
+}
+
+/// A request that is finished whether its client stays or not.
+#[derive(Debug)]
+pub(super) struct Finishing(Rc<Worker>);
+
+impl Drop for Finishing {
+    fn drop(&mut self) {
+        self.0.finishing.set(self.0.finishing.get() - 1);
+        if self.0.open_count() == 0 {
+            self.0.emptied.notify_one();
         }
     }
 }

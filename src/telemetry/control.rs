@@ -74,6 +74,38 @@ pub struct VerdictFigure {
     pub words: &'static [&'static str],
 }
 
+/// What was shown of the two sides of a service's migration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsistencyFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// The share of looks that agreed, 0 to 1; `None` before the first.
+    pub estimate: Option<f64>,
+    /// The share of keys that agree is at least this.
+    pub low: f64,
+    /// And at most this.
+    pub high: f64,
+    /// Different keys looked at.
+    pub keys: u64,
+    /// Looks of the verification since the start, by how they ended.
+    pub looks: Vec<(&'static str, u64)>,
+    /// Keys of reconciliations since the start, by what was found.
+    pub counts: Vec<(&'static str, u64)>,
+}
+
+/// How far a service's migration is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MigrationFigure {
+    /// The service's name.
+    pub service: Arc<str>,
+    /// Its stage, in the word of the configuration.
+    pub stage: &'static str,
+    /// Every word that may stand there.
+    pub stages: &'static [&'static str],
+    /// The share of keys that are in the stage, 0 to 1.
+    pub share: f64,
+}
+
 /// Figures of the control plane. Behind a lock: they change with files, not with requests.
 #[derive(Debug, Default)]
 pub struct ControlFigures(Mutex<ControlState>);
@@ -88,6 +120,8 @@ pub(super) struct ControlState {
     pub(super) certificates: Vec<CertificateInUse>,
     pub(super) fault_ends: Vec<FaultEnd>,
     pub(super) rollouts: Vec<RolloutFigure>,
+    pub(super) consistency: Vec<ConsistencyFigure>,
+    pub(super) migrations: Vec<MigrationFigure>,
     /// By service and decision.
     pub(super) rollout_decisions: BTreeMap<(String, &'static str), u64>,
     /// By service.
@@ -120,6 +154,16 @@ impl ControlFigures {
     /// What is said of versions and variants; of those not among them nothing is.
     pub fn set_verdicts(&self, verdicts: Vec<VerdictFigure>) {
         self.state().verdicts = verdicts;
+    }
+
+    /// What was shown of migrations; services not among them have none that is looked at.
+    pub fn set_consistency(&self, figures: Vec<ConsistencyFigure>) {
+        self.state().consistency = figures;
+    }
+
+    /// How far the migrations are; services not among them have none.
+    pub fn set_migrations(&self, migrations: Vec<MigrationFigure>) {
+        self.state().migrations = migrations;
     }
 
     /// A rollout made a decision.

@@ -62,6 +62,8 @@ labelled! {
         Follow => "follow",
         /// The version it belonged to could not take it.
         Fallback => "fallback",
+        /// The stage of the service's migration says so.
+        Stage => "stage",
     }
 }
 
@@ -122,6 +124,14 @@ labelled! {
         AcceptFailed => "acceptFailed",
         /// The version it was for had too much to do.
         Overload => "overload",
+        /// A write to two versions whose key, or key against repetition, is missing or none.
+        MigrationKey => "migrationKey",
+        /// What cannot go to two versions: a call of gRPC, or an upgrade.
+        Migration => "migration",
+        /// A write to two versions that the journal did not take.
+        Journal => "journal",
+        /// The body of a write to two versions did not come in time.
+        BodyTimeout => "bodyTimeout",
     }
 }
 

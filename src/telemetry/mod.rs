@@ -10,6 +10,7 @@ pub mod access_log;
 mod arm;
 mod cell;
 mod control;
+mod deprecated;
 mod diffs;
 mod events;
 pub mod exposition;
@@ -18,8 +19,10 @@ mod flags;
 mod health;
 pub mod history;
 mod in_flight;
+mod journal;
 mod labels;
 mod ledger;
+mod migration;
 mod ofrep;
 #[cfg(feature = "otlp")]
 pub mod otlp;
@@ -37,14 +40,20 @@ pub use access::{AdminFigures, AuthFailure};
 pub use access_log::Rfc3339;
 pub use arm::{ArmCell, ArmFigures, ControlArmSnapshot};
 pub use cell::{VersionCell, WorkerCell};
-pub use control::{ControlFigures, FaultEnd, ReloadResult, RolloutFigure, VerdictFigure, WeightShare};
+pub use control::{
+    ConsistencyFigure, ControlFigures, FaultEnd, MigrationFigure, ReloadResult, RolloutFigure, VerdictFigure,
+    WeightShare,
+};
+pub use deprecated::{CallerCell, CallerCount, NO_CALLER, OTHER_CALLER};
 pub use diffs::{DiffCounts, DiffFigures};
 pub use events::{EventFigures, WebhookResult};
 pub use faults::{ActiveFault, FaultCell, FaultKind, FaultSnapshot};
 pub use flags::{Because, FlagCells, FlagCount};
 pub use health::{AddressUp, CheckResult, Ejection, HealthFigures};
 pub use in_flight::{Began, BeganTogether};
+pub use journal::{JournalFigures, JournalOf};
 pub use labels::{Failure, FallbackResult, Outcome, Refusal, RetryResult, Shed, Why};
+pub use migration::{MigrationCell, MigrationSnapshot, WriteResult};
 pub use ofrep::{OfrepCell, OfrepKind};
 pub use outcomes::Outcomes;
 pub use registry::Registry;

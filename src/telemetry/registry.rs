@@ -6,13 +6,14 @@ use std::time::{Instant, SystemTime};
 
 use crate::flags::FlagSet;
 
+use super::deprecated::CallerFigures;
 use super::flags::FlagFigures;
 use super::shadow::ShadowFigures;
 use super::variants::VariantFigures;
 use super::{
-    AdminFigures, ArmCell, ArmFigures, ControlArmSnapshot, ControlFigures, DiffFigures, EventFigures, FaultCell,
-    FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, OfrepCell, RegistrySnapshot, ShadowCell,
-    VersionCell, VersionSnapshot, WorkerCell,
+    AdminFigures, ArmCell, ArmFigures, CallerCell, CallerCount, ControlArmSnapshot, ControlFigures, DiffFigures,
+    EventFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, JournalFigures,
+    MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -23,6 +24,8 @@ use super::{
 pub struct Registry {
     versions: Mutex<BTreeMap<VersionName, WorkerCells>>,
     faults: Mutex<BTreeMap<FaultName, Arc<FaultCell>>>,
+    migrations: Mutex<BTreeMap<Arc<str>, Arc<MigrationCell>>>,
+    callers: CallerFigures,
     variants: VariantFigures,
     /// Control arms, by the version whose requests they are.
     control_arms: Mutex<BTreeMap<VersionName, Box<[Arc<ArmCell>]>>>,
@@ -34,6 +37,7 @@ pub struct Registry {
     ofrep: OnceLock<Arc<OfrepCell>>,
     control: ControlFigures,
     health: HealthFigures,
+    journal: JournalFigures,
     admin: AdminFigures,
     events: EventFigures,
     started: SystemTime,
@@ -57,6 +61,8 @@ impl Registry {
         Self {
             versions: Mutex::default(),
             faults: Mutex::default(),
+            migrations: Mutex::default(),
+            callers: CallerFigures::default(),
             variants: VariantFigures::default(),
             control_arms: Mutex::default(),
             shadows: ShadowFigures::default(),
@@ -68,6 +74,7 @@ impl Registry {
             ofrep: OnceLock::new(),
             control: ControlFigures::default(),
             health: HealthFigures::default(),
+            journal: JournalFigures::default(),
             admin: AdminFigures::default(),
             events: EventFigures::default(),
             started: SystemTime::now(),
@@ -96,6 +103,27 @@ impl Registry {
     pub fn fault(&self, service: &str, version: &str, fault: &str) -> Arc<FaultCell> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(faults.entry((service.into(), version.into(), fault.into())).or_default())
+    }
+
+    /// The cell of all workers for one caller of a version whose end is announced, and whether it is its own: beside `most` of
+    /// them all others have one together. Takes a lock.
+    #[must_use]
+    pub fn caller(&self, service: &str, version: &str, caller: &str, most: usize) -> (Arc<CallerCell>, bool) {
+        self.callers.cell((service, version), caller, most)
+    }
+
+    /// Requests so far to versions whose end is announced, by caller.
+    #[must_use]
+    pub fn caller_counts(&self) -> Vec<CallerCount> {
+        self.callers.counts()
+    }
+
+    /// The cell of all workers for the migration of one service: the same one for the same name. Takes a lock: ask when a plan
+    /// comes in force, not in a request.
+    #[must_use]
+    pub fn migration(&self, service: &str) -> Arc<MigrationCell> {
+        let mut migrations = self.migrations.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(migrations.entry(service.into()).or_default())
     }
 
     /// The counters of one worker for the evaluations of a set's flags: the same ones for the same set. Takes a lock: ask
@@ -219,6 +247,12 @@ impl Registry {
         &self.health
     }
 
+    /// Figures of the journal.
+    #[must_use]
+    pub fn journal(&self) -> &JournalFigures {
+        &self.journal
+    }
+
     /// Figures of the admin API.
     #[must_use]
     pub fn admin(&self) -> &AdminFigures {
@@ -266,10 +300,12 @@ impl Registry {
             cells.iter().for_each(|cell| cell.add_to(&mut figures));
             ControlArmSnapshot { service: Arc::clone(service), version: Arc::clone(version), figures }
         });
+        let migrations = self.migrations.lock().unwrap_or_else(PoisonError::into_inner);
         RegistrySnapshot {
             at: now.saturating_duration_since(self.made),
             versions: merged.collect(),
             faults: of_faults.collect(),
+            migrations: migrations.iter().map(|(service, cell)| cell.snapshot(service)).collect(),
             variants: self.variants.snapshot(),
             control_arms: arms.collect(),
             shadows: self.shadows.snapshot(),

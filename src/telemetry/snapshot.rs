@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::stats::Snapshot;
 
 use super::{
-    BeganTogether, ControlArmSnapshot, Failure, FallbackResult, FaultSnapshot, Outcomes, Refusal, RetryResult,
-    ShadowSnapshot, Shed, TokenResult, VariantSnapshot, Why,
+    BeganTogether, ControlArmSnapshot, Failure, FallbackResult, FaultSnapshot, MigrationSnapshot, Outcomes, Refusal,
+    RetryResult, ShadowSnapshot, Shed, TokenResult, VariantSnapshot, Why,
 };
 
 /// All figures of the data plane at one time.
@@ -19,6 +19,8 @@ pub struct RegistrySnapshot {
     pub versions: Vec<VersionSnapshot>,
     /// Faults put in for drills, by service, version and name.
     pub faults: Vec<FaultSnapshot>,
+    /// Migrations, by service.
+    pub migrations: Vec<MigrationSnapshot>,
     /// Requests by the variant of a flag, by service, version, flag and variant.
     pub variants: Vec<VariantSnapshot>,
     /// Control arms, by service and version.

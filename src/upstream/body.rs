@@ -41,6 +41,12 @@ pub struct BodyWatch {
 }
 
 impl BodyWatch {
+    /// Of a body that was taken from the client whole, before it goes anywhere.
+    #[must_use]
+    pub fn of_whole() -> Self {
+        Self { started: Cell::new(true), ended: Cell::new(true), ..Self::default() }
+    }
+
     /// What went wrong, if anything did.
     #[must_use]
     pub fn fault(&self) -> Option<BodyFault> {

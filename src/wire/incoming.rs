@@ -18,6 +18,8 @@ pub enum Incoming {
     Http1(Http1Body),
     /// Over HTTP/2.
     Http2(Http2Body),
+    /// It came whole before.
+    Whole(Bytes),
 }
 
 /// A body did not come to its proper end: the other side broke off, or its chunks are not HTTP's.
@@ -34,6 +36,10 @@ impl Body for Incoming {
             Self::Empty => Poll::Ready(None),
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
             Self::Http2(body) => Pin::new(body).poll_frame(cx),
+            Self::Whole(body) => {
+                let body = std::mem::take(body);
+                Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
+            }
         }
     }
 
@@ -42,6 +48,7 @@ impl Body for Incoming {
             Self::Empty => true,
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::Whole(body) => body.is_empty(),
         }
     }
 
@@ -50,6 +57,7 @@ impl Body for Incoming {
             Self::Empty => SizeHint::with_exact(0),
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
+            Self::Whole(body) => SizeHint::with_exact(body.len() as u64),
         }
     }
 }

@@ -2,13 +2,17 @@
 
 mod admin;
 mod attached;
+mod deprecation;
 mod faults;
 mod filters;
 mod health;
+mod journal;
 mod ledger;
 mod matches;
+mod migration;
 mod ofrep;
 mod overload;
+mod reconcile;
 mod retry;
 mod rollout;
 mod routes;

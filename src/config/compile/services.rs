@@ -10,12 +10,14 @@ use crate::plan::{
 use crate::tls::Part;
 
 use super::attached::service_flags;
+use super::deprecation::deprecation;
 use super::faults::faults;
 use super::health::{health_check, outliers};
+use super::migration::migration;
 use super::overload::overload;
 use super::retry::fallback;
 use super::rollout::rollout;
-use super::shadow::{diff, shadow};
+use super::shadow::{default_diff, diff, shadow};
 use super::tls;
 use super::weights::{version_names, weights_of_service, whole};
 use crate::config::problem::{Problems, Spot};
@@ -39,6 +41,8 @@ pub(super) struct Draft {
     follow: Option<Follow>,
     faults: Vec<plan::Fault>,
     rollout: Option<Arc<plan::RolloutPlan>>,
+    migration: Option<Arc<plan::Migration>>,
+    deprecation: Option<Arc<plan::Deprecation>>,
     shadow: Option<Arc<plan::Shadow>>,
     diff: Option<Arc<plan::DiffPlan>>,
     flags: plan::ServiceFlags,
@@ -94,6 +98,8 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            migration,
+            deprecation,
             shadow,
             diff,
             flags,
@@ -111,8 +117,10 @@ pub(super) fn with_splits(
             follow,
             faults,
             rollout,
+            migration,
             shadow,
             diff,
+            deprecation,
             flags,
             control: None,
         }))
@@ -143,6 +151,8 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
     let fallback = service.fallback.as_ref().map(|written| fallback(written, service, problems));
     let faults = faults(service, version_names(service).as_deref(), problems);
     let rollout = optional(service.rollout.as_ref(), |written| rollout(written, service, problems));
+    let deprecation = optional(service.deprecation.as_ref(), |written| deprecation(written, service, problems));
+    let migration = optional(service.migration.as_ref(), |written| migration(&name.0, written, service, problems));
     let shadow = optional(service.shadow.as_ref(), |written| shadow(written, &name.value, service, problems));
     let diff = optional(service.diff.as_ref(), |written| diff(written, service, problems));
     health?;
@@ -161,8 +171,10 @@ fn draft(name: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Opt
         follow: follow(service, problems)?,
         faults: faults?,
         rollout: rollout?.map(Arc::new),
+        migration: migration?.map(Arc::new),
+        deprecation: deprecation?.map(Arc::new),
         shadow: shadow?.map(Arc::new),
-        diff: diff?.map(Arc::new),
+        diff: diff?.or_else(|| service.migration.as_ref().map(|_| default_diff())).map(Arc::new),
         flags: service_flags(service),
     })
 }
@@ -216,7 +228,7 @@ fn version(
     })
 }
 
-fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource> {
+pub(super) fn key_source(written: &Sticky, problems: &mut Problems<'_>) -> Option<KeySource> {
     let Sticky { header, cookie, query, client_ip, client_certificate, spot } = written;
     let source = match (header, cookie, query, client_ip, client_certificate) {
         (Some(header), None, None, None, None) => KeySource::Header(header.0.clone()),

@@ -83,9 +83,19 @@ fn compile_methods<const MAX: usize>(
     all(each)
 }
 
+/// How the answers of two versions are compared where nothing is said, and a migration compares them.
+pub(super) fn default_diff() -> DiffPlan {
+    DiffPlan {
+        rules: crate::diff::Rules { headers: vec!["content-type".to_owned()], ..Default::default() },
+        noise: Share::from_hundredths(DiffPlan::NOISE),
+        max_body: DiffPlan::MAX_BODY,
+    }
+}
+
 /// How the answers of a service's versions are compared. `None` after noting why it cannot be.
 pub(super) fn diff(written: &Diff, service: &Service, problems: &mut Problems<'_>) -> Option<DiffPlan> {
-    if service.shadow.is_none() && !problems.noted(&service.spot, &["shadow"]) {
+    let copies = service.shadow.is_some() || service.migration.is_some();
+    if !copies && !problems.noted(&service.spot, &["shadow", "migration"]) {
         problems.warning(&written.spot, "nothing is compared: the service has no `shadow`");
     }
     let headers = match &written.headers {

@@ -42,6 +42,10 @@ macro_rules! choice {
 choice! {
     /// The protocol spoken to an upstream.
     Protocol { "auto" => Auto, "http1" => Http1, "h2" => H2, }
+    /// Where the journal of a migration is kept.
+    Durability { "fsync" => Fsync, "memory" => Memory, }
+    /// What becomes of a write that cannot be journaled.
+    OnFull { "refuse" => Refuse, "oldOnly" => OldOnly, }
     /// How an address is asked whether it is well.
     ProbeType { "http" => Http, "grpc" => Grpc, "tcp" => Tcp, }
     /// Whether something can be had without credentials.
@@ -79,6 +83,8 @@ choice! {
     EvidenceNeeded { "absenceOfHarm" => AbsenceOfHarm, "required" => Required, }
     /// What happens where a gate of a rollout fails.
     OnRegression { "rollback" => Rollback, "pause" => Pause, }
+    /// What becomes of writes to both sides without a key.
+    WithoutKey { "refuse" => Refuse, "oneByOne" => OneByOne, }
     /// How much a request matters.
     Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.

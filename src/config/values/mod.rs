@@ -8,11 +8,13 @@ mod document;
 mod duration;
 mod field;
 mod flag;
+mod migration;
 mod moment;
 mod name;
 mod number;
 mod origin;
 mod percent;
+mod rate;
 mod rollout;
 mod tls;
 mod tolerance;
@@ -22,19 +24,22 @@ pub(super) use access::{RoleName, Sha256Hex, Switch};
 pub use address::Bind;
 pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
-    CertificatePart, ClientAuth, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded, LogFormat,
-    MatchType, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol, RedirectStatus, Scheme,
+    CertificatePart, ClientAuth, Durability, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded,
+    LogFormat, MatchType, OnFull, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol,
+    RedirectStatus, Scheme, WithoutKey,
 };
 pub(super) use collector::Collector;
 pub(super) use document::{DocumentPath, Spread};
 pub(super) use duration::{Period, Timeout};
 pub(super) use field::{FieldName, FieldValue, Hostname, HttpMethod};
 pub(super) use flag::{AttributeName, FlagKey, VariantName};
-pub(super) use moment::Moment;
+pub(super) use migration::StageName;
+pub(super) use moment::{Day, Moment};
 pub(super) use name::{FilePath, Name, Text, Yes};
 pub(super) use number::{Count, Factor, Share, Size};
 pub(super) use origin::{ANY, Origin};
 pub(super) use percent::Percent;
+pub(super) use rate::PerSecond;
 pub(super) use rollout::{Alpha, ArmWeight, Order, StepWeight};
 pub(super) use tls::{ServerName, TlsVersion};
 pub(super) use tolerance::Tolerance;

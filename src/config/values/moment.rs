@@ -11,6 +11,10 @@ use crate::stats::calendar;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct Moment(pub(in crate::config) SystemTime);
 
+/// A day, which begins at midnight UTC, or a point in time.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Day(pub(in crate::config) SystemTime);
+
 const SECONDS_A_DAY: u64 = 86_400;
 
 impl Scalar for Moment {
@@ -39,6 +43,23 @@ impl Scalar for Moment {
         let utc = i64::try_from(local).map_err(|_| wrong())? - east(offset).ok_or_else(wrong)?;
         let utc = u64::try_from(utc).map_err(|_| wrong())?;
         Ok(Self(UNIX_EPOCH + Duration::from_secs(utc)))
+    }
+}
+
+impl Scalar for Day {
+    fn expected() -> String {
+        "a day such as `2027-01-01`, or a time such as `2027-01-01T12:00:00Z` (RFC 3339)".to_owned()
+    }
+
+    fn schema() -> Value {
+        json!({ "anyOf": [{ "type": "string", "format": "date" }, { "type": "string", "format": "date-time" }] })
+    }
+
+    fn from_text(text: &str) -> Result<Self, Wrong> {
+        match day(text) {
+            Some(days) => Ok(Self(UNIX_EPOCH + Duration::from_secs(days * SECONDS_A_DAY))),
+            None => Moment::from_text(text).map(|moment| Self(moment.0)).map_err(|_| Wrong::new("not a day")),
+        }
     }
 }
 
@@ -96,6 +117,14 @@ mod tests {
         assert_eq!(unix("2026-11-21t13:00:00-05:00"), Some(1_795_284_000));
         assert_eq!(unix("2100-03-01T00:00:00z"), Some(4_107_542_400));
         assert_eq!(unix("9999-12-31T23:59:59Z"), Some(253_402_300_799));
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight() {
+        let unix = |text| Day::from_text(text).ok().map(|day| day.0.duration_since(UNIX_EPOCH).unwrap().as_secs());
+        assert_eq!(unix("1970-01-02"), Some(86_400));
+        assert_eq!(unix("2024-02-29T23:59:59Z"), Some(1_709_251_199));
+        assert_eq!((unix("2026-02-29"), unix("2027"), unix("2027-01-01T12")), (None, None, None));
     }
 
     #[test]

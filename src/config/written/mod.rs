@@ -1,13 +1,17 @@
 //! `serin.yaml` and the weight file as they are written. The doc comments are the descriptions in `serin schema`.
 
 mod admin;
+mod deprecation;
 mod fault;
 mod filter;
 mod flags;
+mod journal;
 mod ledger;
 mod listener;
+mod migration;
 mod observe;
 mod ofrep;
+mod reconcile;
 mod rollout;
 mod route;
 mod service;
@@ -16,13 +20,17 @@ mod upstream;
 mod webhook;
 
 pub(in crate::config) use self::admin::{Admin, AdminClient, TokensFile};
+pub(in crate::config) use self::deprecation::Deprecation;
 pub(in crate::config) use self::fault::{Fault, FaultAbort, FaultDelay};
 pub(in crate::config) use self::filter::{Filter, Header, HeaderModifier, PathModifier, Redirect, UrlRewrite};
-pub(in crate::config) use self::flags::{FlagAttribute, FlagContext, Jwt};
+pub(in crate::config) use self::flags::{ByFlag, FlagAttribute, FlagContext, Jwt};
+pub(in crate::config) use self::journal::Backoff;
 pub(in crate::config) use self::ledger::Ledger;
 pub(in crate::config) use self::listener::{Forwarded, Limits, Listener, ListenerTls};
+pub(in crate::config) use self::migration::{Migration, MigrationKey};
 pub(in crate::config) use self::observe::{AccessLog, Tracing};
 pub(in crate::config) use self::ofrep::{Cors, Ofrep};
+pub(in crate::config) use self::reconcile::{KeyCall, KeyList, MigrationGates, MigrationSteps, Reconcile};
 pub(in crate::config) use self::rollout::{ControlArm, DiffGate, ErrorBudget, Gates as RolloutGates, Rollout};
 pub(in crate::config) use self::route::{GrpcMethod, Match, PathMatch, Retry, Route, Timeouts};
 pub(in crate::config) use self::service::{Fallback, Overload, Override, PriorityHeader, Service, Sticky};

@@ -6,8 +6,10 @@ use crate::config::values::{
     Yes,
 };
 
+use super::deprecation::Deprecation;
 use super::fault::Fault;
 use super::flags::{ByFlag, MeasureBy};
+use super::migration::Migration;
 use super::rollout::Rollout;
 use super::shadow::{Diff, Shadow};
 use super::upstream::{Health, Outliers, Version};
@@ -40,10 +42,14 @@ written! {
         optional "faults" faults: List<Fault, 0, 16>,
         /// A plan to widen one version's share step by step. Without it shares change by hand.
         optional "rollout" rollout: Rollout,
+        /// Moving the data of one version to another, stage by stage. Without it no request goes to two versions.
+        optional "migration" migration: Migration,
         /// Copies of requests for a version that answers nobody with them. Without it there are none.
         optional "shadow" shadow: Shadow,
         /// How answers are compared that two versions give to the same request; `{}` for all defaults. Without it they are not.
         optional "diff" diff: Diff,
+        /// The end of a version, announced in its answers. Without it none is.
+        optional "deprecation" deprecation: Deprecation,
         /// The flag whose variant is the version of a request; where it names none, the weights decide.
         optional "versionFrom" version_from: ByFlag,
         /// The flag by whose variants latency and failures are kept apart, within each version: its key, or with the variant that all others are compared with.

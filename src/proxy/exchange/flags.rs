@@ -36,6 +36,8 @@ pub(super) struct Request<'a> {
     pub(super) parts: &'a request::Parts,
     pub(super) asked: &'a Asked,
     pub(super) client: &'a Client,
+    /// The version that the stage of a migration names.
+    pub(super) placed: Option<VersionId>,
 }
 
 /// What the flags of a request have said.
@@ -46,7 +48,7 @@ pub(super) struct Told {
     pub(super) alive: VersionSet,
 }
 
-/// Asks the flags of a request, and picks its version by them: by hand where the client may, else the one a flag names,
+/// Asks the flags of a request, and picks its version by them: by the stage of a migration alone where there is one, else by hand where the client may, else the one a flag names,
 /// else as the request met the service before, else by key or lot. But for the choice by hand none that a flag takes away.
 pub(super) fn pick(
     attached: &Arc<Attached>,
@@ -54,14 +56,14 @@ pub(super) fn pick(
     request: Request<'_>,
     up: VersionSet,
 ) -> (Picked, Told) {
-    let Request { worker, plan, service, parts, client, .. } = request;
+    let Request { worker, plan, service, parts, client, placed, .. } = request;
     let address = pick::client_address(parts, client, plan);
     let key = StickyKey::find(&service.sticky, &parts.headers, parts.uri.query(), address, client.identity());
     let (lot, why) = match &key {
         Some(key) => (Lot::Key(key.as_bytes()), Why::Key),
         None => (Lot::Draw(worker.rng.borrow_mut().u64(..)), Why::Draw),
     };
-    let by_weight = weigh(&service.split, lot, up, VersionSet::ALL);
+    let by_weight = placed.unwrap_or_else(|| weigh(&service.split, lot, up, VersionSet::ALL));
     let now = if attached.has_rules() { SystemTime::now() } else { UNIX_EPOCH };
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let claims = OnceCell::new();
@@ -72,7 +74,9 @@ pub(super) fn pick(
     let alive = attached.alive(&answers);
     let follow = || affinity::follow(service, &parts.headers, client, plan).filter(|version| alive.contains(*version));
     let named = || attached.version(&answers).filter(|version| alive.contains(*version) && up.contains(*version));
-    let picked = if let Some(version) = pick::chosen_by_hand(service, parts, client) {
+    let picked = if let Some(version) = placed {
+        Picked { version, why: Why::Stage }
+    } else if let Some(version) = pick::chosen_by_hand(service, parts, client) {
         Picked { version, why: Why::Override }
     } else if let Some(version) = named() {
         Picked { version, why: Why::Flag }

@@ -9,18 +9,22 @@ use http_body::Body;
 use super::again::Again;
 use super::ask::Asked;
 use super::fault::Blow;
+use super::migrate::{Landing, Placed};
+use super::pick::Picked;
 use super::send::{self, Outgoing, Sent};
 use super::{
-    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, control, fault, flags, headers, pick,
-    shadow, upgrade,
+    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, control, fault, flags, headers,
+    migrate, pick, shadow, time_limit, upgrade,
 };
-use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Version, VersionId};
+use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId, VersionSet};
 use crate::proxy::caller::Caller;
+use crate::proxy::client::Client;
+use crate::proxy::deprecated::caller_key;
 use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
-use crate::telemetry::{Failure, Shed, Why};
+use crate::telemetry::{Failure, Refusal, Shed, Why};
 use crate::upstream::{BodyWatch, Lease, RequestBody, Wish};
 use crate::wire::Incoming;
 
@@ -45,6 +49,8 @@ pub(super) struct Forward {
     measured: Option<MeasuredBy>,
     /// Whether it is one of a control arm.
     in_control: bool,
+    /// Where it is said what a write has come to, for those that go to two versions.
+    landing: Option<Rc<Landing>>,
     /// There where it is copied.
     shadowed: Option<Box<shadow::Shadowed>>,
 }
@@ -69,27 +75,24 @@ impl Forward {
         mut parts: request::Parts,
         body: Incoming,
         Arrival { started, caller, mut log, trace, busy }: Arrival,
+        placed: Option<Placed>,
     ) -> Box<Self> {
         let plan = &*view.plan;
         let client = &*busy.0;
         let route = matched.route;
         let (rng, up) = (&worker.rng, view.up(service));
-        let (mut picked, told) = match view.attached(matched.position) {
-            None => (pick::pick(plan.service(service), up, &parts, client, plan, &mut rng.borrow_mut()), None),
-            Some(attached) => {
-                let request = flags::Request {
-                    worker,
-                    plan,
-                    service: plan.service(service),
-                    route,
-                    parts: &parts,
-                    asked,
-                    client,
-                };
-                let (picked, told) = flags::pick(attached, view.flag_cells(), request, up);
-                (picked, Some(told))
-            }
+        let compared = placed.as_ref().and_then(|placed| placed.compared);
+        let request = flags::Request {
+            worker,
+            plan,
+            service: plan.service(service),
+            route,
+            parts: &parts,
+            asked,
+            client,
+            placed: placed.as_ref().map(|placed| placed.version),
         };
+        let (mut picked, told) = pick_version(view, matched.position, request, up);
         // A version that a flag takes away answers for nobody either.
         let up = told.as_ref().map_or(up, |told| up.and(told.alive));
         let deadline = caller.timeout(&parts.headers);
@@ -103,7 +106,10 @@ impl Forward {
             again = Again::begin(matched, fallback, resend, &mut picked, &target, &parts, known);
         }
         let version = plan.service(service).version(picked.version);
-        let watch = (!body.is_end_stream()).then(Rc::<BodyWatch>::default);
+        count_caller(view, service, picked.version, &parts, client);
+        let whole = matches!(body, Incoming::Whole(_));
+        let watch = || Rc::new(if whole { BodyWatch::of_whole() } else { BodyWatch::default() });
+        let watch = (!body.is_end_stream()).then(watch);
         if let Some(log) = &mut log {
             log.picked(plan.service(service), version, picked.why);
             if let Some(watch) = &watch {
@@ -125,9 +131,13 @@ impl Forward {
         }
         fault::strike(&mut record, view, service, picked.version, &parts.headers, worker);
 
+        let landing = placed.and_then(|placed| placed.write).map(|write| write.put(&mut parts.headers));
         let priority = admit::priority(plan.service(service), route, &parts, client);
         let request = shadow::Request { worker, view, service, matched, picked, asked, caller: &caller, client };
-        let shadowing = view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body));
+        let shadowing = match compared {
+            None => view.shadow(service).filter(|shadowing| request.is_copied(shadowing, &parts, &body)),
+            Some(side) => view.compared(service, side).filter(|shadowing| request.is_compared(shadowing, &body)),
+        };
         let is_h2 = client.is_h2.get();
         let upgrade = upgrade::wanted(&parts, asked.glance, is_h2, watch.is_some());
         let to_h2 = send::speaks_h2(version, &caller, is_h2, upgrade.is_some());
@@ -171,6 +181,7 @@ impl Forward {
             again,
             measured,
             in_control,
+            landing,
             shadowed,
         })
     }
@@ -202,6 +213,9 @@ impl Forward {
                     Ok((response, lease))
                 }))
             };
+            if let (Some(landing), Tried::Sent(sent)) = (&self.landing, &tried) {
+                landing.note(sent, self.outgoing.is_unsent());
+            }
             match self.settle(&tried) {
                 Next::Answer => {
                     return match tried {
@@ -300,6 +314,11 @@ impl Forward {
         self.record.head(&response, &self.caller, now);
         let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
+        if let Some(deprecated) = &self.view.plan.service(self.service).deprecation
+            && deprecated.version == self.version
+        {
+            deprecated.announce(response.headers_mut());
+        }
         for filter in &self.route().filters {
             if let Filter::ResponseHeaders(edit) = filter {
                 edit.apply(response.headers_mut());
@@ -336,7 +355,7 @@ impl Forward {
         admit::turned_away(&self.worker, shed, &self.caller, version, self.record, &self.busy, ends)
     }
 
-    fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
+    pub(super) fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
         self.record.fail(failure);
         let version = self.version().header.clone();
         let problem = match self.busy.0.body_fault.get() {
@@ -346,11 +365,65 @@ impl Forward {
         answer::failed(&problem, &self.caller, version, self.record, &self.busy)
     }
 
+    /// What it sends, as another version may get it, too.
+    pub(super) fn copy(&self) -> Option<migrate::Sent> {
+        self.outgoing.copy()
+    }
+
+    /// It was held up, and begins only now.
+    pub(super) fn begin_late(&mut self, timeouts: Timeouts, started: Instant) {
+        self.limit.begin_try(time_limit::whole(timeouts, started), timeouts.backend_request, Instant::now());
+    }
+
+    /// Its time limits.
+    pub(super) fn limit(&self) -> &TimeLimit {
+        &self.limit
+    }
+
+    /// It never reaches its version: the client gets this answer.
+    pub(super) fn refuse(self: Box<Self>, refusal: Refusal, problem: &Problem) -> Response<RelayBody> {
+        self.worker.cell.refused(refusal);
+        self.record.refused(problem, &self.caller);
+        let version = self.view.plan.service(self.service).version(self.version).header.clone();
+        let mut response = answer::refused(problem, &self.caller, &self.busy);
+        response.headers_mut().insert(headers::X_SERIN_VERSION, version);
+        response
+    }
+
     fn route(&self) -> &Route {
         &self.view.plan.routes.routes()[self.route]
     }
 
     fn version(&self) -> &Version {
         self.view.plan.service(self.service).version(self.version)
+    }
+}
+
+/// Picks the version of a request: by the stage of a migration, by flags, or by key and weight.
+fn pick_version(
+    view: &View,
+    route: usize,
+    request: flags::Request<'_>,
+    up: VersionSet,
+) -> (Picked, Option<flags::Told>) {
+    let flags::Request { worker, plan, service, parts, client, placed, .. } = request;
+    match (view.attached(route), placed) {
+        (Some(attached), _) => {
+            let (picked, told) = flags::pick(attached, view.flag_cells(), request, up);
+            (picked, Some(told))
+        }
+        (None, Some(version)) => (Picked { version, why: Why::Stage }, None),
+        (None, None) => (pick::pick(service, up, parts, client, plan, &mut worker.rng.borrow_mut()), None),
+    }
+}
+
+/// Counts who asks, where the end of the version is announced.
+fn count_caller(view: &View, service: ServiceId, version: VersionId, parts: &request::Parts, client: &Client) {
+    if let Some(deprecated) = &view.plan.service(service).deprecation
+        && deprecated.version == version
+        && let Some(callers) = view.callers(service)
+    {
+        let address = pick::client_address(parts, client, &view.plan);
+        callers.called(|plan| caller_key(plan, parts, address, client.identity()));
     }
 }

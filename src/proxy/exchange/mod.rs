@@ -15,6 +15,7 @@ mod forward;
 mod glance;
 mod headers;
 mod log;
+mod migrate;
 mod pick;
 mod record;
 mod relay;
@@ -66,7 +67,7 @@ impl Exchanges {
     /// Begins to answer a request.
     pub(super) fn start(&self, request: Request<Incoming>) -> Exchange {
         match begin(&self.worker, request, Busy::new(Rc::clone(&self.client))) {
-            Ok(forward) => Exchange::Forwarded(Box::pin(forward.run())),
+            Ok(exchange) => exchange,
             Err(answer) => Exchange::Answered(Some(answer)),
         }
     }
@@ -132,11 +133,7 @@ struct Arrival {
 }
 
 /// Finds out where a request goes; gives the answer where it goes nowhere.
-fn begin(
-    worker: &Rc<Worker>,
-    request: Request<Incoming>,
-    busy: Busy,
-) -> Result<Box<Forward>, Box<Response<RelayBody>>> {
+fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<Exchange, Box<Response<RelayBody>>> {
     let started = Instant::now();
     let view = worker.view();
     let (mut parts, body) = request.into_parts();
@@ -164,7 +161,15 @@ fn begin(
         return Err(refuse(worker, Refusal::DeadlinePassed, detail, arrival).into());
     }
     match matched.route.service {
-        Some(service) => Ok(Forward::new(worker, &view, matched, service, &asked, parts, body, arrival)),
+        Some(service) => match &view.plan.service(service).migration {
+            None => {
+                let forward = Forward::new(worker, &view, matched, service, &asked, parts, body, arrival, None);
+                Ok(Exchange::Forwarded(Box::pin(forward.run())))
+            }
+            Some(migration) => {
+                migrate::begin(worker, &view, matched, (service, migration), asked, parts, body, arrival)
+            }
+        },
         None => Err(redirect(worker, matched, &asked, &parts, arrival).into()),
     }
 }

@@ -129,6 +129,10 @@ impl Record {
         self.written = true;
         self.target.cell.left(self.began);
         self.target.cell.shed(shed);
+        self.unrouted(problem, caller);
+    }
+
+    fn unrouted(&mut self, problem: &Problem, caller: &Caller) {
         for cell in self.arms.iter().flatten() {
             cell.turned_away(self.began);
         }
@@ -139,6 +143,13 @@ impl Record {
         if let Some(span) = self.span.take() {
             span.unrouted(status, problem.kind);
         }
+    }
+
+    /// It never reaches its version, and serin says so.
+    pub(super) fn refused(mut self, problem: &Problem, caller: &Caller) {
+        self.written = true;
+        self.target.cell.left(self.began);
+        self.unrouted(problem, caller);
     }
 
     /// Its log line goes on with the next try.

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use http::{Request, Response, Version as HttpVersion, header, request};
 
-use super::TimeLimit;
 use super::glance::Glance;
+use super::{TimeLimit, migrate};
 use crate::plan::{Protocol, Rpc, Version};
 use crate::proxy::caller::Caller;
 use crate::proxy::view::Target;
@@ -90,6 +90,18 @@ impl Outgoing {
     /// It goes to another version, where no address has failed it yet.
     pub(super) fn forget_address(&mut self) {
         self.wish.other_than = None;
+    }
+
+    /// What is sent, without what frames it; `None` where it was sent already.
+    pub(super) fn copy(&self) -> Option<migrate::Sent> {
+        let request = self.request.as_ref()?;
+        let mut headers = request.headers().clone();
+        for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE, header::TE]
+        {
+            headers.remove(name);
+        }
+        let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
+        Some(migrate::Sent { method: request.method().clone(), target, headers })
     }
 
     /// Its body, where it has one.

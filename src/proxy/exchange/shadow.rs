@@ -64,16 +64,12 @@ impl Request<'_> {
             && !self.asked.glance.upgrade
             && !self.asked.glance.shadow
             && self.is_sampled(shadowing, parts);
-        let Some(to) = shadowing.to().filter(|_| is_candidate) else { return false };
-        if body.size_hint().lower() > plan.max_body as u64 {
-            to.shared.ended(ShadowResult::BodyTooLarge);
-            return false;
-        }
-        let admitted = shadowing.admits(Instant::now());
-        if !admitted {
-            to.shared.ended(ShadowResult::Suspended);
-        }
-        admitted
+        is_candidate && has_room(shadowing, body)
+    }
+
+    /// Whether a read of a service under migration is also asked of the other version.
+    pub(super) fn is_compared(&self, shadowing: &Shadowing, body: &impl Body) -> bool {
+        !self.asked.glance.upgrade && !self.asked.glance.shadow && has_room(shadowing, body)
     }
 
     fn is_sampled(&self, shadowing: &Shadowing, parts: &request::Parts) -> bool {
@@ -148,6 +144,21 @@ impl Request<'_> {
         let Matched { route, position, .. } = self.matched;
         route.name.clone().unwrap_or_else(|| format!("routes[{position}]").into())
     }
+}
+
+/// Whether one more copy can be made of a request with this body; counts it where not.
+fn has_room(shadowing: &Shadowing, body: &impl Body) -> bool {
+    let plan = &*shadowing.plan;
+    let Some(to) = shadowing.to() else { return false };
+    if body.size_hint().lower() > plan.max_body as u64 {
+        to.shared.ended(ShadowResult::BodyTooLarge);
+        return false;
+    }
+    let admitted = shadowing.admits(Instant::now());
+    if !admitted {
+        to.shared.ended(ShadowResult::Suspended);
+    }
+    admitted
 }
 
 impl Shadowed {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use http::HeaderValue;
 
 use super::brake::Brake;
-use crate::plan::{self, DiffPlan, Plan, Service, UpstreamSettings, VersionId};
+use crate::plan::{self, DiffPlan, Plan, Service, Share, UpstreamSettings, VersionId};
 use crate::proxy::worker::Shared;
 use crate::shadow::{Comparing, Subject};
 use crate::telemetry::{ShadowCell, VersionCell};
@@ -95,9 +95,42 @@ fn of_service(
     shared: &Shared,
 ) -> Option<Shadowing> {
     let shadow = service.shadow.as_ref()?;
+    Some(shadowing(plan, service, (shadow, shadow.to), old, worker, shared))
+}
+
+/// For a service under migration in a stage that compares reads: what it takes to copy those that one side answers to the
+/// other, first for copies to the old version, then for those to the new one. Only some of `old` may be its own.
+pub(in crate::proxy) fn of_migration(
+    plan: &Plan,
+    service: &Service,
+    old: &[Rc<Shadowing>],
+    worker: usize,
+    shared: &Shared,
+) -> Option<[Rc<Shadowing>; 2]> {
+    let migration = service.migration.as_ref().filter(|migration| migration.compares())?;
+    let old: Vec<_> = old.iter().cloned().map(Some).collect();
+    // Both count in one tally: that of the side which answers nobody in the stage itself.
+    let subject = migration.version(migration.progress.stage.client_gets().other());
+    let to = |version: VersionId| {
+        let name = &service.version(version).name;
+        let copies = Arc::new(plan::Shadow::new(&service.name, name, version, Share::ALL)?);
+        Some(Rc::new(shadowing(plan, service, (&copies, subject), &old, worker, shared)))
+    };
+    Some([to(migration.from)?, to(migration.to)?])
+}
+
+/// `subject_to`: the version that comparisons are counted for.
+fn shadowing(
+    plan: &Plan,
+    service: &Service,
+    (shadow, subject_to): (&Arc<plan::Shadow>, VersionId),
+    old: &[Option<Rc<Shadowing>>],
+    worker: usize,
+    shared: &Shared,
+) -> Shadowing {
     let compared = service.diff.as_ref().map(|diff| Compared {
         plan: Arc::clone(diff),
-        subject: Arc::new(subject(plan, service, shadow, diff)),
+        subject: Arc::new(subject(plan, service, subject_to, diff)),
         comparing: shared.comparing.clone(),
     });
     let learns_noise = compared.as_ref().is_some_and(|compared| compared.plan.learns_noise());
@@ -129,14 +162,14 @@ fn of_service(
     let to = arms[shadow.to.index()].as_ref();
     let brake = old.iter().flatten().find(|old| old.to().zip(to).is_some_and(|(old, to)| Rc::ptr_eq(old, to)));
     let brake = brake.map(|old| Rc::clone(&old.brake)).unwrap_or_default();
-    Some(Shadowing { plan: Arc::clone(shadow), arms, compared, brake })
+    Shadowing { plan: Arc::clone(shadow), arms, compared, brake }
 }
 
-fn subject(plan: &Plan, service: &Service, shadow: &plan::Shadow, diff: &Arc<DiffPlan>) -> Subject {
+fn subject(plan: &Plan, service: &Service, to: VersionId, diff: &Arc<DiffPlan>) -> Subject {
     let each = service.versions.iter().map(|version| (Arc::clone(&version.name), Arc::clone(&version.upstream)));
     Subject {
         service: Arc::clone(&service.name),
-        to: Arc::clone(&service.version(shadow.to).name),
+        to: Arc::clone(&service.version(to).name),
         versions: each.collect(),
         plan: Arc::clone(diff),
         generation: plan.generation,

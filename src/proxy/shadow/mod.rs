@@ -9,7 +9,7 @@ mod capture;
 mod copies;
 mod copy;
 
-pub(super) use arm::{Arm, Shadowing, of_services};
+pub(super) use arm::{Arm, Shadowing, of_migration, of_services};
 pub(super) use capture::Capture;
 pub(super) use copies::{Copies, ToCompare};
 pub(super) use copy::Copy;

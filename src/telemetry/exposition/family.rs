@@ -52,8 +52,12 @@ pub(super) fn families(registry: &Registry) -> Vec<Family> {
     families.extend(of_tls(registry, &control));
     families.extend(super::spans::families(&snapshot.workers, control.spans()));
     families.extend(super::ledger::families(&control.ledger));
+    families.extend(super::journal::families(registry.journal().read()));
     families.extend(super::rollouts::families(&control.rollouts, &control.rollout_decisions, &control.drill_seconds));
     families.extend(super::verdicts::families(&control.verdicts));
+    families.push(super::migration::callers(registry.caller_counts()));
+    families.extend(super::consistency::families(&control.consistency));
+    families.extend(super::migration::families(&snapshot.migrations, &control.migrations));
     families.extend(super::flags::families(registry.flag_counts(), registry.ofrep_cell()));
     families.extend(of_control(control));
     families.push(super::access::family(registry.admin()));
@@ -100,8 +104,8 @@ fn of_versions(versions: &[VersionSnapshot]) -> [Family; 10] {
         },
         Family {
             name: "serin_picks_total",
-            help: "Requests sent to a version, by why: its sticky key, a draw, an override, a flag, baggage it follows, or \
-                   as fallback, which is a second pick unless another version's requests go there at once.",
+            help: "Requests sent to a version, by why: its sticky key, a draw, an override, a flag, baggage it follows, a \
+                   migration's stage, or as fallback, which is a second pick unless another version's requests go there at once.",
             kind: Kind::Counter,
             series: versions
                 .iter()

@@ -3,12 +3,15 @@
 //! Both are written from the same families, so they never disagree.
 
 mod access;
+mod consistency;
 mod events;
 mod family;
 mod faults;
 mod flags;
 mod health;
+mod journal;
 mod ledger;
+mod migration;
 mod negotiate;
 mod process;
 mod protobuf;

@@ -1,0 +1,270 @@
+//! `serin reconcile`: has a running serin hold both versions of a migration against each other, and follows it.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::client::{Client, ClientError, encode};
+use super::{BAD_USAGE, Global};
+use crate::migration::reconcile::{Counts, Kind, ReconcileView, RunState, Sample};
+
+/// How often it is asked how far it is.
+const EVERY: Duration = Duration::from_millis(300);
+/// Longest file of keys, in bytes.
+const MAX_FILE: u64 = 24 << 20;
+/// Most samples that are printed.
+const SHOWN: usize = 10;
+/// Characters of the progress bar.
+const WIDTH: usize = 30;
+
+/// What is reconciled, and how.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["keys", "from_journal", "sample", "resume", "cancel"])))]
+pub(super) struct ReconcileArgs {
+    /// The service.
+    service: String,
+    /// A file with keys, one a line; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// The keys there are doubts about: listed by the journal, stopped by dead letters, or found to differ.
+    #[arg(long)]
+    from_journal: bool,
+    /// This share of all keys that both versions list: 1%, or 100% for all.
+    #[arg(long, value_name = "PERCENT")]
+    sample: Option<String>,
+    /// Go on with the last one, where it was interrupted, cancelled or stopped.
+    #[arg(long, conflicts_with_all = ["repair", "rate", "reason"])]
+    resume: bool,
+    /// Cancel the one that is on.
+    #[arg(long, conflicts_with_all = ["repair", "rate", "reason"])]
+    cancel: bool,
+    /// Write what the authoritative version has to the other where they differ. Without this nothing is changed.
+    #[arg(long)]
+    repair: bool,
+    /// Keys a second, at most.
+    #[arg(long, value_name = "RATE", default_value = "50/s")]
+    rate: String,
+    /// Why, for whoever looks later.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Print JSON, once it is over.
+    #[arg(long)]
+    json: bool,
+    /// Begin it and do not wait for its end.
+    #[arg(long)]
+    detach: bool,
+}
+
+/// Does it; gives the exit code: 0 only where both versions are the same for every key now.
+pub(super) fn run(global: &Global, args: &ReconcileArgs) -> ExitCode {
+    let ready = Client::new(global).and_then(|client| Ok((client, body(args)?)));
+    let (client, body) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    match reconcile(&client, args, body.as_ref()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is asked for; `None`: that it ends.
+fn body(args: &ReconcileArgs) -> Result<Option<Value>, ClientError> {
+    if args.cancel {
+        return Ok(None);
+    }
+    if args.resume {
+        return Ok(Some(json!({ "resume": true })));
+    }
+    let mut body = json!({ "repair": args.repair, "rate": args.rate, "reason": args.reason });
+    if let Some(file) = &args.keys {
+        body["keys"] = read_keys(file)?.into();
+    }
+    if args.from_journal {
+        body["fromJournal"] = true.into();
+    }
+    if let Some(sample) = &args.sample {
+        body["sample"] = sample.as_str().into();
+    }
+    Ok(Some(body))
+}
+
+/// The lines of a file; empty ones are left out.
+fn read_keys(file: &Path) -> Result<Vec<String>, ClientError> {
+    use std::io::Read as _;
+    let bad = |reason: String| ClientError::Usage(format!("--keys {}: {reason}", file.display()));
+    let said = |error: io::Error| bad(error.to_string());
+    let mut text = String::new();
+    if file == Path::new("-") {
+        io::stdin().lock().take(MAX_FILE + 1).read_to_string(&mut text).map_err(said)?;
+    } else {
+        std::fs::File::open(file).map_err(said)?.take(MAX_FILE + 1).read_to_string(&mut text).map_err(said)?;
+    }
+    if text.len() as u64 > MAX_FILE {
+        return Err(bad(format!("longer than {MAX_FILE} bytes: reconcile it in parts")));
+    }
+    let keys: Vec<String> = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if keys.is_empty() { Err(bad("there is no key in it: expected one a line".to_owned())) } else { Ok(keys) }
+}
+
+fn reconcile(client: &Client, args: &ReconcileArgs, body: Option<&Value>) -> Result<bool, ClientError> {
+    let path = format!("/api/v1/services/{}/reconcile", encode(&args.service));
+    let mut view: ReconcileView = if let Some(body) = body {
+        serde_json::from_slice(&client.post(&path, body)?)?
+    } else {
+        client.delete(&path)?;
+        serde_json::from_slice(&client.get(&path)?)?
+    };
+    let mut bar = Bar::new(io::stderr().is_terminal());
+    while view.state.is_on() && !args.detach {
+        bar.draw(&view);
+        std::thread::sleep(EVERY);
+        view = serde_json::from_slice(&client.get(&path)?)?;
+    }
+    bar.clear();
+    let mut out = io::stdout().lock();
+    let text = if args.json { serde_json::to_string(&view)? + "\n" } else { summary(&view) };
+    // Whoever read this has enough.
+    let _ = out.write_all(text.as_bytes());
+    Ok(view.state == RunState::Done && view.left() == 0 || (args.detach && view.state.is_on()))
+}
+
+/// A line that is drawn again and again, on a terminal only.
+struct Bar {
+    is_terminal: bool,
+    drawn: bool,
+}
+
+impl Bar {
+    fn new(is_terminal: bool) -> Self {
+        Self { is_terminal, drawn: false }
+    }
+
+    fn draw(&mut self, view: &ReconcileView) {
+        if self.is_terminal {
+            self.drawn = true;
+            let _ = write!(io::stderr(), "\r\x1b[K{}", progress(view));
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.drawn {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// How far it is, in a line of at most 80 columns.
+fn progress(view: &ReconcileView) -> String {
+    let Some(total) = view.total else { return "listing keys…".to_owned() };
+    let part = if total == 0 { 1.0 } else { view.looked as f64 / total as f64 };
+    let full = ((part * WIDTH as f64) as usize).min(WIDTH);
+    let bar: String = (0..WIDTH).map(|at| if at < full { '█' } else { '░' }).collect();
+    let disagreed = view.counts.disagreed();
+    format!("{bar} {:>3.0}%  {} of {total}, {disagreed} differ", part * 100.0, view.looked)
+}
+
+/// What was found, for people.
+fn summary(view: &ReconcileView) -> String {
+    let ReconcileView { service, state, looked, counts, .. } = view;
+    let Counts { agreed, differed, missing, extra, unsettled, failed, repaired, unrepaired } = counts;
+    let total = view.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
+    let mut text = format!("{service}: {}: {looked} of {total} keys\n", state.word());
+    let mut line = |what: &str| {
+        let _ = writeln!(text, "  {what}");
+    };
+    if let Some(agreement) = view.agreement {
+        let (low, high) = (view.agreement_low * 100.0, view.agreement_high * 100.0);
+        line(&format!("{agreed} agree: {:.3}% of those that were read ({low:.2}% to {high:.2}%)", agreement * 100.0));
+    }
+    for (count, what) in [
+        (differed, "differ"),
+        (missing, "are not there on the other side"),
+        (extra, "are there on the other side only"),
+        (unsettled, "were written again and again"),
+        (failed, "could not be read"),
+    ] {
+        if *count > 0 {
+            line(&format!("{count} {what}"));
+        }
+    }
+    if view.repair {
+        line(&format!("{repaired} repaired, {unrepaired} not"));
+    } else if counts.disagreed() > 0 {
+        line("nothing was changed: --repair writes what the authoritative version has to the other");
+    }
+    let mut places: Vec<_> = view.places.iter().collect();
+    places.sort_by_key(|(place, count)| (std::cmp::Reverse(**count), (*place).clone()));
+    for (place, count) in places.into_iter().take(SHOWN) {
+        line(&format!("{count:>7} × {place}"));
+    }
+    for sample in view.samples.iter().take(SHOWN) {
+        line(&shown(sample));
+    }
+    for said in [&view.detail, &view.note].into_iter().flatten() {
+        line(said);
+    }
+    if view.resumable && !state.is_on() {
+        line("it can be resumed: --resume");
+    }
+    text
+}
+
+fn shown(sample: &Sample) -> String {
+    let kind = match sample.kind {
+        Kind::Differs => "differs",
+        Kind::Missing => "missing",
+        Kind::Extra => "extra",
+    };
+    let place = sample.places.first();
+    let place =
+        place.map(|at| format!(" at {}: {} and not {}", at.place, at.authoritative, at.other)).unwrap_or_default();
+    let repaired = match (sample.repaired, &sample.why) {
+        (Some(true), _) => ", repaired".to_owned(),
+        (Some(false), Some(why)) => format!(", not repaired: {why}"),
+        _ => String::new(),
+    };
+    format!("{}: {kind}{place}{repaired}", sample.key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::reconcile::{Asked, Keys, Run};
+
+    fn view(total: Option<u64>, counts: Counts) -> ReconcileView {
+        let asked =
+            Asked { keys: Keys::Given, repair: false, per_second: 1.0, actor: String::new(), reason: String::new() };
+        let mut run = Run::new(asked, total, 0);
+        run.counts = counts;
+        ReconcileView::new("shop", &run, true)
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_what_is_done() {
+        assert_eq!(progress(&view(None, Counts::default())), "listing keys…");
+        let half = progress(&view(Some(10), Counts { agreed: 4, differed: 1, ..Counts::default() }));
+        assert_eq!(half, format!("{}{}  50%  5 of 10, 1 differ", "█".repeat(15), "░".repeat(15)) + "");
+        assert!(progress(&view(Some(0), Counts::default())).contains("100%"));
+    }
+
+    #[test]
+    fn a_summary_says_that_a_dry_run_changed_nothing() {
+        let said = summary(&view(Some(10), Counts { agreed: 8, missing: 2, ..Counts::default() }));
+        assert!(said.starts_with("shop: running: 10 of 10 keys\n  8 agree: 80.000%"), "{said}");
+        assert!(said.contains("2 are not there on the other side\n") && said.contains("nothing was changed"), "{said}");
+    }
+}
