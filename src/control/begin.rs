@@ -42,10 +42,10 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
     let cautious = in_force.by_ledger_alone(ledger.state());
     let wider = widened(cautious.plan(), in_force.plan()).map(|(service, id)| {
         let version = &service.version(id).name;
-        format!("{}/{version}", service.name)
+        format!("widen {}/{version}", service.name)
     });
     let wider = wider.or_else(|| {
-        migrated(cautious.plan(), in_force.plan()).map(|service| format!("the migration of {}", service.name))
+        migrated(cautious.plan(), in_force.plan()).map(|service| format!("move the migration of {}", service.name))
     });
     let by_hand = ledger.state().migrations_by_hand.clone();
     let drafts = record::started(&before, &in_force, files, ledger.is_new());
@@ -59,7 +59,7 @@ pub fn begin(in_force: InForce, files: &Files, mut ledger: Ledger, registry: &Ar
         (Err(AppendError::Storage(why)), wider) => {
             let wider = wider.unwrap_or_default();
             tracing::error!(
-                "the ledger cannot be written, so the weights it has stay in force: the files would change {wider}: {why}"
+                "the ledger cannot be written, so the weights it has stay in force: the files would {wider}: {why}"
             );
             let version = env!("CARGO_PKG_VERSION").to_owned();
             ledger.append_later(SystemTime::now(), vec![Draft::new("serin", "", What::Started { version })]);
