@@ -1,46 +1,38 @@
 //! `serin run`: read, bind, start, say so, wait, drain.
 
+mod listening;
+mod serve;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+pub(super) use self::serve::serve;
+
+use self::listening::{AdminEntrance, Listening};
 use super::BAD_USAGE;
 use super::journal::{self, Journals};
 use super::tracing_export::Spans;
-use crate::access::Access;
-use crate::admin::ofrep::FlagApi;
-use crate::admin::{
-    self, Admin, AdminListener, EventStreams, Ledgers, Live, Memory, Observer, Phase, Readiness, Verdicts,
-};
+use crate::admin::AdminListener;
 use crate::config::{
-    AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Bind, Errors, Listener, ListenerTls, Loaded,
-    OfrepSettings, WebhookSettings,
+    AccessLogFormat, AccessLogSettings, AccessLogTarget, Bind, Errors, Loaded, OfrepSettings, WebhookSettings,
 };
-use crate::control::{
-    self, Control, DataPlane, Files, FilesError, FlagFile, FlagsInForce, Handle, InForce, Start, beside,
-};
-use crate::diff::Evidence;
+use crate::control::{self, Files, FilesError, FlagFile, FlagsInForce, InForce, Start, beside};
 use crate::events::{Event, Feed};
 use crate::ledger::{self, Ledger, OpenError};
-use crate::migration::gates::Facts;
 use crate::migration::reconcile::{Outside, Reconciler};
-use crate::plan::{Plan, Service, VersionSet};
-use crate::proxy::{Bound, Gate, ListenError, Running, Shared, Workers};
+use crate::plan::Plan;
+use crate::proxy::{Bound, ListenError, Running, Shared, Workers};
 use crate::shadow::Comparing;
-use crate::stats::Alpha;
 use crate::telemetry::Registry;
 use crate::telemetry::access_log::{AccessLog, Format, Target};
-use crate::telemetry::history::History;
-use crate::tls::Server;
 use crate::upstream::{Health, Resolver};
-use crate::webhooks;
 
 /// Runs the proxy that `config` describes until it is told to stop; gives the exit code.
 pub(super) fn run(config: &Path) -> ExitCode {
@@ -263,182 +255,6 @@ fn open_access_log(config: &Path, settings: &AccessLogSettings) -> Result<Access
     AccessLog::open(target, format).map_err(system("cannot open the access log"))
 }
 
-/// Most threads that wait for what blocks; nearly all of it are look-ups of names.
-const BLOCKING_THREADS: usize = 20;
-
-/// Runs the control plane on this thread until it is told to stop; whether everything ended in good order. `when_ready` is
-/// called once everything is bound.
-pub(super) fn serve(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .build()
-        .map_err(system("cannot start the control plane"))?;
-    let result = runtime.block_on(control_plane(prepared, when_ready));
-    // A name look-up may still be waiting for its answer.
-    runtime.shutdown_background();
-    result
-}
-
-/// Looks up names and checks addresses for as long as the runtime lives.
-fn look_after_upstreams(shared: &Arc<Shared>) {
-    let resolving = Arc::clone(shared);
-    tokio::spawn(async move {
-        resolving.resolver.run(|| resolving.plan.load().upstream.resolve_interval).await;
-    });
-    let watching = Arc::clone(shared);
-    tokio::spawn(async move {
-        let Shared { health, registry, resolver, .. } = &*watching;
-        health.run(|| watching.plan.load_full(), registry, resolver).await;
-    });
-}
-
-/// Looks at the figures from now on, and remembers them.
-fn watch_figures(shared: &Arc<Shared>) -> (Arc<Observer>, Arc<Mutex<History>>) {
-    let observer = Arc::new(Observer::new(Arc::clone(&shared.registry)));
-    let history = Arc::<Mutex<History>>::default();
-    let (looking, shared, noting) = (Arc::clone(&observer), Arc::clone(shared), Arc::clone(&history));
-    tokio::spawn(async move {
-        let note = |figures: &_| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-            // Rows are written one by one: a panic elsewhere leaves none half done.
-            noting.lock().unwrap_or_else(PoisonError::into_inner).note(now, &shared.plan.load(), figures);
-        };
-        looking.run(note).await;
-    });
-    (observer, history)
-}
-
-/// Compares the newest versions with the oldest ones from now on.
-fn judging(shared: &Arc<Shared>, feed: Feed, handle: Handle) -> Arc<Verdicts> {
-    let verdicts = Arc::new(Verdicts::new(Arc::clone(&shared.registry)));
-    let (judge, shared) = (Arc::clone(&verdicts), Arc::clone(shared));
-    tokio::spawn(async move {
-        // While a rollout is on, its own gates say what its version is.
-        let judged = |service: &str| handle.rollout(service).is_some_and(|rollout| rollout.is_on());
-        judge.run(|| shared.plan.load_full(), &feed, judged).await;
-    });
-    verdicts
-}
-
-/// Takes changes from now on.
-fn controlling(control: Control<Listening>) {
-    let controlling = tokio::spawn(control.run());
-    tokio::spawn(async move {
-        if controlling.await.is_err_and(|error| error.is_panic()) {
-            tracing::error!("the control plane died: what is in force stays in force, and no change is taken any more");
-        }
-    });
-}
-
-async fn control_plane(prepared: Prepared, when_ready: impl FnOnce(Ready) -> Stop) -> Result<bool, RunError> {
-    let Prepared { start, shared, mut running, access_log, spans, admin, ofrep, reader, events, webhooks } = prepared;
-    let listen = |kind| signal(kind).map_err(system("cannot listen for signals"));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    let workers = start.data_plane.workers.clone();
-    let registry = Arc::clone(&start.registry);
-    let flags = start.data_plane.flags.subscribe();
-    let addresses = start.data_plane.names.values();
-    let addresses = addresses.map(|entrance| (entrance.name.clone(), entrance.address.to_string())).collect();
-
-    let entrance = start.data_plane.admin.clone();
-    let (opened, reconciler) = (start.data_plane.journals.opened(), Arc::clone(&start.data_plane.reconciler));
-    let (control, handle) = Control::new(start);
-    // Before anything happens that they are to be told of.
-    tokio::spawn(webhooks::run(events.clone(), webhooks, Arc::clone(&registry)));
-    tokio::spawn(journal::hear(opened, handle.clone()));
-    let readiness = Arc::new(Readiness::default());
-    controlling(control);
-    look_after_upstreams(&shared);
-    let (observer, history) = watch_figures(&shared);
-    let verdicts = judging(&shared, events.clone(), handle.clone());
-
-    let plan = Arc::clone(&shared);
-    let mut stop = when_ready(Ready {
-        listeners: addresses,
-        admin: admin.as_ref().map(|(_, address)| address.clone()),
-        ofrep: ofrep.as_ref().map(|(_, address, _)| address.clone()),
-        control: handle.clone(),
-        plan: Box::new(move || plan.plan.load_full()),
-    });
-    let ofrep = ofrep
-        .map(|(listener, _, settings)| FlagApi { settings, flags, registry: Arc::clone(&registry) }.start(listener));
-    let ofrep = ofrep.transpose().map_err(system("cannot start the flag API"))?;
-    if let (Some((listener, _)), Some(AdminEntrance { gate, access, .. })) = (admin, entrance) {
-        let (plan, journal) = (Arc::clone(&shared), Arc::clone(&shared));
-        let admin = Arc::new(Admin {
-            control: handle.clone(),
-            plan: Box::new(move || plan.plan.load_full()),
-            registry,
-            observer,
-            history,
-            live: Live::default(),
-            ledger: Ledgers::new(reader),
-            events: EventStreams::new(events),
-            verdicts,
-            reconciler,
-            comparing: shared.comparing.clone(),
-            health: Arc::clone(&shared.health),
-            readiness: Arc::clone(&readiness),
-            journal: Box::new(move || journal.journal.get().cloned()),
-            access,
-            memory: Memory::new(Instant::now()),
-        });
-        tokio::spawn(async move {
-            if let Err(error) = admin::serve(listener, gate, admin).await {
-                tracing::error!(%error, "the admin address is gone");
-            }
-        });
-    }
-    readiness.set(Phase::Ready);
-
-    loop {
-        tokio::select! {
-            worker = running.any_ended() => {
-                tracing::error!(worker, "a worker died; serin stops");
-                return Ok(false);
-            }
-            _ = hangup.recv() => {
-                if let Some(Err(error)) = access_log.as_ref().map(AccessLog::reopen) {
-                    tracing::error!(%error, "the access log cannot be opened again; the old one is still written");
-                }
-                handle.reload().await;
-            }
-            () = stop.told(&mut terminate, &mut interrupt) => break,
-        }
-    }
-
-    readiness.set(Phase::Draining);
-    let (drain_timeout, draining) = (handle.drain_timeout(), Instant::now());
-    tracing::info!(timeout = ?drain_timeout, "draining: no new connections; what is in flight finishes");
-    workers.drain();
-    let ended = tokio::select! {
-        well = running.all_ended() => well,
-        () = tokio::time::sleep(drain_timeout) => {
-            let open = shared.connections.load(std::sync::atomic::Ordering::Relaxed);
-            tracing::warn!(open, "the drain time is over; what is still open is closed");
-            true
-        }
-        () = told(&mut terminate, &mut interrupt) => {
-            tracing::warn!("told to stop a second time; what is still open is closed");
-            true
-        }
-    };
-    journal::close(&shared, drain_timeout.saturating_sub(draining.elapsed())).await;
-    // Applications may ask for flags until their last request is done.
-    if let Some(ofrep) = ofrep {
-        ofrep.stop().await;
-    }
-    drop(access_log);
-    if let Some(spans) = spans {
-        spans.finish();
-    }
-    tracing::info!("stopped");
-    Ok(ended)
-}
-
 fn bind_api(address: &Bind) -> Result<(AdminListener, String), RunError> {
     let failed = |source| RunError::Listen(ListenError { address: address.to_string(), source });
     match address {
@@ -454,183 +270,5 @@ fn bind_api(address: &Bind) -> Result<(AdminListener, String), RunError> {
             listener.set_nonblocking(true).map_err(failed)?;
             Ok((AdminListener::Unix(listener), address.to_string()))
         }
-    }
-}
-
-impl Stop {
-    async fn told(&mut self, terminate: &mut Signal, interrupt: &mut Signal) {
-        match self {
-            Self::BySignal => told(terminate, interrupt).await,
-            Self::When(over) => loop {
-                tokio::select! {
-                    // Signals first, so that one that ended the other side does not count as a second one here.
-                    biased;
-                    () = told(terminate, interrupt) => {}
-                    // Dropped or sent: either says that the other end is done.
-                    _ = &mut *over => return,
-                }
-            },
-        }
-    }
-}
-
-/// Waits for a signal to stop.
-async fn told(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-}
-
-/// The data plane as `control` drives it.
-struct Listening {
-    workers: Workers,
-    shared: Arc<Shared>,
-    /// By what the workers know a listener by: its name and the address in use.
-    names: BTreeMap<Arc<str>, Entrance>,
-    /// Tells the flag API, where there is one, of the flags in force.
-    flags: watch::Sender<FlagsInForce>,
-    admin: Option<AdminEntrance>,
-    journals: Journals,
-    reconciler: Arc<Reconciler>,
-}
-
-/// The admin address in use.
-#[derive(Clone)]
-struct AdminEntrance {
-    /// As configured.
-    address: Bind,
-    gate: Arc<Gate>,
-    access: Arc<ArcSwap<Access>>,
-}
-
-impl AdminEntrance {
-    fn new(settings: &AdminSettings, registry: &Registry) -> Self {
-        Self {
-            address: settings.address.clone(),
-            gate: Arc::new(Gate::new(server(settings.tls.as_ref()), registry.handshakes("admin"))),
-            access: Arc::new(ArcSwap::from_pointee(settings.access.clone())),
-        }
-    }
-
-    fn set(&self, settings: &AdminSettings) {
-        // What is open at another address may not be open at the one in use until the next start.
-        let open = settings.access.open && settings.address == self.address;
-        self.access.store(Arc::new(Access { open, ..settings.access.clone() }));
-        self.gate.set(server(settings.tls.as_ref()));
-    }
-}
-
-/// A listener in use.
-struct Entrance {
-    name: String,
-    address: Bind,
-    gate: Arc<Gate>,
-}
-
-impl Listening {
-    fn add(&mut self, listener: &Listener, bound: Bound) {
-        let key = key(listener);
-        let gate = Arc::new(Gate::new(server(listener.tls.as_ref()), self.shared.registry.handshakes(&listener.name)));
-        let (name, address) = (listener.name.clone(), bound.address.clone());
-        self.workers.listen(&key, bound, &gate);
-        self.names.insert(key, Entrance { name, address, gate });
-    }
-
-    fn bind(&self, address: &Bind) -> Result<Bound, ListenError> {
-        let port = |bind: &Bind| match bind {
-            Bind::Tcp(address) => Some(address.port()),
-            Bind::Unix(_) => None,
-        };
-        let ours = port(address).is_some() && self.names.values().any(|used| port(&used.address) == port(address));
-        let bind = if ours { Bound::beside_own } else { Bound::new };
-        bind(address, self.workers.count())
-    }
-}
-
-/// The TLS of an address, where it has any.
-fn server(tls: Option<&ListenerTls>) -> Option<Arc<Server>> {
-    tls?.server.clone()
-}
-
-/// What the workers know a listener by: its address, so that a new name alone opens nothing; with port 0, which many may
-/// have, its name too.
-fn key(listener: &Listener) -> Arc<str> {
-    match &listener.address {
-        Bind::Tcp(address) if address.port() == 0 => format!("{}@{address}", listener.name).into(),
-        address => address.to_string().into(),
-    }
-}
-
-impl DataPlane for Listening {
-    fn up(&self, service: &Service) -> VersionSet {
-        self.shared.health.up(service)
-    }
-
-    fn facts(&self, service: &str) -> Option<Facts> {
-        self.reconciler.facts(service)
-    }
-
-    fn differences(&self, service: &str, to: &str, most: f64, alpha: Alpha) -> Option<Evidence> {
-        self.shared.comparing.evidence(service, to, most, alpha)
-    }
-
-    fn open(&mut self, listeners: &[Listener]) -> Result<(), String> {
-        let missing = listeners.iter().filter(|listener| !self.names.contains_key(&key(listener)));
-        let bound = missing
-            .map(|listener| Ok((listener.clone(), self.bind(&listener.address)?)))
-            .collect::<Result<Vec<_>, ListenError>>()
-            .map_err(|error| error.to_string())?;
-        for (listener, bound) in bound {
-            tracing::info!(listener = %listener.name, address = %bound.address, "listening");
-            self.add(&listener, bound);
-        }
-        Ok(())
-    }
-
-    fn keep_journal(&mut self, plan: &Plan) -> Result<(), String> {
-        self.journals.prepare(plan)
-    }
-
-    fn secure(&mut self, listeners: &[Listener]) {
-        for listener in listeners {
-            if let Some(entrance) = self.names.get(&key(listener)) {
-                entrance.gate.set(server(listener.tls.as_ref()));
-            }
-        }
-    }
-
-    fn admit(&mut self, admin: Option<&AdminSettings>) {
-        if let (Some(entrance), Some(settings)) = (&self.admin, admin) {
-            entrance.set(settings);
-        }
-    }
-
-    fn publish(&mut self, plan: &Arc<Plan>) {
-        // First, so that workers find what they look for there.
-        self.shared.health.follow(plan, &self.shared.resolver);
-        // Made now, so that no worker has to.
-        let _ = self.shared.registry.flag_cells(0, &plan.flags);
-        self.journals.follow(plan);
-        self.shared.plan.store(Arc::clone(plan));
-        if let Err(error) = self.reconciler.follow(plan) {
-            tracing::error!(%error, "nobody looks whether both sides of migrations agree");
-        }
-    }
-
-    fn tell_of_flags(&mut self, flags: FlagsInForce) {
-        self.flags.send_replace(flags);
-    }
-
-    fn close_others(&mut self, listeners: &[Listener]) {
-        let wanted: Vec<_> = listeners.iter().map(key).collect();
-        self.names.retain(|key, Entrance { name, address, .. }| {
-            let stays = wanted.contains(key);
-            if !stays {
-                tracing::info!(listener = %name, %address, "no longer listening");
-                self.workers.stop_listening(key);
-            }
-            stays
-        });
     }
 }

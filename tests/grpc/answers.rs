@@ -48,7 +48,7 @@ fn a_call_that_cannot_be_answered_is_told_so_in_grpc_s_words() {
     let many: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| (name, "1")).into();
     assert_told(&answer(&serin, unary(&many)), "8", "headersTooLarge");
     assert_told(&answer(&serin, unary(&[("content-length", "10")])), "8", "bodyTooLarge");
-    assert_told(&answer(&serin, unary(&[("host", "other.example")])), "13", "malformed");
+    assert_told(&answer(&serin, call(&[("host", "other.example")], h2::empty())), "13", "malformed");
     // The upstream speaks no HTTP/2: it closes.
     let closed = answer(&serin, call(&[], h2::empty()));
     assert_eq!((closed.status, &closed.headers["grpc-status"]), (200, &http::HeaderValue::from_static("14")));

@@ -1,6 +1,7 @@
 //! A request that goes to a version, and the response that comes back.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, Response, StatusCode, header, request};
@@ -24,7 +25,7 @@ use crate::proxy::problem::Problem;
 use crate::proxy::retry::Next;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
-use crate::telemetry::{Failure, Refusal, Shed, Why};
+use crate::telemetry::{ArmCell, Failure, Refusal, Shed, Why};
 use crate::upstream::{BodyWatch, Lease, RequestBody, Wish};
 use crate::wire::Incoming;
 
@@ -107,9 +108,7 @@ impl Forward {
         }
         let version = plan.service(service).version(picked.version);
         count_caller(view, service, picked.version, &parts, client);
-        let whole = matches!(body, Incoming::Whole(_));
-        let watch = || Rc::new(if whole { BodyWatch::of_whole() } else { BodyWatch::default() });
-        let watch = (!body.is_end_stream()).then(watch);
+        let watch = watched(&body);
         if let Some(log) = &mut log {
             log.picked(plan.service(service), version, picked.why);
             if let Some(watch) = &watch {
@@ -122,8 +121,7 @@ impl Forward {
             control::has(arm, plan.service(service), picked, &parts, client, plan, &mut rng.borrow_mut())
         });
         if measured.is_some() || in_control {
-            let variant = measured.and_then(|variant| view.variant(service, picked.version, variant));
-            record.measured([variant, in_control.then(|| view.control_arm(service)).flatten()]);
+            record.measured(arms(view, service, picked.version, measured, in_control));
         }
         if let Some(mut span) = trace.and_then(|trace| trace.pass_on(&mut parts.headers)) {
             span.picked(plan.service(service), version, picked.why);
@@ -278,10 +276,9 @@ impl Forward {
         let target = self.view.target(self.service, self.version);
         self.record = Record::begin_again(target, now, why, log);
         self.record.traced(span);
-        let variant = self.measured.and_then(|variant| self.view.variant(self.service, self.version, variant));
         // Who answers in the arm's place is none of it.
         let in_control = self.in_control && why.is_none();
-        self.record.measured([variant, in_control.then(|| self.view.control_arm(self.service)).flatten()]);
+        self.record.measured(arms(&self.view, self.service, self.version, self.measured, in_control));
     }
 
     /// Makes everything ready for the next try.
@@ -426,4 +423,23 @@ fn count_caller(view: &View, service: ServiceId, version: VersionId, parts: &req
         let address = pick::client_address(parts, client, &view.plan);
         callers.called(|plan| caller_key(plan, parts, address, client.identity()));
     }
+}
+
+/// What is known of a body on its way, where there is one.
+fn watched(body: &Incoming) -> Option<Rc<BodyWatch>> {
+    let whole = matches!(body, Incoming::Whole(_));
+    let watch = || Rc::new(if whole { BodyWatch::of_whole() } else { BodyWatch::default() });
+    (!body.is_end_stream()).then(watch)
+}
+
+/// The cells beside its version's in which a request counts.
+fn arms(
+    view: &View,
+    service: ServiceId,
+    version: VersionId,
+    measured: Option<MeasuredBy>,
+    in_control: bool,
+) -> [Option<&Arc<ArmCell>>; 2] {
+    let variant = measured.and_then(|variant| view.variant(service, version, variant));
+    [variant, in_control.then(|| view.control_arm(service)).flatten()]
 }
