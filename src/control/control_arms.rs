@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::data_plane::DataPlane;
 use super::force::InForce;
 use super::rollouts::Course;
-use super::run::{Control, DataPlane};
+use super::run::Control;
 use crate::plan::{ControlArm, Plan, Service, Weight};
 use crate::rollout;
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::data_plane::DataPlane;
 use super::force::Refused;
-use super::run::{Control, DataPlane};
+use super::run::Control;
 use super::stages::StageChange;
 use crate::ledger::{About, Source};
 use crate::migration::course::{Course, course};

@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, StatusCode};
 
+use super::data_plane::DataPlane;
 use super::force::InForce;
 use super::rollouts::RolloutRefused;
-use super::run::{Control, DataPlane};
+use super::run::Control;
 use crate::plan::{Abort, Delay, Fault, Service, Strike, VersionId};
 use crate::rollout::{Action, Decision, Drill, DrillFault, DrillOrder, Exposure, Phase, State};
 

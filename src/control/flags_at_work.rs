@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::data_plane::DataPlane;
 use super::files::{FilesError, Hash};
 use super::flags::{self, FlagFile};
 use super::record;
-use super::run::{Control, DOUBT, DataPlane, SETTLE};
+use super::run::{Control, DOUBT, SETTLE};
 use crate::config::{Loaded, LoadedFlags};
 use crate::ledger::Draft;
 use crate::telemetry::ReloadResult;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::run::{Control, DataPlane};
+use super::data_plane::DataPlane;
+use super::run::Control;
 use crate::ledger::Digest;
 use crate::plan::{Service, UpstreamSpec, Version};
 use crate::rollout::{Input, State};

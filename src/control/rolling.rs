@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::data_plane::DataPlane;
 use super::force::{Change, Refused};
 use super::rollouts::{Course, RolloutRefused, planned};
-use super::run::{Control, DataPlane};
+use super::run::Control;
 use super::{places, record};
 use crate::ledger::{self, About, Approval, Draft, Source, What};
 use crate::plan::Service;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::data_plane::DataPlane;
 use super::force::{InForce, Refused};
 use super::handle::Changed;
 use super::record;
-use super::run::{Control, DataPlane};
+use super::run::Control;
 use crate::ledger::{About, MAX_REASON, Point, Source, State, clip};
 use crate::migration::gates::{self, Missing};
 use crate::plan::{Migration, Plan, Progress, Service, Share, Stage};

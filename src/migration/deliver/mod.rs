@@ -1,7 +1,7 @@
 //! Taking writes to the version that does not have them yet, on a thread of its own.
 //!
 //! The journal says what is to be sent next, to which version; this sends it and says what came of it. What an answer means is
-//! in [`verdict`].
+//! in `verdict`.
 
 mod verdict;
 

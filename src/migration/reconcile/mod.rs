@@ -4,7 +4,7 @@
 //! asked for; it goes on where a process died. Beside it a few keys a second, of those seen in writes, are verified without
 //! anybody asking. Both gather evidence ([`Consistency`]) of how sure it is that the sides agree.
 //!
-//! The cores are pure: what two answers say, [which key comes next](Run), [how sure it is](Consistency); [`examine`] looks at
+//! The cores are pure: what two answers say, [which key comes next](Run), [how sure it is](Consistency); [`examine()`] looks at
 //! one key through a trait. [`Reconciler`] is the thin driver, on a thread of its own.
 
 mod consistency;
