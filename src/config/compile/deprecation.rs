@@ -1,13 +1,13 @@
 //! Announced ends of versions: a version that exists, days in their order, a link that is one.
 
 use super::services::{all, key_source};
-use super::weights::{listed, version_names};
+use super::weights::{version_id, version_names};
 use crate::config::node::quote;
 use crate::config::problem::Problems;
 use crate::config::read::At;
 use crate::config::values::{Switch, Text};
 use crate::config::written::{self, Service};
-use crate::plan::{Announcement, Deprecation, VersionId};
+use crate::plan::{Announcement, Deprecation};
 
 /// Callers that are counted by their names where nothing is said.
 const MAX_CALLERS: u32 = 100;
@@ -18,18 +18,8 @@ pub(super) fn deprecation(
     service: &Service,
     problems: &mut Problems<'_>,
 ) -> Option<Deprecation> {
-    let version = written.version.as_ref().and_then(|name| {
-        let names = version_names(service)?;
-        let position = names.iter().position(|known| **known == *name.0);
-        if position.is_none() {
-            problems
-                .error(&name.spot, "there is no such version of this service")
-                .found(quote(&name.0))
-                .expected(format!("one of: {}", listed(names.iter().copied())))
-                .suggest(&name.0, names.iter().copied());
-        }
-        position.map(VersionId::from_index)
-    });
+    let named = written.version.as_ref();
+    let version = named.and_then(|name| version_id(name, &version_names(service)?, problems));
     let callers = written.callers.iter().flat_map(|list| list.iter());
     let callers = all(callers.map(|written| key_source(written, problems)));
     let link = match &written.link {

@@ -10,7 +10,7 @@ use http::{HeaderName, Method};
 
 use super::reconcile::checks;
 use super::services::all;
-use super::weights::{listed, version_names};
+use super::weights::{version_id, version_names};
 use crate::config::node::quote;
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
@@ -99,16 +99,7 @@ fn other_steering(service: &Service, problems: &mut Problems<'_>) -> bool {
 }
 
 fn version(name: &At<Name>, names: Option<&[&str]>, problems: &mut Problems<'_>) -> Option<(VersionId, Arc<str>)> {
-    let names = names?;
-    if let Some(position) = names.iter().position(|known| **known == *name.0) {
-        return Some((VersionId::from_index(position), Arc::clone(&name.0)));
-    }
-    problems
-        .error(&name.spot, "there is no such version of this service")
-        .found(quote(&name.0))
-        .expected(format!("one of: {}", listed(names.iter().copied())))
-        .suggest(&name.0, names.iter().copied());
-    None
+    version_id(name, names?, problems).map(|id| (id, Arc::clone(&name.0)))
 }
 
 fn progress(written: &written::Migration, problems: &mut Problems<'_>) -> Option<Progress> {

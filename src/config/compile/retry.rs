@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::plan::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget, VersionId};
+use crate::plan::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 
-use super::weights::listed;
-use crate::config::node::quote;
+use super::weights::{version_id, version_names};
 use crate::config::problem::Problems;
 use crate::config::read::At;
 use crate::config::values::{FallbackCause, Size};
@@ -44,15 +43,8 @@ pub(super) fn fallback(
     problems: &mut Problems<'_>,
 ) -> Option<Fallback> {
     let to = written.to.as_ref()?;
-    let names: Vec<&str> = service.versions.as_ref()?.entries.iter().map(|(name, _)| &*name.0).collect();
-    let Some(position) = names.iter().position(|name| **name == *to.0) else {
-        problems
-            .error(&to.spot, "there is no such version of this service")
-            .found(quote(&to.0))
-            .expected(format!("one of: {}", listed(names.iter().copied())))
-            .suggest(&to.0, names.iter().copied());
-        return None;
-    };
+    let names = version_names(service)?;
+    let version = version_id(to, &names, problems)?;
     if names.len() == 1 {
         problems
             .error(&to.spot, "there is no other version that this one could answer for")
@@ -60,7 +52,7 @@ pub(super) fn fallback(
         return None;
     }
     Some(Fallback {
-        to: VersionId::from_index(position),
+        to: version,
         on: written.on.as_ref().map_or(FallbackOn::ALL, |listed| {
             let has = |cause: FallbackCause| listed.iter().any(|written| written.value == cause);
             FallbackOn {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::services::all;
-use super::weights::{listed, version_names};
+use super::weights::{version_id, version_names};
 use crate::config::node::quote;
 use crate::config::problem::Problems;
 use crate::config::read::At;
@@ -127,16 +127,7 @@ fn is_compared(
 }
 
 fn version(name: &At<Name>, names: Option<&[&str]>, problems: &mut Problems<'_>) -> Option<Arc<str>> {
-    let names = names?;
-    if names.contains(&&*name.0) {
-        return Some(Arc::clone(&name.0));
-    }
-    problems
-        .error(&name.spot, "there is no such version of this service")
-        .found(quote(&name.0))
-        .expected(format!("one of: {}", listed(names.iter().copied())))
-        .suggest(&name.0, names.iter().copied());
-    None
+    version_id(name, names?, problems).map(|_| Arc::clone(&name.0))
 }
 
 fn compile(written: &written::RolloutGates, problems: &mut Problems<'_>) -> Option<RolloutGates> {

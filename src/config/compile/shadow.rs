@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::services::all;
-use super::weights::{listed, version_names};
+use super::weights::{version_id, version_names};
 use crate::config::node::quote;
 use crate::config::problem::Problems;
 use crate::config::read::{At, List};
@@ -40,21 +40,14 @@ pub(super) fn shadow(
 
 fn version(to: &At<Name>, service: &Service, problems: &mut Problems<'_>) -> Option<VersionId> {
     let names = version_names(service)?;
-    let Some(position) = names.iter().position(|name| **name == *to.0) else {
-        problems
-            .error(&to.spot, "there is no such version of this service")
-            .found(quote(&to.0))
-            .expected(format!("one of: {}", listed(names.iter().copied())))
-            .suggest(&to.0, names.iter().copied());
-        return None;
-    };
+    let version = version_id(to, &names, problems)?;
     if names.len() == 1 {
         problems
             .error(&to.spot, "there is no other version whose requests could be copied")
             .expected("a service of at least two versions");
         return None;
     }
-    Some(VersionId::from_index(position))
+    Some(version)
 }
 
 fn compile_methods<const MAX: usize>(

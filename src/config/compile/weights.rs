@@ -1,10 +1,11 @@
 //! Weights against the services and versions they name.
 
-use crate::plan::{Plan, ServiceId, Weight};
+use crate::plan::{Plan, ServiceId, VersionId, Weight};
 
 use crate::config::node::quote;
 use crate::config::problem::Problems;
-use crate::config::read::Named;
+use crate::config::read::{At, Named};
+use crate::config::values::Name;
 use crate::config::written::{Service, WeightFile, Weights};
 
 /// A service as far as weights can refer to it.
@@ -33,6 +34,19 @@ impl<'a> Known<'a> {
 /// The names of a service's versions in their order, as far as they could be read.
 pub(super) fn version_names(service: &Service) -> Option<Vec<&str>> {
     Some(service.versions.as_ref()?.entries.iter().map(|(name, _)| &*name.0).collect())
+}
+
+/// The version that `name` names, among those of a service. `None` after noting that there is none.
+pub(super) fn version_id(name: &At<Name>, names: &[&str], problems: &mut Problems<'_>) -> Option<VersionId> {
+    let position = names.iter().position(|known| **known == *name.0);
+    if position.is_none() {
+        problems
+            .error(&name.spot, "there is no such version of this service")
+            .found(quote(&name.0))
+            .expected(format!("one of: {}", listed(names.iter().copied())))
+            .suggest(&name.0, names.iter().copied());
+    }
+    position.map(VersionId::from_index)
 }
 
 /// The weight file: for each service it names, the weights of all its versions in their order. `known`: `None` checks
@@ -68,14 +82,9 @@ pub(super) fn weights_of_service(
 ) -> Option<Vec<Weight>> {
     let errors = problems.errors.len();
     for (name, _) in &written.entries {
-        if let Some(versions) = versions
-            && !versions.contains(&&*name.0)
-        {
-            problems
-                .error(&name.spot, "there is no such version of this service")
-                .found(quote(&name.0))
-                .expected(format!("one of: {}", listed(versions.iter().copied())))
-                .suggest(&name.0, versions.iter().copied());
+        if let Some(versions) = versions {
+            // What is none is noted.
+            let _ = version_id(name, versions, problems);
         }
     }
     let complete = written.entries.iter().all(|(_, weight)| weight.is_some());
