@@ -18,7 +18,14 @@ impl Rpc {
     /// How a request calls; `None` where it is no call. Calls are POSTs.
     #[must_use]
     pub fn of_request(request: &request::Parts) -> Option<Self> {
-        if request.method == Method::POST { Self::of(&request.headers) } else { None }
+        Self::with_type(request).map(|(rpc, _)| rpc)
+    }
+
+    /// How a request calls, and the content type that says so.
+    #[must_use]
+    pub fn with_type(request: &request::Parts) -> Option<(Self, &HeaderValue)> {
+        let content_type = if request.method == Method::POST { request.headers.get(CONTENT_TYPE) } else { None }?;
+        Self::of_content_type(content_type).map(|rpc| (rpc, content_type))
     }
 
     /// How a message with these headers speaks: its content type says so, whatever follows `+` or `;` in it.
@@ -32,6 +39,9 @@ impl Rpc {
         let (grpc, rest) = value.as_bytes().split_at_checked(GRPC.len())?;
         if !grpc.eq_ignore_ascii_case(GRPC) {
             return None;
+        }
+        if rest.is_empty() {
+            return Some(Self::Grpc);
         }
         let end = rest.iter().position(|byte| matches!(byte, b'+' | b';' | b' ')).unwrap_or(rest.len());
         match rest[..end].to_ascii_lowercase().as_slice() {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, request};
 use super::problem::Problem;
 use crate::plan::Rpc;
 use crate::telemetry::{Failure, Refusal};
-use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, GRPC_TIMEOUT, message_value, parse_timeout};
+use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, GRPC_TIMEOUT, header, message_value, parse_timeout};
 
 /// How a request is spoken, decided once from its method and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,9 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("grpc-status, grpc-message
 impl Caller {
     /// The caller of a request.
     pub(super) fn of(request: &request::Parts) -> Self {
-        match (Rpc::of_request(request), request.headers.get(CONTENT_TYPE)) {
-            (Some(rpc), Some(content_type)) => Self::Rpc(rpc, content_type.clone()),
-            _ => Self::Http,
+        match Rpc::with_type(request) {
+            Some((rpc, content_type)) => Self::Rpc(rpc, content_type.clone()),
+            None => Self::Http,
         }
     }
 
@@ -43,7 +43,7 @@ impl Caller {
     /// they came and is the one to judge.
     pub(super) fn timeout(&self, headers: &HeaderMap) -> Option<Duration> {
         self.rpc()?;
-        parse_timeout(headers.get(GRPC_TIMEOUT)?)
+        parse_timeout(header(headers, &GRPC_TIMEOUT)?)
     }
 
     /// The HTTP status this caller sees.

@@ -14,6 +14,7 @@ use super::h2::{H2, Stream};
 use super::pool::Pool;
 use crate::telemetry::Failure;
 use crate::wire::Broken;
+use crate::wire::grpc::{self, GRPC_STATUS};
 
 /// Frames of a response that nobody wants which are read for the sake of its connection.
 const FRAMES_DISCARDED: usize = 8;
@@ -205,7 +206,7 @@ impl Verdict {
 
 /// Whether gRPC's status is `UNAVAILABLE`.
 fn is_unavailable(headers: &HeaderMap) -> bool {
-    headers.get("grpc-status").is_some_and(|status| status == "14")
+    grpc::header(headers, &GRPC_STATUS).is_some_and(|status| status == "14")
 }
 
 impl Drop for Lease {

@@ -19,9 +19,9 @@ pub fn normalize_host(authority: &str) -> Cow<'_, str> {
 }
 
 fn without_port(authority: &str) -> &str {
-    let Some((host, port)) = authority.rsplit_once(':') else { return authority };
+    let digits = authority.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let Some(host) = authority[..authority.len() - digits].strip_suffix(':') else { return authority };
     // A colon within `[::1]` is no port's, and neither is one of an address that lacks its brackets.
-    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_host = !host.contains(':') || host.starts_with('[') && host.ends_with(']');
-    if is_port && is_host { host } else { authority }
+    let is_host = !host.as_bytes().contains(&b':') || host.starts_with('[') && host.ends_with(']');
+    if is_host { host } else { authority }
 }

@@ -145,7 +145,15 @@ impl<T: Default> Literals<T> {
 
     /// The values of the literals that a text has at its `cut`s, which gives the piece of a length; longest first.
     fn cuts<'t>(&self, cut: impl Fn(usize) -> Option<&'t str>) -> impl Iterator<Item = &T> {
-        self.0.iter().filter_map(move |(len, literals)| literals.get(cut(*len)?))
+        self.0.iter().filter_map(move |(len, literals)| {
+            let piece = cut(*len)?;
+            // To hash it costs more than to look at the only one there is.
+            let mut all = literals.iter();
+            match (all.next(), literals.len()) {
+                (Some((only, value)), 1) => (**only == *piece).then_some(value),
+                _ => literals.get(piece),
+            }
+        })
     }
 }
 

@@ -75,7 +75,7 @@ impl Forward {
         asked: &Asked,
         mut parts: request::Parts,
         body: Incoming,
-        Arrival { started, caller, mut log, trace, busy }: Arrival,
+        Arrival { started, caller, deadline, mut log, trace, busy }: Arrival,
         placed: Option<Placed>,
     ) -> Box<Self> {
         let plan = &*view.plan;
@@ -96,7 +96,6 @@ impl Forward {
         let (mut picked, told) = pick_version(view, matched.position, request, up);
         // A version that a flag takes away answers for nobody either.
         let up = told.as_ref().map_or(up, |told| up.and(told.alive));
-        let deadline = caller.timeout(&parts.headers);
         let timeouts = route.timeouts.within(deadline);
         // Who cannot take requests can answer for nobody.
         let fallback = plan.service(service).fallback.filter(|fallback| up.contains(fallback.to));
@@ -205,11 +204,13 @@ impl Forward {
                 Tried::Struck(blow)
             } else {
                 let target = self.view.target(self.service, self.version);
-                let sent = self.outgoing.send(&self.worker, target, &self.limit).await;
-                Tried::Sent(sent.and_then(|(response, lease)| {
-                    upgrade::check(&response, self.upgrade.as_ref())?;
-                    Ok((response, lease))
-                }))
+                let mut sent = self.outgoing.send(&self.worker, target, &self.limit).await;
+                if let Ok((response, _)) = &sent
+                    && let Err(failure) = upgrade::check(response, self.upgrade.as_ref())
+                {
+                    sent = Err(failure);
+                }
+                Tried::Sent(sent)
             };
             if let (Some(landing), Tried::Sent(sent)) = (&self.landing, &tried) {
                 landing.note(sent, self.outgoing.is_unsent());

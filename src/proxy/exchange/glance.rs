@@ -1,6 +1,10 @@
 //! One look at the names of a message's headers, so that what is rare is not searched for in vain.
 
-use http::header::{CONNECTION, EXPECT, FORWARDED, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
+    COOKIE, DATE, ETAG, EXPECT, FORWARDED, HOST, LAST_MODIFIED, SERVER, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+    USER_AGENT, VARY,
+};
 use http::{HeaderMap, HeaderName};
 
 use crate::plan::{FLAG_HEADER_PREFIX, SHADOW_HEADER};
@@ -23,7 +27,7 @@ pub(super) struct Glance {
     pub(super) flags: bool,
     /// What somebody says of this being a copy.
     pub(super) shadow: bool,
-    /// Anything but `Connection` that speaks of one hop only, or shadows a name that is vouched for.
+    /// Anything but `Connection` and `TE` that speaks of one hop only, or shadows a name that is vouched for.
     pub(super) doomed: bool,
 }
 
@@ -39,46 +43,39 @@ impl Glance {
 
     fn note(&mut self, name: &HeaderName) {
         match *name {
-            CONNECTION => {
-                self.connection = true;
-                return;
-            }
+            // What most messages have, and nobody has to look at.
+            ACCEPT | ACCEPT_ENCODING | ACCEPT_LANGUAGE | AUTHORIZATION | CACHE_CONTROL | CONTENT_LENGTH
+            | CONTENT_TYPE | COOKIE | DATE | ETAG | HOST | LAST_MODIFIED | SERVER | SET_COOKIE | USER_AGENT | VARY => {}
+            CONNECTION => self.connection = true,
             TE => self.te = true,
-            UPGRADE => self.upgrade = true,
-            EXPECT => {
-                self.expect = true;
-                return;
-            }
-            FORWARDED => {
-                self.forwarded = true;
-                return;
-            }
-            _ if name.as_str() == CLIENT_CERTIFICATE => {
-                self.client_certificate = true;
-                return;
-            }
-            _ if name.as_str().starts_with(FLAG_HEADER_PREFIX) => {
-                self.flags = true;
-                // Underscores further on do no harm: the whole name goes.
-                return;
-            }
-            _ if *name == SHADOW_HEADER => {
-                self.shadow = true;
-                return;
-            }
-            _ if !is_doomed(name) => return,
-            _ => {}
+            UPGRADE => (self.upgrade, self.doomed) = (true, true),
+            EXPECT => self.expect = true,
+            FORWARDED => self.forwarded = true,
+            _ => self.note_other(name),
         }
-        self.doomed = true;
+    }
+
+    fn note_other(&mut self, name: &HeaderName) {
+        let text = name.as_str();
+        // Underscores after this prefix do no harm: the whole name goes.
+        if text.starts_with(FLAG_HEADER_PREFIX) {
+            self.flags = true;
+        } else if text == CLIENT_CERTIFICATE {
+            self.client_certificate = true;
+        } else if *name == SHADOW_HEADER {
+            self.shadow = true;
+        } else {
+            self.doomed |= is_doomed(name);
+        }
     }
 }
 
-/// Whether a header but `Connection` speaks of one hop only (RFC 9110, section 7.6.1), or has a name that a gateway which turns dashes
+/// Whether a header but `Connection` and `TE` speaks of one hop only (RFC 9110, section 7.6.1), or has a name that a gateway which turns dashes
 /// into underscores would take for one it trusts.
 pub(super) fn is_doomed(name: &HeaderName) -> bool {
     let text = name.as_str();
     match text.as_bytes()[0] {
-        b't' => *name == TE || *name == TRANSFER_ENCODING || shadows(text),
+        b't' => *name == TRANSFER_ENCODING || shadows(text),
         b'u' => *name == UPGRADE,
         b'k' => text == "keep-alive",
         b'p' => text.starts_with("proxy-"),

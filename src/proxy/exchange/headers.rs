@@ -32,11 +32,15 @@ pub(super) fn to_upstream(
 ) {
     let headers = &mut parts.headers;
     let glance = asked.glance;
-    let wants_trailers =
-        glance.te && headers.get_all(TE).iter().any(|te| tokens(te).any(|te| te.eq_ignore_ascii_case(b"trailers")));
-    remove_hop_by_hop(headers, glance);
-    if wants_trailers {
-        headers.insert(TE, TRAILERS);
+    if glance.te {
+        // Before what `Connection` names is removed: it may name this.
+        let wants_trailers = only_trailers(headers);
+        remove_hop_by_hop(headers, glance);
+        if wants_trailers {
+            headers.entry(TE).or_insert(TRAILERS);
+        }
+    } else {
+        remove_hop_by_hop(headers, glance);
     }
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -137,6 +141,22 @@ fn client_certificate(headers: &mut HeaderMap, client: &Client, plan: &Plan, gla
     }
 }
 
+/// Leaves nothing of `TE` but that trailers are wanted; whether they are.
+fn only_trailers(headers: &mut HeaderMap) -> bool {
+    let mut lines = headers.get_all(TE).iter();
+    if lines.next().is_some_and(|te| *te == TRAILERS) && lines.next().is_none() {
+        return true;
+    }
+    let is_wanted = |te: &HeaderValue| tokens(te).any(|te| te.eq_ignore_ascii_case(b"trailers"));
+    let wanted = headers.get_all(TE).iter().any(is_wanted);
+    if wanted {
+        headers.insert(TE, TRAILERS);
+    } else {
+        headers.remove(TE);
+    }
+    wanted
+}
+
 /// Prepares a response's headers for the client.
 pub(super) fn to_client<B>(response: &mut Response<B>, version: &HeaderValue, upgrade: Option<&HeaderValue>) {
     let status = response.status();
@@ -144,6 +164,9 @@ pub(super) fn to_client<B>(response: &mut Response<B>, version: &HeaderValue, up
     let headers = response.headers_mut();
     let glance = Glance::at(headers);
     remove_hop_by_hop(headers, glance);
+    if glance.te {
+        headers.remove(TE);
+    }
     if status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
     }
@@ -214,6 +237,9 @@ pub(super) fn apply_request_filter(filter: &Filter, parts: &mut request::Parts, 
 /// Makes an HTTP/2 request of one for HTTP/1.1. Its `Host` is what `:authority` says.
 pub(super) fn for_h2(parts: &mut request::Parts) {
     parts.version = HttpVersion::HTTP_2;
-    parts.headers.remove(CONNECTION);
-    parts.headers.remove(EXPECT);
+    // Hardly ever is there one of them.
+    if parts.headers.keys().any(|name| matches!(*name, CONNECTION | EXPECT)) {
+        parts.headers.remove(CONNECTION);
+        parts.headers.remove(EXPECT);
+    }
 }

@@ -29,7 +29,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response, Uri, request};
 
@@ -127,6 +127,8 @@ impl Drop for Busy {
 struct Arrival {
     started: Instant,
     caller: Caller,
+    /// How long its caller waits, in gRPC's words.
+    deadline: Option<Duration>,
     log: Option<Box<LogLine>>,
     trace: Option<Trace>,
     busy: Busy,
@@ -140,7 +142,8 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let caller = Caller::of(&parts);
     let mut log = LogLine::begin(worker, &busy.0, &parts, started);
     let trace = trace::begin(worker, &busy.0, &parts, started, log.as_deref_mut());
-    let arrival = Arrival { started, caller, log, trace, busy };
+    let deadline = caller.timeout(&parts.headers);
+    let arrival = Arrival { started, caller, deadline, log, trace, busy };
 
     let is_h2 = arrival.busy.0.is_h2.get();
     let asked = match ask::check(&mut parts, is_h2, &view.plan.limits, &body) {
@@ -156,7 +159,7 @@ fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<
     let Some(matched) = find_route(&view, &asked, &mut parts) else {
         return Err(refuse(worker, Refusal::NoRoute, "No route matches this request.", arrival).into());
     };
-    if arrival.caller.timeout(&parts.headers).is_some_and(|timeout| timeout.is_zero()) {
+    if arrival.deadline.is_some_and(|deadline| deadline.is_zero()) {
         let detail = "The caller's deadline had passed when the request came.";
         return Err(refuse(worker, Refusal::DeadlinePassed, detail, arrival).into());
     }

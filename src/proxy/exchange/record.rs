@@ -18,7 +18,7 @@ use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
 use crate::proxy::view::Target;
 use crate::telemetry::{ArmCell, Began, Failure, Outcome, Shed, Why};
-use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, message_value};
+use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, header, message_value};
 
 /// One request's record, written exactly once: when the response's last byte was handed to the client's socket, or when
 /// it became clear that it never will be.
@@ -326,7 +326,7 @@ pub(super) fn is_grpc_unavailable(headers: &HeaderMap) -> bool {
 }
 
 fn grpc_outcome(headers: &HeaderMap) -> Option<Outcome> {
-    let status = headers.get(GRPC_STATUS)?;
+    let status = header(headers, &GRPC_STATUS)?;
     Some(Outcome::Grpc(Code::parse(status.as_bytes()).unwrap_or(Code::Unknown as u8)))
 }
 

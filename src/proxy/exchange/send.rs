@@ -116,12 +116,18 @@ impl Outgoing {
 
     /// Sends it; gives the response's head and the connection its body comes on.
     pub(super) async fn send(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
+        // Where it is put as soon as it is there: to hand it from future to future costs a copy each time.
+        let mut answered = None;
         let sent = {
-            let sending = pin!(self.try_connections(worker, target, limit));
+            let sending = pin!(self.try_connections(worker, target, limit, &mut answered));
             limit.apply(sending).await
         };
+        if let Some(answered) = answered {
+            return Ok(answered);
+        }
         let failure = match sent {
-            Some(Ok(sent)) => return Ok(sent),
+            // Invariant: without an answer it is no success.
+            Some(Ok(())) => Failure::Internal,
             Some(Err(failure)) => match self.watch.as_ref().and_then(|watch| watch.fault()) {
                 Some(BodyFault::TooLarge) => Failure::BodyTooLarge,
                 Some(BodyFault::Broken) => Failure::ClientGone,
@@ -136,7 +142,13 @@ impl Outgoing {
         Err(failure)
     }
 
-    async fn try_connections(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
+    async fn try_connections(
+        &mut self,
+        worker: &Worker,
+        target: &Target,
+        limit: &TimeLimit,
+        into: &mut Option<(Response<()>, Lease)>,
+    ) -> Result<(), Failure> {
         let mut tried = 0;
         loop {
             let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish, &self.trail).await?;
@@ -150,7 +162,10 @@ impl Outgoing {
             let answered = lease.send(&mut self.request, self.replayable).await;
             self.sent = answered.is_ok() || self.request.is_none();
             match answered {
-                Ok(response) => return Ok((response, lease)),
+                Ok(response) => {
+                    *into = Some((response, lease));
+                    return Ok(());
+                }
                 Err(_) if self.request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(failure),
             }
