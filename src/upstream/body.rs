@@ -7,13 +7,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, Request};
 use http_body::{Body, Frame, SizeHint};
 
 use super::replay::{Reader, Replay};
 use super::tee::Tee;
 use crate::plan::{FLAG_HEADER_PREFIX, SHADOW_HEADER};
-use crate::wire::{Broken, Incoming};
+use crate::wire::{Broken, Incoming, give_back_headers};
 
 /// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
 /// client must not wait for ever).
@@ -290,18 +291,30 @@ impl Gate {
     }
 }
 
+/// A request is over: what its headers took serves another one.
+pub(super) fn end(request: &mut Option<Request<RequestBody>>) {
+    if let Some(request) = request {
+        give_back_headers(std::mem::take(request.headers_mut()));
+    }
+    *request = None;
+}
+
 /// Drops trailer fields that would mean something to framing or routing if a recipient merged them into the head
 /// (RFC 9110, section 6.5.1).
 #[must_use]
 pub fn clean_trailers(mut trailers: HeaderMap) -> HeaderMap {
-    use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-    for name in [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, SHADOW_HEADER] {
-        trailers.remove(name);
-    }
-    // Some servers make headers of trailers, and only serin speaks of flags.
-    let said: Vec<_> = trailers.keys().filter(|name| name.as_str().starts_with(FLAG_HEADER_PREFIX)).cloned().collect();
-    for name in said {
+    // Nearly never is there one.
+    let meant: Vec<_> = trailers.keys().filter(|name| means_something(name)).cloned().collect();
+    for name in meant {
         trailers.remove(name);
     }
     trailers
+}
+
+fn means_something(name: &HeaderName) -> bool {
+    match *name {
+        CONNECTION | CONTENT_LENGTH | HOST | TE | TRAILER | TRANSFER_ENCODING | UPGRADE => true,
+        // Some servers make headers of trailers, and only serin speaks of flags.
+        _ => *name == SHADOW_HEADER || name.as_str().starts_with(FLAG_HEADER_PREFIX),
+    }
 }

@@ -13,6 +13,7 @@ mod io;
 mod linger;
 mod scratch;
 mod socket;
+mod spare;
 mod tls;
 
 pub use head::{Fault, HeadLimits, Length, Persistence};
@@ -21,3 +22,4 @@ pub use io::PlainIo;
 pub use linger::linger;
 pub use scratch::{READ_SIZE, give_back_spare, take_spare, with_scratch};
 pub use socket::{PeerAddr, Socket};
+pub use spare::{give_back_headers, take_headers};

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use self::answer::{Answer, Step};
 use self::asking::Asking;
 use super::address::Target;
-use super::body::RequestBody;
+use super::body::{self, RequestBody};
 use super::cap::Slot;
 use crate::plan::UpstreamSettings;
 use crate::telemetry::Failure;
@@ -129,7 +129,7 @@ impl H1 {
             }
             _ => {}
         }
-        *request = None;
+        body::end(request);
         answered.map_err(|lost| match lost {
             Lost::Closed => Failure::Reset,
             Lost::For(failure) => failure,

@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use memchr::memchr;
 
 use super::scan::Head;
-use crate::wire::Fault;
 use crate::wire::head::trim;
+use crate::wire::{Fault, take_headers};
 
 /// Longest target that [`Uri`] takes.
 const MAX_TARGET: usize = u16::MAX as usize - 1;
@@ -76,7 +76,7 @@ pub(super) fn fields(
     wanted: impl Fn(&HeaderName) -> bool,
 ) -> Result<HeaderMap, Fault> {
     // Room for what forwarding adds.
-    let mut headers = HeaderMap::with_capacity(lines + 4);
+    let mut headers = take_headers(lines + 4);
     loop {
         let end = end_of_line(bytes, at);
         let line = &bytes[at..end];

@@ -22,7 +22,7 @@ use crate::proxy::exchange::{Exchange, Exchanges, RelayBody, tokens};
 use crate::proxy::problem::Problem;
 use crate::telemetry::Refusal;
 use crate::wire::http1::{Framing, Http1Body, Inbound, Outbound, Piece, Seen, response_head};
-use crate::wire::{Fault, HeadLimits, Incoming, Socket};
+use crate::wire::{Fault, HeadLimits, Incoming, Socket, give_back_headers};
 
 /// Most bytes read and thrown away of a body whose request was answered before its end.
 const UNWANTED: usize = 256 * 1024;
@@ -219,6 +219,7 @@ impl Session<'_> {
             keep_alive &= !seen.connection;
             finish_head(out, seen, keep_alive, manner.http10);
         });
+        give_back_headers(head.headers);
         if !rest {
             self.end_body(framing);
         }

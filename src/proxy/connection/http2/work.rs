@@ -10,6 +10,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body::Body;
 
 use crate::proxy::exchange::{Exchange, RelayBody};
+use crate::wire::give_back_headers;
 use crate::wire::http2::{Connection, Key};
 
 /// The work on one stream.
@@ -84,6 +85,7 @@ impl Work {
         let length = if is_over || (bodiless && !self.is_head) { None } else { body.size_hint().exact() };
         let end = is_over || bodiless;
         wire.answer(self.key, head.status, &head.headers, &date(), length, end);
+        give_back_headers(head.headers);
         (body, end)
     }
 
@@ -119,6 +121,7 @@ impl Work {
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
                             wire.borrow_mut().send_trailers(self.key, &trailers);
+                            give_back_headers(trailers);
                             return Progress::Done;
                         }
                     }
