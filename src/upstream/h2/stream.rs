@@ -11,9 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::H2;
 use crate::telemetry::Failure;
-use crate::upstream::body::RequestBody;
-use crate::wire::Broken;
+use crate::upstream::body::{self, RequestBody};
 use crate::wire::http2::{Key, Lost, Reason};
+use crate::wire::{Broken, give_back_headers};
 
 /// One stream of a connection, counted from when the connection was chosen for it. Dropping it before its end resets it.
 pub(in crate::upstream) struct Stream {
@@ -75,7 +75,7 @@ impl Stream {
         }
         let lost = match poll_fn(|cx| self.poll_head(cx)).await {
             Ok(response) => {
-                *request = None;
+                body::end(request);
                 return Ok(response);
             }
             Err(lost) => lost,
@@ -161,6 +161,12 @@ impl Stream {
                     Ok(data) => {
                         asking.last = asking.body.is_end_stream();
                         if asking.is_first && asking.last && data.len() <= KEPT {
+                            let mut wire = shared.wire.borrow_mut();
+                            if wire.send_whole(key, &data) {
+                                wire.stir();
+                                self.kept = Some(data);
+                                break;
+                            }
                             self.kept = Some(data.clone());
                         }
                         asking.is_first = false;
@@ -171,6 +177,7 @@ impl Stream {
                         let mut wire = shared.wire.borrow_mut();
                         wire.send_trailers(key, &trailers);
                         wire.stir();
+                        give_back_headers(trailers);
                         break;
                     }
                 },

@@ -133,6 +133,22 @@ fn no_more_is_sent_than_the_windows_allow_and_all_of_it_in_the_end() {
 }
 
 #[test]
+fn a_short_body_is_sent_at_once_or_not_at_all() {
+    let mut pair = Pair::new(BOUNDS, Bounds { stream_window: 10, ..BOUNDS });
+    let (asked, arrival) = pair.ask(Method::POST, false);
+    assert!(!pair.client.send_whole(asked, b"more than ten bytes"));
+    assert!(pair.client.out.take_all().is_empty(), "nothing is sent of what is too long");
+    assert!(pair.client.send_whole(asked, b"ten bytes."));
+    pair.exchange();
+    assert_eq!(taken(&mut pair.server, arrival.key), (10, Some(true)));
+    assert!(!pair.client.send_whole(asked, b""), "nothing follows the end");
+    let (asked, arrival) = pair.ask(Method::POST, false);
+    assert!(pair.client.send_whole(asked, b""));
+    pair.exchange();
+    assert_eq!(taken(&mut pair.server, arrival.key), (0, Some(true)));
+}
+
+#[test]
 fn a_stream_that_nobody_reads_holds_up_no_other() {
     let mut pair = Pair::new(BOUNDS, BOUNDS);
     let (stalled, first) = pair.ask(Method::POST, false);

@@ -4,8 +4,9 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 
-use super::hpack::Field;
+use super::hpack::{Field, number_of};
 use crate::wire::head::decimal;
+use crate::wire::take_headers;
 
 /// Why a message is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Gathering {
             status: None,
             scheme: false,
             authority: false,
-            headers: HeaderMap::with_capacity(expected),
+            headers: take_headers(expected),
             length: None,
             regular: false,
             room,
@@ -184,6 +185,7 @@ const PSEUDO_TRAILERS: Bad = Bad::Malformed("there are pseudo-header fields amon
 pub(super) fn is_of_a_connection(name: &HeaderName) -> bool {
     match *name {
         CONNECTION | TRANSFER_ENCODING | UPGRADE => true,
-        _ => matches!(name.as_str(), "keep-alive" | "proxy-connection"),
+        // What HPACK knows, most messages have.
+        _ => number_of(name) == 0 && matches!(name.as_str(), "keep-alive" | "proxy-connection"),
     }
 }

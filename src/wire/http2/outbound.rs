@@ -11,7 +11,7 @@ use tokio::io::AsyncWrite;
 use crate::wire::{Socket, give_back_spare, take_spare};
 
 /// Data up to this size is copied behind what is before it; more is written from where it is.
-const COPIED: usize = 4 * 1024;
+pub(super) const COPIED: usize = 4 * 1024;
 /// Bytes gathered before they have to be written.
 const GATHERED: usize = 64 * 1024;
 /// Bytes that only a peer makes gather which reads nothing.

@@ -8,6 +8,7 @@ use crate::wire::http2::error::{Fault, Reason};
 use crate::wire::http2::frame::{self, DATA, END_STREAM, HEAD};
 use crate::wire::http2::head;
 use crate::wire::http2::hpack::Encoder;
+use crate::wire::http2::outbound::COPIED;
 use crate::wire::http2::settings::MAX_WINDOW;
 use crate::wire::http2::slots::Key;
 
@@ -92,6 +93,28 @@ impl Connection {
                 return;
             }
         }
+    }
+
+    /// Sends all the data of a stream at once, which ends what this side sends on it; `false` where it is too much for that, and nothing
+    /// was sent.
+    #[must_use]
+    pub fn send_whole(&mut self, key: Key, data: &[u8]) -> bool {
+        let Self { streams, out, peer, credit, .. } = self;
+        let Some(stream) = streams.get_mut(key).filter(|stream| !stream.finished) else { return false };
+        let may = (stream.credit.min(*credit).max(0) as usize).min(peer.frame).min(COPIED);
+        if data.len() > may {
+            return false;
+        }
+        // Invariant: no longer than a frame.
+        let length = i64::from(data.len() as u32);
+        stream.credit -= length;
+        *credit -= length;
+        stream.finished = true;
+        let out = out.buffer();
+        out.extend_from_slice(&frame::head(data.len(), DATA, END_STREAM, key.id));
+        out.extend_from_slice(data);
+        self.idle_frames = 0;
+        true
     }
 
     /// Sends trailers, which end what this side sends on a stream.

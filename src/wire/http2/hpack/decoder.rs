@@ -1,11 +1,12 @@
 //! Header blocks taken apart.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::field::{Entry, Field};
-use super::lately::{LONGEST, Lately};
+use super::lately::{LONGEST, Lately, Nth};
 use super::statics::{COUNT, FIELDS};
 use super::{TABLE_SIZE, huffman, integer};
 
@@ -20,8 +21,8 @@ pub(crate) struct Undecodable;
 /// is shared, not copied, so a block that refers to one long field again and again (CVE-2016-6581) takes no memory.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    /// The newest first.
-    table: VecDeque<Entry>,
+    /// The newest first. Shared with what came lately: some peers (nginx) enter the same fields again with every message.
+    table: VecDeque<Rc<Entry>>,
     size: usize,
     max: usize,
     lately: Lately,
@@ -40,6 +41,8 @@ impl Decoder {
     /// If the block is none.
     pub(crate) fn decode(&mut self, mut block: &[u8], mut take: impl FnMut(&Field, usize)) -> Result<(), Undecodable> {
         let mut began = false;
+        // A head begins with a pseudo-header field, and those that are sent most are in the table from the beginning.
+        let mut nth = Nth { of_head: block.first().is_some_and(|first| *first >= 0x80), at: 0 };
         while let Some(first) = block.first() {
             match first {
                 0x80.. => {
@@ -47,7 +50,7 @@ impl Decoder {
                     take(&entry.field, entry.size());
                 }
                 0x40.. => {
-                    let entry = self.literal(&mut block, 6)?;
+                    let entry = self.literal(&mut block, 6, &mut nth)?;
                     take(&entry.field, entry.size());
                     self.insert(entry);
                 }
@@ -66,7 +69,7 @@ impl Decoder {
                     take(&entry.field, entry.size());
                 }
                 _ => {
-                    let entry = self.literal(&mut block, 4)?;
+                    let entry = self.literal(&mut block, 4, &mut nth)?;
                     take(&entry.field, entry.size());
                 }
             }
@@ -77,20 +80,28 @@ impl Decoder {
 
     fn entry(&self, number: usize) -> Result<&Entry, Undecodable> {
         let at = number.checked_sub(1).ok_or(Undecodable)?;
-        FIELDS.get(at).or_else(|| self.table.get(at - COUNT)).ok_or(Undecodable)
+        FIELDS.get(at).or_else(|| self.table.get(at - COUNT).map(Rc::as_ref)).ok_or(Undecodable)
     }
 
-    fn literal(&mut self, block: &mut &[u8], bits: u32) -> Result<Entry, Undecodable> {
+    fn literal(&mut self, block: &mut &[u8], bits: u32, next: &mut Nth) -> Result<Rc<Entry>, Undecodable> {
+        let nth = *next;
+        next.at += 1;
+        if let Some((entry, length)) = self.lately.again(nth, block) {
+            *block = &block[length..];
+            return Ok(Rc::clone(entry));
+        }
         let Some(length) = extent(block, bits).filter(|length| *length <= LONGEST) else {
-            return self.new_literal(block, bits);
+            return self.new_literal(block, bits).map(Rc::new);
         };
         let (sent, rest) = block.split_at(length);
-        if let Some(entry) = self.lately.get(sent) {
+        let place = Lately::place(sent);
+        if let Some(entry) = self.lately.get(place, sent).map(Rc::clone) {
             *block = rest;
-            return Ok(entry.clone());
+            self.lately.stands(nth, place);
+            return Ok(entry);
         }
-        let entry = self.new_literal(block, bits)?;
-        self.lately.note(sent, &entry);
+        let entry = Rc::new(self.new_literal(block, bits)?);
+        self.lately.note(place, sent, &entry);
         Ok(entry)
     }
 
@@ -103,7 +114,7 @@ impl Decoder {
         Ok(self.entry(number)?.with_value(string(block)?))
     }
 
-    fn insert(&mut self, entry: Entry) {
+    fn insert(&mut self, entry: Rc<Entry>) {
         let size = entry.size();
         self.shrink(self.max.saturating_sub(size));
         // One that does not fit at all has emptied the table, and that is all (RFC 7541, section 4.4).

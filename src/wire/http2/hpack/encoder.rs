@@ -27,9 +27,18 @@ pub(crate) struct Encoder {
     made: u32,
     /// By the lowest bits of a field's hash; empty until there is a field.
     seen: Vec<Seen>,
+    /// The numbers of the fields that stood in the last head and in the last trailers, in order: messages to one peer are alike.
+    stood: [[u32; STOOD]; 2],
+    /// The present block is a head.
+    of_head: bool,
+    /// Which of its fields comes next.
+    nth: usize,
     /// The smallest and the last size of the table since the last block, where it has changed.
     resized: Option<(usize, usize)>,
 }
+
+/// Fields of a block whose numbers are remembered.
+const STOOD: usize = 16;
 
 /// A field that was sent.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +62,10 @@ impl Entry {
     fn size(&self) -> usize {
         name_length(self.known, &self.name) + self.value.len() + OVERHEAD
     }
+
+    fn is(&self, known: u8, name: &[u8], value: &[u8]) -> bool {
+        self.known == known && *self.value == *value && (known != 0 || *self.name == *name)
+    }
 }
 
 fn name_length(known: u8, name: &[u8]) -> usize {
@@ -61,7 +74,17 @@ fn name_length(known: u8, name: &[u8]) -> usize {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self { table: VecDeque::new(), size: 0, max: TABLE_SIZE, made: 0, seen: Vec::new(), resized: None }
+        Self {
+            table: VecDeque::new(),
+            size: 0,
+            max: TABLE_SIZE,
+            made: 0,
+            seen: Vec::new(),
+            stood: [[0; STOOD]; 2],
+            of_head: false,
+            nth: 0,
+            resized: None,
+        }
     }
 }
 
@@ -89,10 +112,14 @@ impl Encoder {
         if self.seen.is_empty() {
             self.seen = vec![Seen { mark: 0, number: NOWHERE }; SEEN];
         }
+        // Until there is a field of a head.
+        self.of_head = false;
+        self.nth = 0;
     }
 
     /// Appends `:status`.
     pub(crate) fn status(&mut self, into: &mut Vec<u8>, status: StatusCode) {
+        self.of_head = true;
         let nth = match status.as_u16() {
             200 => 0,
             204 => 1,
@@ -108,6 +135,7 @@ impl Encoder {
 
     /// Appends `:method`.
     pub(crate) fn method(&mut self, into: &mut Vec<u8>, method: &Method) {
+        self.of_head = true;
         match *method {
             Method::GET => into.push(0x80 | METHOD),
             Method::POST => into.push(0x80 | METHOD_POST),
@@ -145,11 +173,19 @@ impl Encoder {
 
     /// `name`: empty where it is `known`.
     fn text(&mut self, into: &mut Vec<u8>, known: u8, name: &[u8], value: &[u8]) {
+        let nth = self.nth;
+        self.nth += 1;
+        if let Some(number) = self.stood[usize::from(self.of_head)].get(nth) {
+            let age = self.made.wrapping_sub(*number) as usize;
+            if self.aged(age).is_some_and(|entry| entry.is(known, name, value)) {
+                return integer::encode(into, 0x80, 7, COUNT + 1 + age);
+            }
+        }
         let hash = hash(known, name, value);
         let (at, mark) = ((hash as usize) & (SEEN - 1), (hash >> 32) as u32);
         let Seen { mark: last, number } = self.seen[at];
         let age = self.made.wrapping_sub(number) as usize;
-        let found = self.table.len().checked_sub(age + 1).and_then(|at| self.table.get(at));
+        let found = self.aged(age);
         if last != mark {
             // What is in the table is not forgotten for what may never come again.
             if found.is_none() {
@@ -157,7 +193,10 @@ impl Encoder {
             }
             return literal(into, 0, 4, known, name, value);
         }
-        if found.is_some_and(|entry| entry.known == known && *entry.name == *name && *entry.value == *value) {
+        if found.is_some_and(|entry| entry.is(known, name, value)) {
+            if let Some(stood) = self.stood[usize::from(self.of_head)].get_mut(nth) {
+                *stood = number;
+            }
             return integer::encode(into, 0x80, 7, COUNT + 1 + age);
         }
         let size = name_length(known, name) + value.len() + OVERHEAD;
@@ -171,6 +210,11 @@ impl Encoder {
         self.table.push_back(Entry { known, name: name.into(), value: value.into() });
         self.made = self.made.wrapping_add(1);
         self.seen[at].number = self.made;
+    }
+
+    /// The entry before which so many newer ones are.
+    fn aged(&self, age: usize) -> Option<&Entry> {
+        self.table.len().checked_sub(age + 1).and_then(|at| self.table.get(at))
     }
 
     fn shrink(&mut self, to: usize) {

@@ -4,6 +4,7 @@
 const MOST_BYTES: u32 = 4;
 
 /// Appends `value` behind the `bits` low bits of `first`, whose other bits are passed through.
+#[inline]
 pub(super) fn encode(into: &mut Vec<u8>, first: u8, bits: u32, value: usize) {
     let most = (1 << bits) - 1;
     if value < most {
@@ -11,7 +12,10 @@ pub(super) fn encode(into: &mut Vec<u8>, first: u8, bits: u32, value: usize) {
         return;
     }
     into.push(first | most as u8);
-    let mut rest = value - most;
+    encode_rest(into, value - most);
+}
+
+fn encode_rest(into: &mut Vec<u8>, mut rest: usize) {
     while rest >= 0x80 {
         into.push(rest as u8 | 0x80);
         rest >>= 7;
@@ -21,27 +25,29 @@ pub(super) fn encode(into: &mut Vec<u8>, first: u8, bits: u32, value: usize) {
 
 /// The integer at the front of `bytes`, of which it is cut off. `None`: it is not there whole, or larger than any that means
 /// something.
+#[inline]
 pub(super) fn decode(bytes: &mut &[u8], bits: u32) -> Option<usize> {
-    let (first, mut rest) = bytes.split_first()?;
+    let (first, rest) = bytes.split_first()?;
     let most = (1 << bits) - 1;
-    let mut value = usize::from(*first) & most;
-    if value == most {
-        let mut shift = 0;
-        loop {
-            let (byte, after) = rest.split_first()?;
-            rest = after;
-            value += usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                break;
-            }
-            shift += 7;
-            if shift == 7 * MOST_BYTES {
-                return None;
-            }
+    let value = usize::from(*first) & most;
+    *bytes = rest;
+    if value == most { decode_rest(bytes, most) } else { Some(value) }
+}
+
+fn decode_rest(bytes: &mut &[u8], mut value: usize) -> Option<usize> {
+    let mut shift = 0;
+    loop {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value += usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+        shift += 7;
+        if shift == 7 * MOST_BYTES {
+            return None;
         }
     }
-    *bytes = rest;
-    Some(value)
 }
 
 #[cfg(test)]

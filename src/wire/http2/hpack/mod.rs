@@ -12,6 +12,7 @@ mod statics;
 pub(crate) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
 pub(crate) use field::Field;
+pub(crate) use statics::number_of;
 
 /// Bytes a field counts in a table or a header list on top of its name and value (RFC 7541, section 4.1).
 pub(crate) const OVERHEAD: usize = 32;

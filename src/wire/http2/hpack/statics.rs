@@ -102,7 +102,7 @@ pub(super) static FIELDS: [Entry; 61] = [
 ];
 
 /// The number of a field with this name; 0 where there is none.
-pub(super) fn number_of(name: &HeaderName) -> u8 {
+pub(crate) fn number_of(name: &HeaderName) -> u8 {
     match *name {
         ACCEPT_CHARSET => 15,
         ACCEPT_ENCODING => 16,
