@@ -42,6 +42,8 @@ pub(in crate::proxy) struct Relay {
     /// Until the response is complete.
     ending: Option<Ending>,
     limit: TimeLimit,
+    /// Something came since the limit was told of it.
+    moved: bool,
     /// There where a drill makes the body slow.
     slow: Option<Box<SlowBody>>,
     /// There where the answer is compared with a copy's.
@@ -65,7 +67,7 @@ impl RelayBody {
         capture: Option<Box<Capture>>,
     ) -> Self {
         let is_over = lease.is_end_stream();
-        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit, slow: None, capture };
+        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit, moved: false, slow: None, capture };
         if is_over {
             relay.complete();
             return Self::Own(None);
@@ -123,10 +125,16 @@ impl Relay {
                 self.complete();
                 Poll::Ready(None)
             }
-            Poll::Pending if self.limit.poll_passed(cx) => {
+            Poll::Pending => {
+                // Once for all that came at one time, and not at all where that was the rest.
+                if std::mem::take(&mut self.moved) {
+                    self.limit.progressed(Instant::now());
+                }
+                if !self.limit.poll_passed(cx) {
+                    return Poll::Pending;
+                }
                 Poll::Ready(Some(self.break_off(Failure::Timeout, BrokenOff::TimedOut)))
             }
-            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -156,7 +164,7 @@ impl Relay {
         if frame.is_trailers() || (ending.lease.is_end_stream() && !held) {
             self.complete();
         } else {
-            self.limit.progressed(Instant::now());
+            self.moved = true;
         }
         frame
     }
