@@ -67,7 +67,8 @@ impl RelayBody {
         capture: Option<Box<Capture>>,
     ) -> Self {
         let is_over = lease.is_end_stream();
-        let mut relay = Relay { ending: Some(Ending { lease, record, busy }), limit, moved: false, slow: None, capture };
+        let mut relay =
+            Relay { ending: Some(Ending { lease, record, busy }), limit, moved: false, slow: None, capture };
         if is_over {
             relay.complete();
             return Self::Own(None);
