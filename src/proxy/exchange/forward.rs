@@ -160,6 +160,7 @@ impl Forward {
             (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
         };
         let shadowed = shadowing.and_then(|to| request.copies(to, before_h2.as_ref().unwrap_or(&parts), &mut body));
+        record.paired(shadowed.as_ref().and_then(|shadowed| shadowed.paired()));
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {

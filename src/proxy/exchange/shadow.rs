@@ -16,7 +16,7 @@ use super::{affinity, headers, send};
 use crate::plan::{Matched, Plan, SHADOW_HEADER, Service, ServiceId, StickyKey, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::client::Client;
-use crate::proxy::shadow::{Arm, Capture, Copies, Copy, Shadowing, ToCompare};
+use crate::proxy::shadow::{Arm, Capture, Copies, Copy, Paired, Shadowing, ToCompare};
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
 use crate::telemetry::ShadowResult;
@@ -110,7 +110,8 @@ impl Request<'_> {
             body.tee(tee);
             teed
         });
-        let copies = Copies { shadowing: Rc::clone(shadowing), in_flight, copy, again, body, compare };
+        let paired = Rc::new(Paired::new(&to.paired));
+        let copies = Copies { shadowing: Rc::clone(shadowing), in_flight, copy, paired, again, body, compare };
         Some(Box::new(Shadowed { copies: Some(copies), to_compare, version: self.picked.version }))
     }
 
@@ -162,9 +163,15 @@ fn has_room(shadowing: &Shadowing, body: &impl Body) -> bool {
 }
 
 impl Shadowed {
+    /// The request as its client sees it, against which its copy is held.
+    pub(super) fn paired(&self) -> Option<Rc<Paired>> {
+        self.copies.as_ref().map(|copies| Rc::clone(&copies.paired))
+    }
+
     /// The request is on its way: so are its copies now, if they are not yet.
     pub(super) fn start(&mut self, worker: &Rc<Worker>) {
         if let Some(copies) = self.copies.take() {
+            copies.paired.sent(Instant::now());
             tokio::task::spawn_local(copies.run(Rc::clone(worker)));
         }
     }
