@@ -43,7 +43,9 @@ pub use migration::{
 };
 pub use moves::moves;
 pub use overload::{Overload, Priority, PriorityHeader};
-pub use reconcile::{KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Reconcile};
+pub use reconcile::{
+    KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Reconcile, Repair,
+};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
     ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,
