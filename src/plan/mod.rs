@@ -39,7 +39,7 @@ pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use journal::{Backoff, Durability, JournalRules, OnFull};
 pub use migration::{
-    Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
+    EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, MigrationRules, Progress, Reads, Side, Stage, WithoutKey,
 };
 pub use moves::moves;
 pub use overload::{Overload, Priority, PriorityHeader};

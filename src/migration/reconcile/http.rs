@@ -54,7 +54,7 @@ impl Found {
     pub(super) fn of(plan: &Plan, service: &str) -> Option<Self> {
         let (_, service) = plan.service_named(service)?;
         let migration = Arc::clone(service.migration.as_ref()?);
-        let reconcile = Arc::clone(migration.checks.reconcile.as_ref()?);
+        let reconcile = Arc::clone(migration.rules.checks.reconcile.as_ref()?);
         Some(Self { service: Arc::clone(service), migration, reconcile })
     }
 }

@@ -313,7 +313,7 @@ impl Forward {
         let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         if let Some(deprecated) = &self.view.plan.service(self.service).deprecation
-            && deprecated.version == self.version
+            && deprecated.announced.version == self.version
         {
             deprecated.announce(response.headers_mut());
         }
@@ -418,11 +418,11 @@ fn pick_version(
 /// Counts who asks, where the end of the version is announced.
 fn count_caller(view: &View, service: ServiceId, version: VersionId, parts: &request::Parts, client: &Client) {
     if let Some(deprecated) = &view.plan.service(service).deprecation
-        && deprecated.version == version
+        && deprecated.announced.version == version
         && let Some(callers) = view.callers(service)
     {
         let address = pick::client_address(parts, client, &view.plan);
-        callers.called(|plan| caller_key(plan, parts, address, client.identity()));
+        callers.called(|announced| caller_key(announced, parts, address, client.identity()));
     }
 }
 

@@ -118,7 +118,7 @@ pub(in crate::proxy) fn of_migration(
         let copies = Arc::new(plan::Shadow::new(&service.name, name, version, Share::ALL)?);
         Some(Rc::new(shadowing(plan, service, (&copies, subject), &old, worker, shared)))
     };
-    Some([to(migration.from)?, to(migration.to)?])
+    Some([to(migration.rules.from)?, to(migration.rules.to)?])
 }
 
 /// `subject_to`: the version that comparisons are counted for.
