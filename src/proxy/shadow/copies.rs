@@ -93,7 +93,8 @@ impl Copies {
         let arm = Rc::clone(&copy.arm);
         let asking_again = async {
             match again {
-                Some(again) => again.send(&worker, body.clone(), patience, None).await.ok().flatten(),
+                // In a box: few copies have one, and all would carry the room for it.
+                Some(again) => Box::pin(again.send(&worker, body.clone(), patience, None)).await.ok().flatten(),
                 None => None,
             }
         };
