@@ -129,12 +129,11 @@ impl Desk {
         }
         match (outcome, after) {
             // It is looked at again.
-            (Outcome::Disagreed(_, Mended::Later(_)), _) => {}
+            (Outcome::Busy | Outcome::Failed(_) | Outcome::Disagreed(_, Mended::Later(_)), _) => {}
             (Outcome::Agreed, None) => self.evidence.count(key, true),
             (Outcome::Disagreed(..), None) => self.evidence.count(key, false),
             (Outcome::Agreed, Some(after)) => after.count(key, true),
             (Outcome::Disagreed(_, mended), Some(after)) => after.count(key, *mended == Mended::Done),
-            (Outcome::Busy | Outcome::Failed(_), _) => {}
         }
     }
 

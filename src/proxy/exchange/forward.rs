@@ -150,7 +150,7 @@ impl Forward {
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
-        let before_h2 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
+        let h1 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
         if to_h2 {
             headers::for_h2(&mut parts);
         }
@@ -159,8 +159,7 @@ impl Forward {
             (Some(watch), None) => RequestBody::streamed(body, plan.limits.body_bytes, Rc::clone(watch)),
             (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
         };
-        let shadowed = shadowing.and_then(|to| request.copies(to, before_h2.as_ref().unwrap_or(&parts), &mut body));
-        record.paired(shadowed.as_ref().and_then(|shadowed| shadowed.paired()));
+        let shadowed = shadowing.and_then(|s| request.copies(s, h1.as_ref().unwrap_or(&parts), &mut body, &mut record));
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {

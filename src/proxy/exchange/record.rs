@@ -102,9 +102,9 @@ impl Record {
         }
     }
 
-    /// It is copied, if that is.
-    pub(super) fn paired(&mut self, paired: Option<Rc<Paired>>) {
-        self.paired = paired;
+    /// It is copied, and its copy is held against what becomes of it.
+    pub(super) fn paired(&mut self, paired: Rc<Paired>) {
+        self.paired = Some(paired);
     }
 
     /// Its trace is recorded, if there is a span for that.

@@ -12,7 +12,7 @@ use http_body::Body;
 
 use super::ask::Asked;
 use super::pick::{Picked, client_address};
-use super::{affinity, headers, send};
+use super::{Record, affinity, headers, send};
 use crate::plan::{Matched, Plan, SHADOW_HEADER, Service, ServiceId, StickyKey, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::client::Client;
@@ -92,6 +92,7 @@ impl Request<'_> {
         shadowing: &Rc<Shadowing>,
         parts: &request::Parts,
         body: &mut RequestBody,
+        record: &mut Record,
     ) -> Option<Box<Shadowed>> {
         let plan = &*shadowing.plan;
         let to = shadowing.to()?;
@@ -111,6 +112,7 @@ impl Request<'_> {
             teed
         });
         let paired = Rc::new(Paired::new(&to.paired));
+        record.paired(Rc::clone(&paired));
         let copies = Copies { shadowing: Rc::clone(shadowing), in_flight, copy, paired, again, body, compare };
         Some(Box::new(Shadowed { copies: Some(copies), to_compare, version: self.picked.version }))
     }
@@ -163,11 +165,6 @@ fn has_room(shadowing: &Shadowing, body: &impl Body) -> bool {
 }
 
 impl Shadowed {
-    /// The request as its client sees it, against which its copy is held.
-    pub(super) fn paired(&self) -> Option<Rc<Paired>> {
-        self.copies.as_ref().map(|copies| Rc::clone(&copies.paired))
-    }
-
     /// The request is on its way: so are its copies now, if they are not yet.
     pub(super) fn start(&mut self, worker: &Rc<Worker>) {
         if let Some(copies) = self.copies.take() {

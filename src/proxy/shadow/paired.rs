@@ -126,14 +126,14 @@ mod tests {
         let start = Instant::now();
         let began = cells.arm.entered(start);
         let answered = |paired: &Paired| paired.answered(Outcome::Status(2), start + Duration::from_millis(5));
-        let begun = || {
+        let on_its_way = || {
             let paired = Paired::new(&cells.paired);
             paired.sent(start);
             paired.copy_began(began);
             paired
         };
         for (number, copy_first) in [(1, true), (2, false)] {
-            let paired = begun();
+            let paired = on_its_way();
             assert_eq!(figures(&registry), (number - 1, 1));
             if copy_first {
                 paired.copy_ended(true);
