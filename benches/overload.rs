@@ -9,15 +9,15 @@
 #[allow(dead_code, unreachable_pub, reason = "the tests use more of it")]
 #[path = "../tests/support/slots.rs"]
 mod slots;
+mod support;
 
 use std::cell::{Cell, RefCell};
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use slots::Slots;
+use support::serin::Serin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -33,51 +33,20 @@ fn main() {
     for (name, overload, settle) in [("with", "overload: {}", 20), ("without", "", 5)] {
         for load in [0.5, 1.0, 2.0, 5.0] {
             let upstream = Slots::timed(SLOTS, TIME);
-            let serin = Serin::start(&upstream, overload);
-            let tally = offer(serin.address, load * CAPACITY, Duration::from_secs(settle));
+            let serin = start(&upstream, overload);
+            let tally = offer(serin.web, load * CAPACITY, Duration::from_secs(settle));
             println!("{name:>10} {:>8.0} {tally}", load * CAPACITY);
         }
     }
 }
 
-/// A running serin; killed when dropped.
-struct Serin {
-    child: Child,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Serin {
-    fn start(upstream: &Slots, overload: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("serin.yaml");
-        let text = format!(
-            "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nworkers: 2\n\
-             services:\n  shop:\n    versions: {{ only: {{ upstream: \"{}\" }} }}\n    {overload}\n\
-             routes: [ {{ service: shop }} ]\n",
-            upstream.url()
-        );
-        std::fs::write(&path, text).expect("serin.yaml");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_serin"))
-            .args(["run", "--config"])
-            .arg(&path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("serin starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("a line when it is ready");
-        let address = line.split_whitespace().nth(2).and_then(|address| address.parse().ok());
-        Self { child, address: address.expect("the address it listens on"), _folder: folder }
-    }
-}
-
-impl Drop for Serin {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(upstream: &Slots, overload: &str) -> Serin {
+    Serin::start(&format!(
+        "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nworkers: 2\n\
+         services:\n  shop:\n    versions: {{ only: {{ upstream: \"{}\" }} }}\n    {overload}\n\
+         routes: [ {{ service: shop }} ]\n",
+        upstream.url()
+    ))
 }
 
 /// What clients saw.

@@ -7,13 +7,14 @@
 //! Once the rollout has been at 5 % for three seconds, new turns bad: it fails 20 % of its requests, or its slowest tenth
 //! takes three times as long, which makes p99 three times as long and leaves the median. Each of them five times.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream as Blocking};
-use std::process::{Child, Command, Stdio};
+mod support;
+
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use support::serin::Serin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -58,7 +59,7 @@ struct Outcome {
 
 fn measure(harm: Harm) -> Outcome {
     let (old, new) = (Upstream::start(None), Upstream::start(Some(harm)));
-    let serin = Serin::start(&old, &new);
+    let serin = start(&old, &new);
     let load = Load::start(serin.web);
     std::thread::sleep(Duration::from_secs(2));
     let started = serin.ask("POST", "/api/v1/services/shop/rollout", r#"{"action":"start","actor":"bench"}"#);
@@ -196,60 +197,12 @@ impl Load {
     }
 }
 
-/// A running serin; killed when dropped.
-struct Serin {
-    child: Child,
-    web: SocketAddr,
-    admin: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Serin {
-    fn start(old: &Upstream, new: &Upstream) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("serin.yaml");
-        let text = format!(
-            "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nworkers: 2\n\
-             stateDir: state\nservices:\n  shop:\n    versions: {{ old: {{ upstream: \"http://{}\" }}, new: {{ upstream: \
-             \"http://{}\" }} }}\n    outliers: {{ consecutiveFailures: 0 }}\n    rollout: {{ from: old, to: new, steps: [ {{ \
-             weight: 5, bake: 1h }} ] }}\nroutes: [ {{ service: shop }} ]\n",
-            old.address, new.address
-        );
-        std::fs::write(&path, text).expect("serin.yaml");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_serin"))
-            .args(["run", "--config"])
-            .arg(&path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("serin starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        let mut address = || {
-            let line = lines.next().and_then(Result::ok).expect("a line when it is ready");
-            line.split_whitespace().nth(2).and_then(|address| address.parse().ok()).expect("an address")
-        };
-        let (web, admin) = (address(), address());
-        Self { child, web, admin, _folder: folder }
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = Blocking::connect(self.admin).expect("the admin address");
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
-    }
-}
-
-impl Drop for Serin {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(old: &Upstream, new: &Upstream) -> Serin {
+    Serin::start(&format!(
+        "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nworkers: 2\n\
+         stateDir: state\nservices:\n  shop:\n    versions: {{ old: {{ upstream: \"http://{}\" }}, new: {{ upstream: \
+         \"http://{}\" }} }}\n    outliers: {{ consecutiveFailures: 0 }}\n    rollout: {{ from: old, to: new, steps: [ {{ \
+         weight: 5, bake: 1h }} ] }}\nroutes: [ {{ service: shop }} ]\n",
+        old.address, new.address
+    ))
 }

@@ -9,13 +9,15 @@
 //!
 //! Answers are 2 KB of JSON with a time of their own, so that each pair differs and is walked.
 
+mod support;
+
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use support::serin::Serin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -101,11 +103,11 @@ struct Figures {
 
 fn measure(dark: Dark, shadow: &str, rate: f64, time: Duration) -> Figures {
     let (old, new) = (upstream(Dark::Answers), upstream(dark));
-    let serin = Serin::start(old, new, shadow);
-    offer(serin.address, rate, Duration::from_secs(1));
-    let before = serin.cpu();
-    let mut latencies = offer(serin.address, rate, time);
-    let cpu = serin.cpu().saturating_sub(before);
+    let serin = start(old, new, shadow);
+    offer(serin.web, rate, Duration::from_secs(1));
+    let before = cpu(&serin);
+    let mut latencies = offer(serin.web, rate, time);
+    let cpu = cpu(&serin).saturating_sub(before);
     let requests = latencies.len();
     let failed = latencies.iter().filter(|latency| latency.is_none()).count();
     latencies.sort_unstable_by_key(|latency| latency.unwrap_or(Duration::MAX));
@@ -117,7 +119,7 @@ fn measure(dark: Dark, shadow: &str, rate: f64, time: Duration) -> Figures {
         p50: quantile(0.5),
         p99: quantile(0.99),
         cpu: cpu.as_secs_f64() * 1e6 / requests.max(1) as f64,
-        resident: serin.resident(),
+        resident: resident(&serin),
         requests,
         failed,
     }
@@ -182,63 +184,33 @@ fn document() -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// A running serin; killed when dropped.
-struct Serin {
-    child: Child,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
+fn start(old: SocketAddr, new: SocketAddr, shadow: &str) -> Serin {
+    let text = format!(
+        "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nworkers: 1\nservices:\n  shop:\n    versions:\n      \
+         old: {{ upstream: \"http://{old}\" }}\n      new: {{ upstream: \"http://{new}\" }}\n    {shadow}\n\
+         routes: [ {{ service: shop }} ]\n"
+    );
+    Serin::pinned(&text, PROXY_CORE)
 }
 
-impl Serin {
-    fn start(old: SocketAddr, new: SocketAddr, shadow: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("serin.yaml");
-        let text = format!(
-            "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]\nworkers: 1\nservices:\n  shop:\n    versions:\n      \
-             old: {{ upstream: \"http://{old}\" }}\n      new: {{ upstream: \"http://{new}\" }}\n    {shadow}\n\
-             routes: [ {{ service: shop }} ]\n"
-        );
-        std::fs::write(&path, text).expect("serin.yaml");
-        let mut child = Command::new("taskset")
-            .args(["--cpu-list", PROXY_CORE, env!("CARGO_BIN_EXE_serin"), "run", "--config"])
-            .arg(&path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("taskset (util-linux) and serin start");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("a line when it is ready");
-        let address = line.split_whitespace().nth(2).and_then(|address| address.parse().ok());
-        Self { child, address: address.expect("the address it listens on"), _folder: folder }
-    }
-
-    /// CPU time so far, user and system, all threads, to 10 ms.
-    fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        // After the name, which is in parentheses: utime and stime are the 12th and 13th.
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * 10)
-    }
-
-    fn resident(&self) -> f64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-        line.trim().trim_end_matches(" kB").parse::<f64>().map_or(f64::NAN, |kibibytes| kibibytes / 1024.0)
-    }
-
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
-    }
+/// CPU time so far, user and system, all threads, to 10 ms.
+fn cpu(serin: &Serin) -> Duration {
+    let stat = proc(serin, "stat");
+    // After the name, which is in parentheses: utime and stime are the 12th and 13th.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
-impl Drop for Serin {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Mebibytes.
+fn resident(serin: &Serin) -> f64 {
+    let status = proc(serin, "status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<f64>().map_or(f64::NAN, |kibibytes| kibibytes / 1024.0)
+}
+
+fn proc(serin: &Serin, file: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{}/{file}", serin.pid())).unwrap_or_default()
 }
 
 /// Asks `rate` times a second; how long each took from when it was due, `None` where it was not answered 200 in time.

@@ -16,7 +16,10 @@ listeners: [{ address: 127.0.0.1:8080 }]
 services:
   checkout: { versions: { old: { upstream: http://127.0.0.1:9001 }, new: { upstream: http://127.0.0.1:9002 } } }
   search: { versions: { v1: { upstream: http://127.0.0.1:9003 } } }
-routes: [{ service: checkout }, { service: search }]
+  orders:
+    versions: { old: { upstream: http://127.0.0.1:9004 }, new: { upstream: http://127.0.0.1:9005 } }
+    migration: { from: old, to: new, key: [{ pathSegment: 2 }] }
+routes: [{ service: checkout }, { service: search }, { service: orders }]
 ";
 
 fn bad_files() -> Vec<PathBuf> {
@@ -81,5 +84,5 @@ fn every_bad_file_is_refused_with_its_message() {
 #[test]
 fn the_configuration_that_the_bad_weight_files_are_for_is_valid() {
     let loaded = config::load(Source { name: "serin.yaml", text: SERIN }, None).unwrap();
-    assert_eq!(loaded.plan.services.len(), 2);
+    assert_eq!(loaded.plan.services.len(), 3);
 }

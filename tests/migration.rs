@@ -10,8 +10,12 @@ mod database;
 mod deprecation;
 #[path = "migration/moves.rs"]
 mod moves;
+#[path = "migration/secure.rs"]
+mod secure;
 #[path = "migration/stages.rs"]
 mod stages;
+#[path = "migration/weights.rs"]
+mod weights;
 #[path = "migration/writes.rs"]
 mod writes;
 

@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "reconcile/repairs.rs"]
+mod repairs;
 #[path = "reconcile/stores.rs"]
 mod stores;
 
@@ -44,13 +46,18 @@ impl Place {
     }
 
     fn start_with(&self, stage: &str, reconcile: &str, more: &str) -> Serin {
+        self.start_as(stage, DIFF, &format!("{CALLS}, {reconcile}"), more)
+    }
+
+    /// With all of what `reconcile` and the service's `diff` say.
+    fn start_as(&self, stage: &str, diff: &str, reconcile: &str, more: &str) -> Serin {
         let (old, new) = (self.old.upstream.url(), self.new.upstream.url());
         let folder = self.state.path().display();
         Serin::new(&format!(
             "listeners: [{{ name: web, address: 127.0.0.1:0 }}]\nadmin: {{ address: 127.0.0.1:0, open: true }}\nstateDir: {folder}\n\
              services:\n  shop:\n    versions: {{ old: {{ upstream: \"{old}\" }}, new: {{ upstream: \"{new}\" }} }}\n    \
-             {DIFF}\n    migration:\n      stage: {stage}\n      from: old\n      to: new\n      key: [ {{ pathSegment: 2 }} ]\n      \
-             reconcile: {{ {CALLS}, {reconcile} }}\n      {more}\nroutes: [ {{ service: shop }} ]\n"
+             {diff}\n    migration:\n      stage: {stage}\n      from: old\n      to: new\n      key: [ {{ pathSegment: 2 }} ]\n      \
+             reconcile: {{ {reconcile} }}\n      {more}\nroutes: [ {{ service: shop }} ]\n"
         ))
     }
 

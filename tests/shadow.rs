@@ -8,6 +8,8 @@ mod bounds;
 mod copies;
 #[path = "shadow/diffs.rs"]
 mod diffs;
+#[path = "shadow/grpc.rs"]
+mod grpc;
 #[path = "shadow/judged.rs"]
 mod judged;
 mod support;

@@ -216,6 +216,7 @@ pub(super) fn document() -> serde_json::Value {
                     "content": {"application/json": {"schema": schema_of::<SetWeights>()}}},
                 "responses": {"200": answer(schema_of::<ServiceView>()), "400": problem("not what is expected"),
                     "404": problem("no such service"), "413": problem("too long"),
+                    "409": problem("the service is under migration"),
                     "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
         }
     });

@@ -40,7 +40,7 @@ pub struct CallerView {
 
 impl DeprecationView {
     pub(super) fn new(service: &Service, registry: &Registry) -> Option<Self> {
-        let deprecation = service.deprecation.as_ref()?;
+        let deprecation = &service.deprecation.as_ref()?.announced;
         let version = &service.version(deprecation.version).name;
         let mut counts = registry.caller_counts();
         counts.retain(|count| count.service == service.name && count.version == *version && count.requests > 0);

@@ -329,7 +329,8 @@ impl Admin {
 
     /// What its plan makes of it; `None` where it has none.
     fn plan_view(&self, service: &Service) -> Option<PlanView> {
-        let checks = &service.migration.as_ref().filter(|migration| !migration.checks.steps.is_empty())?.checks;
+        let checks =
+            &service.migration.as_ref().filter(|migration| !migration.rules.checks.steps.is_empty())?.rules.checks;
         let (next, missing) = match course(checks, &self.reconciler.facts(&service.name)?) {
             Course::Nothing => (None, Vec::new()),
             Course::Waits { next, missing } => (Some(next.to_string()), missing),
@@ -340,7 +341,7 @@ impl Admin {
 
     /// What is missing before the next step; `None` where there is none.
     fn missing(&self, service: &Service) -> Option<Vec<Missing>> {
-        let of = &service.migration.as_ref()?.checks.gates;
+        let of = &service.migration.as_ref()?.rules.checks.gates;
         let facts = self.reconciler.facts(&service.name)?;
         Some(gates::missing(of, &facts, gates::next(facts.progress)?))
     }
@@ -413,7 +414,7 @@ impl From<Refused> for Problem {
         let status = match refused {
             Refused::UnknownService { .. } | Refused::NoMigration(_) => StatusCode::NOT_FOUND,
             Refused::ShuttingDown | Refused::Ledger(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Refused::Missing(_) => StatusCode::CONFLICT,
+            Refused::Missing(_) | Refused::UnderMigration(_) => StatusCode::CONFLICT,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, refused.to_string())

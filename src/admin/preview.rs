@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::api::{ServiceName, named, schema_of, unknown_service};
 use super::problem::Problem;
 use super::serve::Admin;
+use crate::control::Refused;
 use crate::plan::{Service, VersionId, Weight, moves};
 
 /// How many sample keys are split before and after.
@@ -78,6 +79,9 @@ async fn show(
     })?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
+    if service.migration.is_some() {
+        return Err(Refused::UnderMigration(name).into());
+    }
     preview(service, &wanted).map(Json).map_err(|detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
 }
 
@@ -117,6 +121,7 @@ pub(super) fn paths() -> [(&'static str, Value); 1] {
         json!({"parameters": parameters, "get": {"operationId": "previewWeights", "responses": {
             "200": {"description": "done", "content": {"application/json": {"schema": schema_of::<PreviewView>()}}},
             "400": problem("not what is expected"), "404": problem("no such service"),
+            "409": problem("the service is under migration"),
             "422": problem("no such version, or weights that are none")}}}),
     )]
 }

@@ -31,8 +31,8 @@ pub struct ShadowView {
     pub latency: LatencyView,
     /// How long all took since the start.
     pub latency_total: LatencyView,
-    /// How the copies' version compares by its copies with the oldest other version by its clients' requests, since the
-    /// copies began or went elsewhere. Nobody is answered by it.
+    /// How the copies' version compares by its copies with the versions that answered the very same requests, since the copies
+    /// began or went elsewhere. Nobody is answered by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerdictView>,
 }
@@ -44,7 +44,7 @@ pub(super) struct ShadowWindows(Mutex<BTreeMap<Arc<str>, Since>>);
 /// A window's beginning, and what has held since.
 #[derive(Debug)]
 struct Since {
-    versions: [(Arc<str>, Arc<UpstreamSpec>); 2],
+    versions: Vec<(Arc<str>, Arc<UpstreamSpec>)>,
     shadow: Arc<Shadow>,
     figures: Arc<RegistrySnapshot>,
 }
@@ -55,8 +55,9 @@ impl ShadowWindows {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         windows.retain(|name, _| plan.service_named(name).is_some_and(|(_, service)| service.shadow.is_some()));
         for service in &plan.services {
-            let Some((shadow, old, new)) = arms(service) else { continue };
-            let versions = [old, new].map(|version| (Arc::clone(&version.name), Arc::clone(&version.upstream)));
+            let Some((shadow, _)) = copied(service) else { continue };
+            let each = service.versions.iter();
+            let versions: Vec<_> = each.map(|one| (Arc::clone(&one.name), Arc::clone(&one.upstream))).collect();
             let same = |since: &Since| since.versions == versions && since.shadow == *shadow;
             if !windows.get(&service.name).is_some_and(same) {
                 let since = Since { versions, shadow: Arc::clone(shadow), figures: figures() };
@@ -66,17 +67,17 @@ impl ShadowWindows {
     }
 
     fn verdict(&self, service: &Service, now: &RegistrySnapshot) -> Option<VerdictView> {
-        let (_, old, new) = arms(service)?;
+        let (_, new) = copied(service)?;
         let windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = &windows.get(&service.name)?.figures;
         if now.at < since.at {
             return None;
         }
-        let before = arm(now.window(since, &service.name, &old.name));
+        let before = arm(now.paired_window(since, &service.name, &new.name));
         let after = arm(now.shadow_window(since, &service.name, &new.name));
         Some(VerdictView {
             verdict: judge(&before, &after, &Gates::default()),
-            from: old.name.to_string(),
+            from: others(service, new),
             to: new.name.to_string(),
             window_seconds: now.at.saturating_sub(since.at).as_secs_f64(),
         })
@@ -84,7 +85,7 @@ impl ShadowWindows {
 
     /// The state of a service's copies; `None` where it has none.
     pub(super) fn view(&self, service: &Service, recent: &Recent) -> Option<ShadowView> {
-        let (shadow, _, to) = arms(service)?;
+        let (shadow, to) = copied(service)?;
         let [now, then] = [&recent.now, &recent.then].map(|figures| figures.shadow(&service.name, &to.name));
         let total = now.map(|shadow| shadow.arm.durations()).unwrap_or_default();
         let window = total.since(&then.map(|shadow| shadow.arm.durations()).unwrap_or_default());
@@ -106,10 +107,14 @@ impl ShadowWindows {
     }
 }
 
-/// The copies of a service's requests, the oldest version whose requests they are, and the one that gets them.
-fn arms(service: &Service) -> Option<(&Arc<Shadow>, &Version, &Version)> {
+/// The copies of a service's requests, and the version that gets them.
+fn copied(service: &Service) -> Option<(&Arc<Shadow>, &Version)> {
     let shadow = service.shadow.as_ref()?;
-    let new = service.version(shadow.to);
-    let old = service.versions.iter().find(|version| version.name != new.name)?;
-    Some((shadow, old, new))
+    Some((shadow, service.version(shadow.to)))
+}
+
+/// The versions whose requests are copied, by name.
+fn others(service: &Service, to: &Version) -> String {
+    let names: Vec<&str> = service.versions.iter().map(|one| &*one.name).filter(|name| *name != &*to.name).collect();
+    names.join(", ")
 }

@@ -40,7 +40,8 @@ impl Journals {
             return Ok(());
         }
         if self.folder.is_none()
-            && let Some((service, _)) = rules.find(|(_, migration)| migration.journal.durability == Durability::Fsync)
+            && let Some((service, _)) =
+                rules.find(|(_, migration)| migration.rules.journal.durability == Durability::Fsync)
         {
             let service = &service.name;
             tracing::warn!(%service, "no stateDir: the journal of its migration is kept in memory, and a crash loses what is in it");
@@ -68,7 +69,7 @@ impl Journals {
     pub(super) fn follow(&self, plan: &Plan) {
         if let Some(journal) = self.shared.journal.get() {
             let rules = plan.services.iter().filter_map(|service| {
-                Some((Arc::clone(&service.name), Arc::clone(&service.migration.as_ref()?.journal)))
+                Some((Arc::clone(&service.name), Arc::clone(&service.migration.as_ref()?.rules.journal)))
             });
             journal.configure(rules);
         }

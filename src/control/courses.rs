@@ -86,7 +86,7 @@ impl<D: DataPlane> Control<D> {
         let by_hand = self.courses.by_hand.borrow();
         let services = self.in_force.plan().services.iter();
         let due = services.filter_map(|service| {
-            let checks = &service.migration.as_ref()?.checks;
+            let checks = &service.migration.as_ref()?.rules.checks;
             if checks.steps.is_empty() || by_hand.contains(&*service.name) {
                 return None;
             }

@@ -55,8 +55,11 @@ pub enum Refused {
         /// What is wrong with them.
         source: WeightError,
     },
-    /// Weights say nothing where a migration says which version answers.
-    #[error("service `{0}` is under migration: its stage says which version answers, and weights say nothing")]
+    /// Weights and rollouts say nothing where a migration says which version answers.
+    #[error(
+        "service `{0}` is under migration: its stage alone says which version answers, so there are no weights to set and no \
+         rollout to order; move it with `serin migration set {0} STAGE`, or PUT /api/v1/services/{0}/migration"
+    )]
     UnderMigration(String),
     /// There is no migration to move.
     #[error("service `{0}` has no `migration` in serin.yaml")]

@@ -289,6 +289,9 @@ impl<D: DataPlane> Control<D> {
         let known = || plan.services.iter().map(|service| &*service.name).collect::<Vec<_>>().join(", ");
         let unknown = || Refused::UnknownService { name: name.to_owned(), known: known() };
         let (_, service) = plan.service_named(name).ok_or_else(unknown)?;
+        if service.migration.is_some() {
+            return Err(Refused::UnderMigration(name.to_owned()).into());
+        }
         if service.rollout.is_none() {
             return Err(RolloutRefused::NoPlan(name.to_owned()));
         }

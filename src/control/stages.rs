@@ -95,7 +95,7 @@ impl<D: DataPlane> Control<D> {
         let now = self.in_force.plan().service_named(service).and_then(|(_, service)| service.migration.as_ref());
         match (now, wanted, self.data_plane.facts(service)) {
             (Some(now), Some(wanted), Some(facts)) if now.progress != wanted.progress => {
-                gates::missing(&wanted.checks.gates, &facts, wanted.progress)
+                gates::missing(&wanted.rules.checks.gates, &facts, wanted.progress)
             }
             _ => Vec::new(),
         }

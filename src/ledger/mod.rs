@@ -28,6 +28,7 @@ mod read;
 mod state;
 #[cfg(test)]
 mod tests;
+mod text;
 mod time;
 mod timeline;
 mod verify;

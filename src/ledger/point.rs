@@ -21,7 +21,7 @@ impl Point {
     #[must_use]
     pub fn of(service: &Service) -> Option<Self> {
         let migration = service.migration.as_ref()?;
-        let between = [migration.from, migration.to].map(|id| service.version(id).name.to_string());
+        let between = [migration.rules.from, migration.rules.to].map(|id| service.version(id).name.to_string());
         Some(Self { progress: migration.progress, between })
     }
 

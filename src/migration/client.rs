@@ -3,7 +3,9 @@
 mod connect;
 mod connections;
 
+use std::error::Error as _;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use rustls::AlertDescription as Alert;
 use tokio::time::{Instant, timeout_at};
 
 use crate::plan::{Address, Protocol, UpstreamSpec};
@@ -100,10 +103,40 @@ impl Client {
                 Ok(response) => return Ok((sender, response)),
                 Err(Failed::Unsent(back, _)) if !is_fresh => request = *back,
                 Err(Failed::Unsent(_, error)) => return Err(Unanswered::NotReached(error.to_string())),
+                // The other end refused the handshake: whatever was written after it, nobody has read.
+                Err(Failed::Sent(error)) if is_fresh && is_handshake_refused(&error) => {
+                    return Err(Unanswered::NotReached(in_full(&error)));
+                }
                 Err(Failed::Sent(error)) => return Err(no_answer(&error)),
             }
         }
     }
+}
+
+/// Whether the other end did not take this one's certificate, or the lack of one. Under TLS 1.3 it says so only after this one
+/// thinks that all is well (RFC 8446, section 4.4.2.4).
+fn is_handshake_refused(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let tls = io.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::AlertReceived(alert)) = tls else { return false };
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::HandshakeFailure
+    )
+}
+
+/// The error with what caused it: hyper's own words do not say it.
+fn in_full(error: &hyper::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// A new connection, a moment before `end` at the latest, so that it is told from an answer that is late.

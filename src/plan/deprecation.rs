@@ -13,6 +13,14 @@ const SUNSET: HeaderName = HeaderName::from_static("sunset");
 /// The end of one version of a service, announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deprecation {
+    /// What is announced.
+    pub announced: Announcement,
+    headers: Headers,
+}
+
+/// What is announced of the end of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
     /// The version.
     pub version: VersionId,
     /// Since when, or from when on, nobody is to begin to use it.
@@ -27,7 +35,6 @@ pub struct Deprecation {
     pub hashed: bool,
     /// Most callers that are counted by their names; all further ones count together.
     pub max_callers: usize,
-    headers: Headers,
 }
 
 /// What answers say, made once.
@@ -38,30 +45,11 @@ struct Headers {
     links: Vec<HeaderValue>,
 }
 
-/// What is configured of it.
-#[derive(Debug, Clone)]
-pub struct Announcement {
-    /// [`Deprecation::version`].
-    pub version: VersionId,
-    /// [`Deprecation::at`].
-    pub at: SystemTime,
-    /// [`Deprecation::sunset`].
-    pub sunset: Option<SystemTime>,
-    /// [`Deprecation::link`].
-    pub link: Option<String>,
-    /// [`Deprecation::callers`].
-    pub callers: Vec<KeySource>,
-    /// [`Deprecation::hashed`].
-    pub hashed: bool,
-    /// [`Deprecation::max_callers`].
-    pub max_callers: usize,
-}
-
 impl Deprecation {
     /// The end that this announces.
     #[must_use]
-    pub fn new(announcement: Announcement) -> Self {
-        let Announcement { version, at, sunset, link, callers, hashed, max_callers } = announcement;
+    pub fn new(announced: Announcement) -> Self {
+        let Announcement { at, sunset, link, .. } = &announced;
         let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let value = |text: String| HeaderValue::try_from(text).ok();
         let relations = ["deprecation"].into_iter().chain(sunset.map(|_| "sunset"));
@@ -73,7 +61,7 @@ impl Deprecation {
             sunset: sunset.map(httpdate::fmt_http_date).and_then(value),
             links: links.collect(),
         };
-        Self { version, at, sunset, link, callers, hashed, max_callers, headers }
+        Self { announced, headers }
     }
 
     /// Says it in an answer of the version: `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and `Link`. What the version says of

@@ -28,12 +28,21 @@ use super::{JournalRules, MigrationChecks, Share, Split, VersionId, Weight};
 /// How a service's data moves from one version to another, and how far it is.
 #[derive(Debug, Clone)]
 pub struct Migration {
+    /// What is configured of it.
+    pub rules: MigrationRules,
+    /// How far it is.
+    pub progress: Progress,
+    /// The keys that are within the share.
+    within: Split,
+}
+
+/// What is configured of a migration beside its progress.
+#[derive(Debug, Clone)]
+pub struct MigrationRules {
     /// The version whose data is there at the beginning.
     pub from: VersionId,
     /// The version whose data is there in the end.
     pub to: VersionId,
-    /// How far it is.
-    pub progress: Progress,
     /// Methods of requests that write; all others read.
     pub writes: Vec<Method>,
     /// Where the key of what is read or written stands; the first source present in a request wins.
@@ -48,8 +57,6 @@ pub struct Migration {
     pub checks: Arc<MigrationChecks>,
     /// How writes to both sides are journaled and delivered.
     pub journal: Arc<JournalRules>,
-    /// The keys that are within the share.
-    within: Split,
 }
 
 /// What becomes of a write to both sides that has no key.
@@ -61,42 +68,18 @@ pub enum WithoutKey {
     OneByOne,
 }
 
-/// What is configured of a migration beside its progress.
-#[derive(Debug, Clone)]
-pub struct Course {
-    /// [`Migration::from`].
-    pub from: VersionId,
-    /// [`Migration::to`].
-    pub to: VersionId,
-    /// [`Migration::writes`].
-    pub writes: Vec<Method>,
-    /// [`Migration::key`].
-    pub key: Vec<EntityKeySource>,
-    /// [`Migration::without_key`].
-    pub without_key: WithoutKey,
-    /// [`Migration::idempotency_key`].
-    pub idempotency_key: HeaderName,
-    /// [`Migration::max_body`].
-    pub max_body: usize,
-    /// [`Migration::checks`].
-    pub checks: Arc<MigrationChecks>,
-    /// [`Migration::journal`].
-    pub journal: Arc<JournalRules>,
-}
-
 impl Migration {
     /// A migration of the service of this name between the versions of these names, which are not the same.
     ///
     /// # Panics
     /// If they are.
     #[must_use]
-    pub fn new(service: &str, names: [&Arc<str>; 2], course: Course, progress: Progress) -> Self {
-        let Course { from, to, writes, key, without_key, idempotency_key, max_body, checks, journal } = course;
+    pub fn new(service: &str, names: [&Arc<str>; 2], rules: MigrationRules, progress: Progress) -> Self {
         let names = names.map(Arc::clone);
         let within = Split::new(service, 0, &names, weights(progress.share));
         // Invariant: two different names, two weights, and their sum is 100.
         let within = within.expect("a share is a split of two");
-        Self { from, to, progress, writes, key, without_key, idempotency_key, max_body, checks, journal, within }
+        Self { rules, progress, within }
     }
 
     /// The same at another point.
@@ -136,15 +119,15 @@ impl Migration {
     /// Whether a request writes.
     #[must_use]
     pub fn is_write(&self, method: &Method) -> bool {
-        self.writes.contains(method)
+        self.rules.writes.contains(method)
     }
 
     /// The version on a side.
     #[must_use]
     pub fn version(&self, side: Side) -> VersionId {
         match side {
-            Side::From => self.from,
-            Side::To => self.to,
+            Side::From => self.rules.from,
+            Side::To => self.rules.to,
         }
     }
 
@@ -153,7 +136,7 @@ impl Migration {
     /// # Errors
     /// What stands at the place of a key cannot be one.
     pub fn entity_key<'a>(&self, parts: &'a request::Parts) -> Result<Option<EntityKey<'a>>, entity::NotAKey> {
-        EntityKey::find(&self.key, parts)
+        EntityKey::find(&self.rules.key, parts)
     }
 
     /// The part of all reads that `side` answers, 0 to 1, by keys.

@@ -39,11 +39,13 @@ pub use filter::{Filter, HeaderEdit, PathEdit, Redirect};
 pub use health::{HealthCheck, Outliers, Probe, SuccessRate};
 pub use journal::{Backoff, Durability, JournalRules, OnFull};
 pub use migration::{
-    Course, EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, Progress, Reads, Side, Stage, WithoutKey,
+    EntityKey, EntityKeySource, MAX_ENTITY_KEY, Migration, MigrationRules, Progress, Reads, Side, Stage, WithoutKey,
 };
 pub use moves::moves;
 pub use overload::{Overload, Priority, PriorityHeader};
-pub use reconcile::{KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Reconcile};
+pub use reconcile::{
+    KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Reconcile, Repair,
+};
 pub use retry::{DEFAULT_BODY_BYTES, Fallback, FallbackOn, Retry, RetryBudget};
 pub use rollout::{
     ApprovalNeeded, ErrorBudget, EvidenceNeeded, LatencyGate, OnRegression, RolloutGates, RolloutPlan, RolloutStep,

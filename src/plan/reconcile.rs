@@ -14,7 +14,9 @@ use crate::diff::Patterns;
 pub struct Reconcile {
     /// Reads one entity; 404 and 410 say that there is none.
     pub read: KeyCall,
-    /// Writes one entity as it was read from the other side. `None`: nothing is repaired.
+    /// How entities on which the sides disagree are mended.
+    pub repair: Repair,
+    /// Writes one entity as it was read from the other side; there where repairs copy.
     pub write: Option<KeyCall>,
     /// Takes one entity away that the authoritative side does not have. `None`: such are told of and stay.
     pub delete: Option<KeyCall>,
@@ -28,6 +30,20 @@ pub struct Reconcile {
     pub timeout: Duration,
     /// Most bytes of an entity.
     pub max_body: usize,
+}
+
+/// How something on which the two sides disagree is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Repair {
+    /// It is not.
+    #[default]
+    None,
+    /// What the authoritative side says is written to the other, where both were seen to represent things alike.
+    CopyAlike,
+    /// The same, whatever was seen.
+    Copy,
+    /// The other side is sent the writes again that the journal still has for it.
+    Resend,
 }
 
 /// A request about one key.

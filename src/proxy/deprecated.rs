@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::request;
 use sha2::{Digest, Sha256};
 
-use crate::plan::{Deprecation, Service, StickyKey};
+use crate::plan::{Announcement, Service, StickyKey};
 use crate::telemetry::{CallerCell, NO_CALLER, OTHER_CALLER, Registry};
 
 /// Most characters of a caller's name.
@@ -18,7 +18,7 @@ const HASH_BYTES: usize = 8;
 /// Where one worker counts the callers of one service's version.
 #[derive(Debug)]
 pub(super) struct Callers {
-    plan: Arc<Deprecation>,
+    announced: Announcement,
     service: Arc<str>,
     version: Arc<str>,
     registry: Arc<Registry>,
@@ -40,11 +40,11 @@ impl Callers {
     }
 
     fn new(service: &Service, registry: &Arc<Registry>) -> Option<Self> {
-        let plan = Arc::clone(service.deprecation.as_ref()?);
-        let version = Arc::clone(&service.version(plan.version).name);
-        let (unknown, _) = registry.caller(&service.name, &version, NO_CALLER, plan.max_callers);
+        let announced = service.deprecation.as_ref()?.announced.clone();
+        let version = Arc::clone(&service.version(announced.version).name);
+        let (unknown, _) = registry.caller(&service.name, &version, NO_CALLER, announced.max_callers);
         Some(Self {
-            plan,
+            announced,
             service: Arc::clone(&service.name),
             version,
             registry: Arc::clone(registry),
@@ -57,8 +57,8 @@ impl Callers {
 
     /// Somebody calls. `find`: looks for the caller's name. Only a caller that was not seen before costs a lock, and no more of
     /// them than are counted by their names.
-    pub(super) fn called<'a>(&self, find: impl FnOnce(&Deprecation) -> Option<StickyKey<'a>>) {
-        let Some(key) = find(&self.plan) else { return self.unknown.called() };
+    pub(super) fn called<'a>(&self, find: impl FnOnce(&Announcement) -> Option<StickyKey<'a>>) {
+        let Some(key) = find(&self.announced) else { return self.unknown.called() };
         let name = key.as_bytes();
         if let Some(cell) = self.known.borrow().get(name) {
             return cell.called();
@@ -69,7 +69,7 @@ impl Callers {
             return others.called();
         }
         let (cell, is_own) =
-            self.registry.caller(&self.service, &self.version, &self.shown(name), self.plan.max_callers);
+            self.registry.caller(&self.service, &self.version, &self.shown(name), self.announced.max_callers);
         cell.called();
         if is_own {
             self.known.borrow_mut().insert(name.into(), cell);
@@ -81,7 +81,7 @@ impl Callers {
 
     /// A caller's name as figures show it.
     fn shown(&self, name: &[u8]) -> String {
-        if self.plan.hashed {
+        if self.announced.hashed {
             let digest = Sha256::digest(name);
             return digest.iter().take(HASH_BYTES).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         }
@@ -93,10 +93,10 @@ impl Callers {
 
 /// The key that tells callers apart.
 pub(super) fn caller_key<'a>(
-    plan: &Deprecation,
+    announced: &Announcement,
     parts: &'a request::Parts,
     address: Option<std::net::IpAddr>,
     identity: Option<&'a crate::tls::Identity>,
 ) -> Option<StickyKey<'a>> {
-    StickyKey::find(&plan.callers, &parts.headers, parts.uri.query(), address, identity)
+    StickyKey::find(&announced.callers, &parts.headers, parts.uri.query(), address, identity)
 }

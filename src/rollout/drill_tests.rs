@@ -1,85 +1,28 @@
 use std::time::Duration;
 
-use super::fixture::{plan, planned};
+use super::fixture::{Run, plan, planned};
 use super::*;
 use crate::plan::{ApprovalNeeded, OnRegression, RolloutPlan, Share, Weight};
 
-/// A rollout, a drill in it, and a clock that its test turns.
-struct Run {
-    planned: Planned,
-    state: State,
-    now: Duration,
-    in_force: Option<Exposure>,
-    last: Option<Action>,
-}
-
 impl Run {
-    fn new(plan: RolloutPlan) -> Self {
-        let planned = planned(plan);
-        let state = State::pending(&planned);
-        Self { planned, state, now: Duration::from_secs(9), in_force: Some(Exposure::NONE), last: None }
-    }
-
     /// Half an hour into the first step.
     fn baking(plan: RolloutPlan) -> Self {
-        let mut run = Self::new(plan);
-        run.order(Command::Start { in_force: run.in_force, run: 1 }).unwrap();
+        let mut run = Self { now: Duration::from_secs(9), ..Self::new(plan) };
+        run.order(Command::Start { in_force: run.in_force, run: 1 }, "ada").unwrap();
         run.tick(300, Finding::Inconclusive);
         run
-    }
-
-    fn put(&mut self, input: &Input) -> Result<(), Refused> {
-        let Stepped { state, action } = step(&self.planned, &self.state, self.now, input)?;
-        // As the ledger has it: what is not written there is gone.
-        let kept: State = serde_json::from_value(serde_json::to_value(&state).unwrap()).unwrap();
-        assert_eq!((&kept.phase.word(), kept.exposure), (&state.phase.word(), state.exposure));
-        self.state = state;
-        if let Some(publish) = action.as_ref().and_then(|action| action.publish.as_ref()) {
-            self.in_force = Some(publish.exposure);
-        }
-        self.last = action;
-        Ok(())
-    }
-
-    fn order(&mut self, command: Command) -> Result<(), Refused> {
-        self.put(&Input::Order(Order { command, actor: "ada".to_owned(), reason: String::new() }))
     }
 
     fn drill(&mut self, percent: u32) -> Result<(), Refused> {
         let share = Share::from_hundredths(percent * 100);
         let within = Duration::from_secs(30);
         let (in_force, run) = (self.in_force, self.state.run + 1);
-        self.order(Command::Drill(DrillOrder {
-            fault: DrillFault::Errors,
-            share,
-            within,
-            delay: Duration::ZERO,
-            in_force,
-            run,
-        }))
-    }
-
-    fn seen(&self, finding: Finding) -> Evidence {
-        Evidence {
-            window: self.state.window,
-            in_force: self.in_force,
-            requests: 1_000,
-            control_requests: None,
-            finding,
-            reason: "so it looks".to_owned(),
-            hiding: None,
-            verdict: Some(serde_json::json!({ "verdict": "regressed" })),
-            burning: None,
-            obstacle: None,
-            next_run: self.state.run + 1,
-            aftermath: None,
-            hurt: 17,
-            own_harm: None,
-        }
+        let order = DrillOrder { fault: DrillFault::Errors, share, within, delay: Duration::ZERO, in_force, run };
+        self.order(Command::Drill(order), "ada")
     }
 
     fn tick(&mut self, seconds: u64, finding: Finding) {
-        let evidence = self.seen(finding);
+        let evidence = self.seen(finding, 1_000);
         self.tick_with(seconds, evidence);
     }
 
@@ -91,16 +34,8 @@ impl Run {
     /// Nobody meets the version any more, and all is well.
     fn calm(&mut self, seconds: u64) {
         let aftermath = Aftermath { picks: 0, in_flight: 0, back: Some(true), sentence: "all is well".to_owned() };
-        let evidence = Evidence { aftermath: Some(aftermath), ..self.seen(Finding::Inconclusive) };
+        let evidence = Evidence { aftermath: Some(aftermath), ..self.seen(Finding::Inconclusive, 1_000) };
         self.tick_with(seconds, evidence);
-    }
-
-    fn decision(&self) -> Option<Decision> {
-        self.last.as_ref().map(|action| action.decision)
-    }
-
-    fn percent(&self) -> f64 {
-        self.in_force.map_or(-1.0, Exposure::percent)
     }
 
     fn view(&self) -> DrillView {
@@ -132,7 +67,7 @@ fn a_drill_that_is_noticed_gives_all_back_and_the_step_its_share_bake_time_and_c
     assert_eq!((run.decision(), run.percent()), (Some(Decision::DrillRolledBack), 0.0));
     assert_eq!(run.view().rollback_seconds, Some(3.0));
     assert!(run.state.window > before.window && run.state.phase.is_withdrawn());
-    let evidence = run.seen(Finding::Regressed);
+    let evidence = run.seen(Finding::Regressed, 1_000);
     run.tick_with(1, evidence);
     assert_eq!(run.percent(), 0.0, "nobody knows yet whether anybody meets it");
     run.calm(1);
@@ -142,7 +77,7 @@ fn a_drill_that_is_noticed_gives_all_back_and_the_step_its_share_bake_time_and_c
     assert!(view.sentence.contains("passed: new was withdrawn 3.0s after 20% of new's requests fail"), "{view:?}");
     assert!(view.sentence.ends_with("all is well; new gets 5% again"), "{view:?}");
     assert_eq!((&run.state.phase, run.state.run), (&before.phase, before.run));
-    let late = Evidence { window: before.window, ..run.seen(Finding::Regressed) };
+    let late = Evidence { window: before.window, ..run.seen(Finding::Regressed, 1_000) };
     run.tick_with(1, late);
     assert_eq!(run.state.phase.word(), "baking", "figures of the drill count for nothing afterwards");
     run.tick(299, Finding::Inconclusive);
@@ -171,7 +106,7 @@ fn a_withdrawn_version_that_somebody_still_meets_is_a_failed_drill() {
     run.drill(20).unwrap();
     run.tick(1, Finding::Regressed);
     let met = Aftermath { picks: 3, in_flight: 0, back: Some(true), sentence: "3 picks since".to_owned() };
-    let evidence = Evidence { aftermath: Some(met), ..run.seen(Finding::Inconclusive) };
+    let evidence = Evidence { aftermath: Some(met), ..run.seen(Finding::Inconclusive, 1_000) };
     run.tick_with(29, evidence.clone());
     assert_eq!(run.decision(), None);
     run.tick_with(1, evidence);
@@ -185,7 +120,7 @@ fn too_few_requests_to_say_are_no_failure_once_nobody_meets_it() {
     run.drill(20).unwrap();
     run.tick(1, Finding::Regressed);
     let few = Aftermath { picks: 0, in_flight: 0, back: None, sentence: "of 3 requests".to_owned() };
-    let evidence = Evidence { aftermath: Some(few), ..run.seen(Finding::Inconclusive) };
+    let evidence = Evidence { aftermath: Some(few), ..run.seen(Finding::Inconclusive, 1_000) };
     run.tick_with(9, evidence.clone());
     assert_eq!(run.decision(), None);
     run.tick_with(1, evidence);
@@ -226,7 +161,7 @@ fn what_a_killed_process_leaves_behind_is_as_before_the_drill() {
 fn harm_that_the_drill_did_not_do_is_a_rollback_like_any_other() {
     let mut run = Run::baking(plan("5, 25"));
     run.drill(20).unwrap();
-    let evidence = Evidence { own_harm: Some("new fails by itself".to_owned()), ..run.seen(Finding::Regressed) };
+    let evidence = Evidence { own_harm: Some("new fails by itself".to_owned()), ..run.seen(Finding::Regressed, 1_000) };
     run.tick_with(1, evidence);
     assert_eq!((run.decision(), run.percent()), (Some(Decision::RolledBack), 0.0));
     assert_eq!(run.state.phase.word(), "validating");
@@ -263,10 +198,10 @@ fn an_abort_in_a_drill_withdraws_for_good_and_other_orders_wait() {
     let mut run = Run::baking(plan("5, 25"));
     run.drill(20).unwrap();
     for command in [Command::Pause, Command::Resume, Command::Promote, Command::Approve { plan: String::new() }] {
-        assert!(run.order(command.clone()).is_err(), "{command:?}");
+        assert!(run.order(command.clone(), "ada").is_err(), "{command:?}");
     }
     assert!(run.refusal(20).contains("a drill is on already"));
-    run.order(Command::Abort).unwrap();
+    run.order(Command::Abort, "ada").unwrap();
     assert_eq!((run.percent(), run.state.phase.word()), (0.0, "validating"));
 }
 
@@ -290,6 +225,6 @@ fn a_drill_is_refused_where_it_would_prove_nothing_or_hurt_too_many() {
     );
     run.drill(20).unwrap();
     let mut run = Run::baking(plan("5, 25"));
-    run.order(Command::Pause).unwrap();
+    run.order(Command::Pause, "ada").unwrap();
     assert!(run.refusal(20).contains("the rollout is paused"));
 }

@@ -1,66 +1,18 @@
 use std::time::Duration;
 
-use super::fixture::{plan, planned};
+use super::fixture::{Run, plan, planned};
 use super::*;
 use crate::plan::{ApprovalNeeded, EvidenceNeeded, OnRegression, RolloutPlan, Weight};
 
-/// A rollout and a clock that its test turns.
-struct Run {
-    planned: Planned,
-    state: State,
-    now: Duration,
-    in_force: Option<Exposure>,
-    last: Option<Action>,
-}
-
 impl Run {
-    fn new(plan: RolloutPlan) -> Self {
-        let planned = planned(plan);
-        let state = State::pending(&planned);
-        Self { planned, state, now: Duration::ZERO, in_force: Some(Exposure::NONE), last: None }
-    }
-
     fn started(plan: RolloutPlan) -> Self {
         let mut run = Self::new(plan);
         run.order(Command::Start { in_force: run.in_force, run: run.state.run + 1 }, "ada").unwrap();
         run
     }
 
-    fn put(&mut self, input: &Input) -> Result<(), Refused> {
-        let Stepped { state, action } = step(&self.planned, &self.state, self.now, input)?;
-        self.state = state;
-        if let Some(publish) = action.as_ref().and_then(|action| action.publish.as_ref()) {
-            self.in_force = Some(publish.exposure);
-        }
-        self.last = action;
-        Ok(())
-    }
-
-    fn order(&mut self, command: Command, actor: &str) -> Result<(), Refused> {
-        self.put(&Input::Order(Order { command, actor: actor.to_owned(), reason: String::new() }))
-    }
-
     fn approve(&mut self, actor: &str) -> Result<(), Refused> {
         self.order(Command::Approve { plan: self.planned.hash.clone() }, actor)
-    }
-
-    fn seen(&self, finding: Finding, requests: u64) -> Evidence {
-        Evidence {
-            window: self.state.window,
-            in_force: self.in_force,
-            requests,
-            control_requests: None,
-            finding,
-            reason: "so it looks".to_owned(),
-            hiding: Some("p99 of new is between 0.94 and 1.17 of old's".to_owned()),
-            verdict: Some(serde_json::json!({ "verdict": "inconclusive" })),
-            burning: None,
-            obstacle: None,
-            next_run: self.state.run + 1,
-            aftermath: None,
-            hurt: 0,
-            own_harm: None,
-        }
     }
 
     /// After so many minutes this is seen.
@@ -68,14 +20,6 @@ impl Run {
         self.now += Duration::from_secs(60 * minutes);
         let evidence = self.seen(finding, requests);
         self.put(&Input::Tick(evidence)).unwrap();
-    }
-
-    fn decision(&self) -> Option<Decision> {
-        self.last.as_ref().map(|action| action.decision)
-    }
-
-    fn percent(&self) -> f64 {
-        self.in_force.map_or(-1.0, Exposure::percent)
     }
 }
 

@@ -43,6 +43,12 @@ impl ArmCell {
     #[inline]
     pub fn end(&self, began: Began, outcome: Outcome, nanos: u64) {
         self.turned_away(began);
+        self.ended(outcome, nanos);
+    }
+
+    /// An exchange that is not in flight here any more was over `nanos` after it began.
+    #[inline]
+    pub fn ended(&self, outcome: Outcome, nanos: u64) {
         self.outcomes[outcome.slot()].get_or_init(Box::default).record_nanos(nanos);
     }
 

@@ -57,7 +57,7 @@ pub use migration::{MigrationCell, MigrationSnapshot, WriteResult};
 pub use ofrep::{OfrepCell, OfrepKind};
 pub use outcomes::Outcomes;
 pub use registry::Registry;
-pub use shadow::{CopyInFlight, DiffDrop, ShadowCell, ShadowResult, ShadowSnapshot};
+pub use shadow::{CopyInFlight, DiffDrop, ShadowCell, ShadowCells, ShadowResult, ShadowSnapshot};
 pub use snapshot::{Connections, RegistrySnapshot, VersionSnapshot, WorkerSnapshot};
 pub use tls::{CertificateInUse, Handshake, HandshakeCell};
 pub use tokens::TokenResult;

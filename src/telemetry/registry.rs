@@ -13,7 +13,7 @@ use super::variants::VariantFigures;
 use super::{
     AdminFigures, ArmCell, ArmFigures, CallerCell, CallerCount, ControlArmSnapshot, ControlFigures, DiffFigures,
     EventFigures, FaultCell, FlagCells, FlagCount, Handshake, HandshakeCell, HealthFigures, JournalFigures,
-    MigrationCell, OfrepCell, RegistrySnapshot, ShadowCell, VersionCell, VersionSnapshot, WorkerCell,
+    MigrationCell, OfrepCell, RegistrySnapshot, ShadowCells, VersionCell, VersionSnapshot, WorkerCell,
 };
 
 /// All cells of all workers, and the control plane's figures. Shared by everybody.
@@ -191,13 +191,12 @@ impl Registry {
         Arc::clone(&cells[worker])
     }
 
-    /// The cells for copies of requests to one version: what all workers share, and this worker's arm. The same ones for
-    /// the same names. Takes a lock: ask when a plan comes in force, not in a request.
+    /// One worker's cells for copies of requests to one version: the same ones for the same names. Takes a lock: ask when a plan comes in force, not in a request.
     ///
     /// # Panics
     /// If the registry was made for fewer workers.
     #[must_use]
-    pub fn shadow(&self, worker: usize, service: &str, version: &str) -> (Arc<ShadowCell>, Arc<VersionCell>) {
+    pub fn shadow(&self, worker: usize, service: &str, version: &str) -> ShadowCells {
         self.shadows.cells((worker, self.workers.len()), (service, version), self.made)
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::labels::labelled;
-use super::{RegistrySnapshot, VersionCell, VersionSnapshot};
+use super::{ArmCell, ArmFigures, RegistrySnapshot, VersionCell, VersionSnapshot};
 
 labelled! {
     /// What became of the copy of a request.
@@ -22,7 +22,7 @@ labelled! {
         AnswerTooLarge => "answerTooLarge",
         /// It was not sent: the request's body was longer than is kept.
         BodyTooLarge => "bodyTooLarge",
-        /// It was not sent: the request's body never became whole.
+        /// It was not sent: the request's body never became whole, or not in time.
         BodyIncomplete => "bodyIncomplete",
         /// It was not sent: as many as allowed were in flight.
         MaxInFlight => "maxInFlight",
@@ -64,6 +64,8 @@ pub struct ShadowSnapshot {
     /// The figures of an arm: how long copies took and how they ended, in flight, connections. What is known only of
     /// clients' requests is 0. Service and version are named here.
     pub arm: VersionSnapshot,
+    /// What clients were answered to the very requests whose copies the arm tells of.
+    pub paired: ArmFigures,
     /// Copies in flight or waiting for the request's body.
     pub in_flight: u64,
     /// What became of copies, by [`ShadowResult::ALL`].
@@ -121,31 +123,52 @@ struct Cells {
     shared: Arc<ShadowCell>,
     /// By worker, each of which writes its own alone.
     arms: Box<[Arc<VersionCell>]>,
+    /// The same.
+    paired: Box<[Arc<ArmCell>]>,
+}
+
+/// One worker's cells for the copies of requests to one version.
+#[derive(Debug)]
+pub struct ShadowCells {
+    /// What all workers share.
+    pub shared: Arc<ShadowCell>,
+    /// How the copies fare.
+    pub arm: Arc<VersionCell>,
+    /// What clients are answered to the requests that are copied.
+    pub paired: Arc<ArmCell>,
 }
 
 impl ShadowFigures {
-    /// The cells of one version: the shared one, and the arm of one of so many workers. `made`: what times are counted from.
+    /// The cells of one version for one of so many workers. `made`: what times are counted from.
     pub(super) fn cells(
         &self,
         (worker, workers): (usize, usize),
         (service, version): (&str, &str),
         made: Instant,
-    ) -> (Arc<ShadowCell>, Arc<VersionCell>) {
+    ) -> ShadowCells {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cells = all.entry((service.into(), version.into())).or_insert_with(|| Cells {
             shared: Arc::default(),
             arms: (0..workers).map(|_| Arc::new(VersionCell::new(made))).collect(),
+            paired: (0..workers).map(|_| Arc::new(ArmCell::new())).collect(),
         });
-        (Arc::clone(&cells.shared), Arc::clone(&cells.arms[worker]))
+        ShadowCells {
+            shared: Arc::clone(&cells.shared),
+            arm: Arc::clone(&cells.arms[worker]),
+            paired: Arc::clone(&cells.paired[worker]),
+        }
     }
 
     pub(super) fn snapshot(&self) -> Vec<ShadowSnapshot> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let each = all.iter().map(|((service, version), Cells { shared, arms })| {
+        let each = all.iter().map(|((service, version), Cells { shared, arms, paired: cells })| {
             let mut arm = VersionSnapshot::empty(Arc::clone(service), Arc::clone(version));
             arms.iter().for_each(|cell| cell.add_to(&mut arm));
+            let mut paired = ArmFigures::default();
+            cells.iter().for_each(|cell| cell.add_to(&mut paired));
             ShadowSnapshot {
                 arm,
+                paired,
                 in_flight: shared.in_flight.load(Relaxed).into(),
                 results: ShadowResult::ALL.map(|result| shared.results[result as usize].load(Relaxed)),
                 diff_drops: DiffDrop::ALL.map(|why| shared.diff_drops[why as usize].load(Relaxed)),
@@ -163,10 +186,10 @@ mod tests {
     #[test]
     fn no_more_copies_than_allowed_are_in_flight_and_the_others_are_counted() {
         let (figures, made) = (ShadowFigures::default(), Instant::now());
-        let (cell, _) = figures.cells((0, 2), ("shop", "new"), made);
+        let ShadowCells { shared: cell, .. } = figures.cells((0, 2), ("shop", "new"), made);
         let held: Vec<_> = (0..5).filter_map(|_| cell.begin(3)).collect();
         assert_eq!(held.len(), 3);
-        let (_, arm) = figures.cells((1, 2), ("shop", "new"), made);
+        let ShadowCells { arm, .. } = figures.cells((1, 2), ("shop", "new"), made);
         arm.begin(Why::Draw);
         arm.end(Outcome::Status(2), 1_000_000);
         let read = || figures.snapshot().into_iter().next().unwrap();

@@ -63,6 +63,16 @@ impl RegistrySnapshot {
         };
         between((earlier.at, &look(earlier)), (self.at, &look(self)))
     }
+
+    /// The same for what clients were answered to the requests that were copied to one version.
+    #[must_use]
+    pub fn paired_window(&self, earlier: &Self, service: &str, version: &str) -> Window {
+        let look = |snapshot: &Self| {
+            let known = snapshot.shadow(service, version).map(|shadow| &shadow.paired);
+            known.map(|arm| (arm.outcomes.clone(), arm.in_flight_since.clone())).unwrap_or_default()
+        };
+        between((earlier.at, &look(earlier)), (self.at, &look(self)))
+    }
 }
 
 /// What was known of some requests at a time: how those ended that did, and when those began that have not.

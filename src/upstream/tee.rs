@@ -87,6 +87,16 @@ impl Drop for Tee {
     }
 }
 
+impl Drop for Teed {
+    /// Nobody waits for it any more: nothing is kept for nobody.
+    fn drop(&mut self) {
+        if self.0.state.get() == State::Open {
+            self.0.bytes.take();
+            self.0.end(State::Lost(Lost::Incomplete));
+        }
+    }
+}
+
 impl Kept {
     fn end(&self, state: State) {
         self.state.set(state);
@@ -143,6 +153,16 @@ mod tests {
         assert_eq!(teed.0.bytes.borrow().capacity(), 0);
         tee.ends();
         assert_eq!(now(teed), Poll::Ready(Err(Lost::TooLarge)));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_kept() {
+        let (tee, teed) = Tee::new(10);
+        tee.passes(b"hello");
+        drop(teed);
+        assert_eq!(tee.0.bytes.borrow().capacity(), 0);
+        tee.passes(b"world");
+        assert_eq!(tee.0.bytes.borrow().capacity(), 0);
     }
 
     #[test]

@@ -29,6 +29,10 @@ struct Database {
 
 impl Database {
     fn start(version: &str, file: &Path) -> Option<Self> {
+        Self::start_with(version, file, &[])
+    }
+
+    fn start_with(version: &str, file: &Path, more: &[&str]) -> Option<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migration/store.py");
         let python = Command::new("python3").args(["-c", "import sqlite3"]).stderr(Stdio::null()).status();
         if !python.is_ok_and(|status| status.success()) {
@@ -37,7 +41,7 @@ impl Database {
             return None;
         }
         let mut command = Command::new("python3");
-        command.arg(script).arg(version).arg(file).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg(script).arg(version).arg(file).args(more).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("a server");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("stdout is piped")).read_line(&mut line).expect("its port");
@@ -164,4 +168,54 @@ routes: [ {{ service: shop }} ]
     assert_eq!(answer.header("x-serin-version"), Some("new"));
     assert_eq!(new.people()["last"]["name"], "Ada Lovel");
     assert_eq!(old.people()["last"], Value::Null);
+}
+
+#[test]
+fn people_that_the_schemas_show_in_different_ways_are_not_copied_from_one_to_the_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (old, new) = (folder.path().join("old.db"), folder.path().join("new.db"));
+    let both = Database::start("1", &old).zip(Database::start_with("2", &new, &["own"]));
+    let Some((old, new)) = both else { return };
+    let serin = Serin::new(&format!(
+        "listeners: [ {{ name: web, address: 127.0.0.1:0 }} ]
+admin: {{ address: 127.0.0.1:0, open: true }}
+stateDir: state
+services:
+  shop:
+    versions:
+      old: {{ upstream: \"http://127.0.0.1:{}\" }}
+      new: {{ upstream: \"http://127.0.0.1:{}\" }}
+    migration:
+      stage: dualWrite
+      from: old
+      to: new
+      key: [ {{ pathSegment: 2 }} ]
+      reconcile: {{ read: {{ path: \"/people/{{key}}\" }}, write: {{ path: \"/people/{{key}}\" }} }}
+routes: [ {{ service: shop }} ]
+",
+        old.port, new.port
+    ));
+    let keys: Vec<String> = (0..30).map(|person| format!("person-{person}")).collect();
+    for key in &keys {
+        let body = "{\"name\":\"Ada Lovelace\"}";
+        assert_eq!(super::send(&serin, "PUT", &format!("/people/{key}"), "", body).status, 200);
+    }
+    await_empty_journal(&serin);
+    client::request(
+        ([127, 0, 0, 1], new.port).into(),
+        "DELETE /people/person-7 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+    );
+    let before = new.people();
+    assert_eq!(before["person-1"], serde_json::json!({"first": "Ada", "last": "Lovelace"}));
+    let asked = serde_json::json!({ "keys": keys, "repair": true, "rate": "5000/s", "reason": "a test" });
+    let path = "/api/v1/services/shop/reconcile";
+    let begun = serin.ask("POST", path, &asked.to_string());
+    assert!((200..300).contains(&begun.status), "{}", begun.text());
+    let view = eventually("the end of it", || {
+        let view: Value = serde_json::from_str(&serin.ask("GET", path, "").text()).ok()?;
+        (view["state"] == "done").then_some(view)
+    });
+    assert_eq!((&view["counts"]["repaired"], &view["counts"]["unrepaired"]), (&0.into(), &30.into()), "{view}");
+    assert!(view.to_string().contains("represent things differently"), "{view}");
+    assert_eq!(new.people(), before, "nothing was written");
 }

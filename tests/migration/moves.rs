@@ -68,8 +68,17 @@ fn moves_that_make_no_sense_are_refused_in_words() {
     }
     let weights =
         serin.ask("PUT", "/api/v1/services/shop/weights", &json!({ "weights": { "old": 1, "new": 1 } }).to_string());
-    assert_eq!(weights.status, 422);
-    assert!(weights.text().contains("is under migration"), "{}", weights.text());
+    assert_eq!(weights.status, 409);
+    assert!(weights.text().contains("move it with `serin migration set shop STAGE`"), "{}", weights.text());
+    for (method, path, body) in [
+        ("POST", "rollout", r#"{"action":"start"}"#),
+        ("GET", "rollout/preflight", ""),
+        ("GET", "weights/preview?weights=%7B%22old%22:1%7D", ""),
+    ] {
+        let answer = serin.ask(method, &format!("/api/v1/services/shop/{path}"), body);
+        assert_eq!(answer.status, 409, "{path}: {}", answer.text());
+        assert!(answer.text().contains("is under migration"), "{path}: {}", answer.text());
+    }
     assert_eq!(view(&serin)["stage"], "off");
     let none = serin.ask("GET", "/api/v1/services/shop/migration/deadLetters", "");
     assert_eq!(none.text(), r#"{"deadLetters":[]}"#);

@@ -1,8 +1,9 @@
 """A small service over SQLite. Version 1 has one column for a name, version 2 two; what they say is the same.
 
-    store.py 1|2 FILE
+    store.py 1|2 FILE [own]
 
-GET, PUT and DELETE /people/ID, where a person is {"name": "Ada Lovelace"}; GET /people lists all. A write that comes a second
+GET, PUT and DELETE /people/ID, where a person is {"name": "Ada Lovelace"}; GET /people lists all. With `own`, version 2 shows
+{"first": "Ada", "last": "Lovelace"}, and takes what version 1 says all the same. A write that comes a second
 time with the same Idempotency-Key is answered as the first time and not carried out again. Prints `port N` when it listens.
 """
 
@@ -13,6 +14,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 VERSION, FILE = sys.argv[1], sys.argv[2]
+OWN = sys.argv[3:] == ["own"]
 TABLE = {
     "1": "CREATE TABLE people (id TEXT PRIMARY KEY, name TEXT NOT NULL)",
     "2": "CREATE TABLE people (id TEXT PRIMARY KEY, first TEXT NOT NULL, last TEXT NOT NULL)",
@@ -34,6 +36,8 @@ def columns(name):
 
 
 def person(row):
+    if OWN:
+        return dict(zip(("name",) if VERSION == "1" else ("first", "last"), row))
     return {"name": " ".join(row)}
 
 

@@ -56,6 +56,34 @@ fn place<'a>(found: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
+fn what_the_queue_has_no_room_for_is_dropped_and_counted_and_clients_see_nothing_of_it() {
+    // Pairs of some size, so that comparing them takes longer than answering.
+    let body =
+        |number: u64| format!(r#"{{"number":{number},"items":[{}0]}}"#, r#"{"name":"a","price":1},"#.repeat(20_000));
+    let (old, new) = (telling("", body), telling("", body));
+    let service = "    shadow: { to: new, maxBody: 1MiB }\n    diff: { maxBody: 1MiB, noise: 0% }\n";
+    let serin = Serin::new(&shop(&[("old", &old), ("new", &new)], service, ""));
+    let of = |name: &str, label: &str| serin.metric(name, &[label]);
+    let dropped = || of("serin_diff_dropped_total", "reason=\"queueFull\"");
+    eventually("the queue to be full", || {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| ask_times(&serin, 10));
+            }
+        });
+        (dropped() > 0.0).then_some(())
+    });
+    // Each answered copy was compared or counted as dropped.
+    eventually("the rest to be compared", || {
+        let compared = of("serin_diff_total", "service=\"shop\"");
+        let others = of("serin_diff_dropped_total", "reason=\"noAnswer\"");
+        let answered = of("serin_shadow_total", "result=\"answered\"");
+        let settled = of("serin_shadow_in_flight", "version=\"new\"") == 0.0;
+        (settled && compared > 0.0 && compared + dropped() + others == answered).then_some(())
+    });
+}
+
+#[test]
 fn what_is_wrong_is_told_from_what_is_noise_and_secrets_are_told_to_nobody() {
     let body = |total: &str, at: u64| {
         format!(

@@ -37,6 +37,51 @@ fn a_dark_version_that_fails_is_regressed_without_a_user() {
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
 }
 
+/// An upstream that takes as long as `millis` says of a request's line.
+fn taking(millis: fn(&str) -> u64) -> Upstream {
+    Upstream::scripted(move |connection| {
+        while let Some(request) = connection.request() {
+            std::thread::sleep(std::time::Duration::from_millis(millis(request.request_line())));
+            connection.send(OK);
+        }
+    })
+}
+
+/// Most of old's requests are slow writes, which are not copied: beside all of them a version looks fast whose reads take many
+/// times as long.
+#[test]
+fn slow_requests_that_are_not_copied_do_not_make_a_slow_dark_version_look_good() {
+    let old = taking(|line| if line.starts_with("POST") { 60 } else { 0 });
+    let new = taking(|_| 20);
+    let serin = start(&old, &new, "share: 100%");
+    let work = || {
+        let mut connection = crate::support::client::Raw::connect(serin.web());
+        for _ in 0..10 {
+            for _ in 0..2 {
+                connection.send("POST /item HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 1\r\n\r\nx");
+                assert_eq!(connection.response(false).expect("an answer").status, 200);
+            }
+            assert_eq!(crate::support::load::ask(&mut connection, "").status, 200);
+        }
+    };
+    let verdict = eventually("the verdict", || {
+        std::thread::scope(|scope| {
+            for _ in 0..12 {
+                scope.spawn(work);
+            }
+        });
+        Some(shown(&serin)["shadow"]["verdict"].clone()).filter(|verdict| verdict["verdict"] == "regressed")
+    });
+    let metrics = verdict["metrics"].as_array().expect("metrics");
+    let median = metrics.iter().find(|metric| metric["metric"] == "p50").expect("the median");
+    assert_eq!(median["verdict"], "regressed", "{verdict}");
+    let estimate = |arm: &str| median[arm]["estimate"].as_f64().expect("a number");
+    assert!(estimate("old") < estimate("new"), "{verdict}");
+    // In which all of old's requests are counted.
+    let p50 = shown(&serin)["versions"][0]["latencyTotal"]["p50"].as_f64().expect("a number");
+    assert!(p50 > estimate("new"), "{p50}: {verdict}");
+}
+
 const ROLLOUT: &str = "    shadow: { to: new }
     diff: { noise: 50% }
     rollout:

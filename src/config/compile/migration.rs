@@ -16,7 +16,7 @@ use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
 use crate::config::values::{self, Name};
 use crate::config::written::{self, MigrationKey, Service};
-use crate::plan::{Course, EntityKeySource, Migration, Progress, Share, Stage, VersionId, WithoutKey};
+use crate::plan::{EntityKeySource, Migration, MigrationRules, Progress, Share, Stage, VersionId, WithoutKey};
 
 /// The methods that write where nothing is said.
 const WRITES: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
@@ -51,7 +51,7 @@ pub(super) fn migration(
         return None;
     }
     let journal = super::journal::journal(written, [&from_name, &to_name], problems);
-    let course = Course {
+    let rules = MigrationRules {
         from,
         to,
         writes: writes?,
@@ -66,7 +66,7 @@ pub(super) fn migration(
         journal: Arc::new(journal?),
     };
     let progress = progress?;
-    (!steers).then(|| Migration::new(name, [&from_name, &to_name], course, progress))
+    (!steers).then(|| Migration::new(name, [&from_name, &to_name], rules, progress))
 }
 
 /// Notes what else in a service says which version answers: under a migration the stage alone does.

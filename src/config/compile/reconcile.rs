@@ -10,11 +10,12 @@ use super::settings::period;
 use crate::config::node::quote;
 use crate::config::problem::{Problems, Spot};
 use crate::config::read::At;
-use crate::config::values::Text;
+use crate::config::values::{RepairBy, Text};
 use crate::config::written::{self, Migration};
 use crate::diff::Patterns;
 use crate::plan::{
-    KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Progress, Reconcile, Share, Stage,
+    KeyCall, KeyList, MigrationChecks, MigrationGates, MigrationStep, PathTemplate, Progress, Reconcile, Repair, Share,
+    Stage,
 };
 
 const VERIFY_RATE: f64 = 5.0;
@@ -54,6 +55,7 @@ fn reconcile(written: &written::Reconcile, problems: &mut Problems<'_>) -> Optio
             .expected("`write` beside it");
         return None;
     }
+    let repair = repair(written, problems)?;
     let headers = written.headers.iter().flat_map(|list| list.iter());
     let headers = all(headers.map(|one| Some((one.name.as_ref()?.0.clone(), one.value.as_ref()?.0.clone()))));
     let asked = |call: Option<Option<KeyCall>>| match call {
@@ -62,6 +64,7 @@ fn reconcile(written: &written::Reconcile, problems: &mut Problems<'_>) -> Optio
     };
     Some(Reconcile {
         read: read.flatten()?,
+        repair,
         write: asked(write)?,
         delete: asked(delete)?,
         list: match list {
@@ -73,6 +76,36 @@ fn reconcile(written: &written::Reconcile, problems: &mut Problems<'_>) -> Optio
         timeout: period(written.timeout.as_ref(), TIMEOUT),
         max_body: usize::try_from(written.max_body.as_ref().map_or(MAX_BODY, |size| size.0)).unwrap_or(usize::MAX),
     })
+}
+
+/// How disagreements are mended, with what that needs and nothing else.
+fn repair(written: &written::Reconcile, problems: &mut Problems<'_>) -> Option<Repair> {
+    let Some(by) = &written.repair else {
+        return Some(if written.write.is_some() { Repair::CopyAlike } else { Repair::None });
+    };
+    let (repair, word) = match by.value {
+        RepairBy::Copy => (Repair::Copy, "copy"),
+        RepairBy::Resend => (Repair::Resend, "resend"),
+        RepairBy::None => (Repair::None, "none"),
+    };
+    if repair == Repair::Copy {
+        if written.write.is_none() && !problems.noted(&written.spot, &["write"]) {
+            problems
+                .error(&by.spot, "nothing says how a copy is written")
+                .found("`copy`")
+                .expected("`write` beside it");
+            return None;
+        }
+        return Some(repair);
+    }
+    let calls = [("write", &written.write), ("delete", &written.delete)];
+    let unused: Vec<_> = calls.iter().filter_map(|(key, call)| Some((*key, call.as_ref()?))).collect();
+    for (key, call) in &unused {
+        problems
+            .error(&call.spot, format!("`{key}` is for repairs by copying, and `repair` is `{word}`"))
+            .expected(format!("no `{key}`, or `repair: copy`"));
+    }
+    unused.is_empty().then_some(repair)
 }
 
 /// A call with one of `methods`, the first of which it has where nothing is said.

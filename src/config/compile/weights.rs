@@ -1,5 +1,7 @@
 //! Weights against the services and versions they name.
 
+use std::sync::Arc;
+
 use crate::plan::{Plan, ServiceId, VersionId, Weight};
 
 use crate::config::node::quote;
@@ -13,21 +15,30 @@ pub(in crate::config) struct Known<'a> {
     name: &'a str,
     /// `None`: they could not be read, so nothing can be said of a version's name.
     versions: Option<Vec<&'a str>>,
+    /// Its stage says which version answers.
+    is_migrating: bool,
 }
 
 impl<'a> Known<'a> {
     pub(in crate::config) fn of_plan(plan: &'a Plan) -> Vec<Self> {
         let names = |service: &'a crate::plan::Service| service.versions.iter().map(|version| &*version.name).collect();
-        plan.services.iter().map(|service| Self { name: &service.name, versions: Some(names(service)) }).collect()
+        let one = |service: &'a Arc<crate::plan::Service>| Self {
+            name: &service.name,
+            versions: Some(names(service)),
+            is_migrating: service.migration.is_some(),
+        };
+        plan.services.iter().map(one).collect()
     }
 
     pub(in crate::config) fn of_written<const MIN: usize, const MAX: usize>(
         services: &'a Named<Service, MIN, MAX>,
     ) -> Vec<Self> {
-        let entries = services.entries.iter();
-        entries
-            .map(|(name, service)| Self { name: &name.0, versions: service.as_ref().and_then(version_names) })
-            .collect()
+        let one = |(name, service): &'a (At<Name>, Option<Service>)| Self {
+            name: &name.0,
+            versions: service.as_ref().and_then(version_names),
+            is_migrating: service.as_ref().is_some_and(|service| service.migration.is_some()),
+        };
+        services.entries.iter().map(one).collect()
     }
 }
 
@@ -65,6 +76,17 @@ pub(in crate::config) fn weights(
                 .found(quote(&name.0))
                 .expected(format!("one of: {}", listed(known.iter().map(|service| service.name))))
                 .suggest(&name.0, known.iter().map(|service| service.name));
+        }
+        if let Some((known, Some(index))) = service
+            && known[index].is_migrating
+        {
+            problems
+                .error(
+                    &name.spot,
+                    "the service is under migration, whose stage alone says which version gets a request",
+                )
+                .expected("no weights of this service")
+                .help("move it by `stage` and `share` of its `migration` in serin.yaml, or by `serin migration set`");
         }
         let position = service.and_then(|(known, index)| Some((known.get(index?)?, index?)));
         let versions = position.and_then(|(service, _)| service.versions.as_deref());

@@ -85,6 +85,8 @@ choice! {
     OnRegression { "rollback" => Rollback, "pause" => Pause, }
     /// What becomes of writes to both sides without a key.
     WithoutKey { "refuse" => Refuse, "oneByOne" => OneByOne, }
+    /// How something is mended on which two sides disagree.
+    RepairBy { "copy" => Copy, "resend" => Resend, "none" => None, }
     /// How much a request matters.
     Priority { "high" => High, "normal" => Normal, "low" => Low, }
     /// How an access log line is written.

@@ -26,7 +26,7 @@ pub(super) use address::{Cidr, Upstream};
 pub(super) use choice::{
     CertificatePart, ClientAuth, Durability, EvidenceNeeded, FallbackCause, FilterType, FollowSource, Guarded,
     LogFormat, MatchType, OnFull, OnRegression, PathMatchType, PathModifierType, Priority, ProbeType, Protocol,
-    RedirectStatus, Scheme, WithoutKey,
+    RedirectStatus, RepairBy, Scheme, WithoutKey,
 };
 pub(super) use collector::Collector;
 pub(super) use document::{DocumentPath, Spread};

@@ -1,7 +1,7 @@
 //! How both sides of a migration are held against each other, and what has to be shown before a stage.
 
 use crate::config::read::{At, List, written};
-use crate::config::values::{Count, HttpMethod, PerSecond, Percent, Period, Size, StageName, Text};
+use crate::config::values::{Count, HttpMethod, PerSecond, Percent, Period, RepairBy, Size, StageName, Text};
 
 use super::Headers;
 
@@ -10,7 +10,9 @@ written! {
     Reconcile {
         /// Reads one thing; an answer 404 or 410 says that there is none.
         required "read" read: KeyCall,
-        /// Writes one thing as the authoritative version represents it. Without it nothing is repaired.
+        /// How a disagreement is mended: copy writes what the authoritative version says to the other, resend sends the writes again that the journal still has, none says that nothing is repaired. Default: copy where there is `write` and both versions are seen to represent things alike, else none.
+        optional "repair" repair: At<RepairBy>,
+        /// Writes one thing as the authoritative version represents it. For repairs by copying.
         optional "write" write: KeyCall,
         /// Takes away what the authoritative version does not have. Without it such things are told of and stay.
         optional "delete" delete: KeyCall,

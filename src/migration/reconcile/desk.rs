@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::consistency::Consistency;
 use super::examine::{Mended, Outcome};
+use super::likeness::Likeness;
 use super::reservoir::Reservoir;
 use super::run::{Counts, Keys, Run};
 use crate::diff::Rules;
@@ -34,6 +35,8 @@ pub(super) struct Desk {
     pub(super) cancel: Option<watch::Sender<Option<String>>>,
     /// What was shown since the evidence began.
     pub(super) evidence: Consistency,
+    /// Whether both sides represent things alike.
+    pub(super) likeness: Likeness,
     /// Keys seen in writes.
     pub(super) reservoir: Reservoir,
     /// Keys that disagreed when they were last looked at.
@@ -61,6 +64,7 @@ impl Desk {
             run,
             cancel: None,
             evidence: Consistency::default(),
+            likeness: Likeness::default(),
             reservoir: Reservoir::new(KNOWN),
             doubts: BTreeSet::new(),
             progress,
@@ -86,6 +90,7 @@ impl Desk {
         }
         if **rules != *self.rules {
             self.evidence.begin_anew();
+            self.likeness = Likeness::default();
             self.rules = Arc::clone(rules);
         }
     }
@@ -123,11 +128,12 @@ impl Desk {
             return;
         }
         match (outcome, after) {
+            // It is looked at again.
+            (Outcome::Busy | Outcome::Failed(_) | Outcome::Disagreed(_, Mended::Later(_)), _) => {}
             (Outcome::Agreed, None) => self.evidence.count(key, true),
             (Outcome::Disagreed(..), None) => self.evidence.count(key, false),
             (Outcome::Agreed, Some(after)) => after.count(key, true),
             (Outcome::Disagreed(_, mended), Some(after)) => after.count(key, *mended == Mended::Done),
-            (Outcome::Busy | Outcome::Failed(_), _) => {}
         }
     }
 

@@ -2,13 +2,15 @@
 //!
 //! A first look costs nobody anything. Where it finds a disagreement, the key's turn is taken in the journal: then nothing of
 //! it is on its way and nothing sets out meanwhile, so that what is seen is so. A repair happens within the same turn: it
-//! never takes the place of a later write, and earlier ones that the other side never took have become superfluous.
+//! never takes the place of a later write, and earlier ones that the other side never took have become superfluous. One by
+//! sending writes again gives the turn back for that, and takes it anew to see what came of it.
 
 use std::future::Future;
 
+use super::likeness::Leave;
 use super::look::{Disagreement, Entity, Kind, Reading, look};
-use crate::diff::Rules;
-use crate::plan::Side;
+use crate::diff::{Difference, Rules};
+use crate::plan::{Repair, Side};
 
 /// Both sides, as they are reached.
 pub trait Sides {
@@ -26,6 +28,18 @@ pub trait Sides {
 
     /// Takes away what a side has of a key; else why it is still there.
     fn remove(&self, side: Side, key: &str) -> impl Future<Output = Result<(), String>>;
+
+    /// How a disagreement is mended.
+    fn repair(&self) -> Repair;
+
+    /// Both sides have something, and differ like this; `written`: right after it was copied.
+    fn saw(&self, differences: &[Difference], written: bool);
+
+    /// Whether what one side says can be written to the other.
+    fn leave(&self) -> Leave;
+
+    /// Has what the journal still has of the key for the other side sent there again, and waits for that; else why it is not there.
+    fn resend(&self, key: &str) -> impl Future<Output = Result<(), String>>;
 
     /// The key's turn; `None` where that cannot be had now.
     fn turn(&self, key: &str) -> impl Future<Output = Option<Self::Turn>>;
@@ -68,13 +82,18 @@ pub enum Mended {
     Done,
     /// They still do not, for this reason.
     Not(String),
+    /// Nothing was done, for this reason, which may not hold a moment later.
+    Later(String),
 }
 
 /// Looks at a key, and mends it where that is `wanted`.
 pub async fn examine<S: Sides>(sides: &S, rules: &Rules, key: &str, wanted: Wanted) -> Outcome {
     if !wanted.in_turn {
         match both(sides, rules, key).await {
-            Ok((None, _)) => return Outcome::Agreed,
+            Ok((None, right)) => {
+                note(sides, None, &right, false);
+                return Outcome::Agreed;
+            }
             Ok(_) => {}
             Err(why) => return Outcome::Failed(why),
         }
@@ -83,15 +102,31 @@ pub async fn examine<S: Sides>(sides: &S, rules: &Rules, key: &str, wanted: Want
     let Some(turn) = sides.turn(key).await else { return Outcome::Busy };
     let (disagreement, right) = match both(sides, rules, key).await {
         Ok((Some(disagreement), right)) => (disagreement, right),
-        Ok((None, _)) => {
+        Ok((None, right)) => {
+            note(sides, None, &right, false);
             sides.is_same(turn);
             return Outcome::Agreed;
         }
         Err(why) => return Outcome::Failed(why),
     };
+    note(sides, Some(&disagreement), &right, false);
     if !wanted.repair {
         return if sides.lags(key) { Outcome::Busy } else { Outcome::Disagreed(disagreement, Mended::NotAsked) };
     }
+    let leave = match (sides.repair(), &right) {
+        (Repair::None, _) => Leave::Refused("`repair` is `none`".to_owned()),
+        (Repair::Resend, _) => {
+            drop(turn);
+            return resent(sides, rules, key, disagreement).await;
+        }
+        (Repair::CopyAlike, Reading::Entity(_)) => sides.leave(),
+        (Repair::CopyAlike | Repair::Copy, _) => Leave::Granted(None),
+    };
+    let trial = match leave {
+        Leave::Granted(trial) => trial,
+        Leave::Later(why) => return Outcome::Disagreed(disagreement, Mended::Later(why)),
+        Leave::Refused(why) => return Outcome::Disagreed(disagreement, Mended::Not(why)),
+    };
     let other = sides.authoritative(key).other();
     let done = match &right {
         Reading::Entity(entity) => sides.write(other, key, entity).await,
@@ -101,16 +136,47 @@ pub async fn examine<S: Sides>(sides: &S, rules: &Rules, key: &str, wanted: Want
         Err(why) => Mended::Not(why),
         Ok(()) => match sides.read(other, key).await {
             Err(why) => Mended::Not(format!("it was taken, but then: {why}")),
-            Ok(now) => match look(rules, &right, &now) {
-                None => Mended::Done,
-                Some(still) => Mended::Not(format!("it was taken, and still {}", still.in_words())),
-            },
+            Ok(now) => {
+                let still = look(rules, &right, &now);
+                note(sides, still.as_ref(), &right, true);
+                match still {
+                    None => Mended::Done,
+                    Some(still) => Mended::Not(format!("it was taken, and still {}", still.in_words())),
+                }
+            }
         },
     };
+    drop(trial);
     if mended == Mended::Done {
         sides.is_same(turn);
     }
     Outcome::Disagreed(disagreement, mended)
+}
+
+/// Has the key's writes sent again, and looks what came of that.
+async fn resent<S: Sides>(sides: &S, rules: &Rules, key: &str, before: Disagreement) -> Outcome {
+    if let Err(why) = sides.resend(key).await {
+        return Outcome::Disagreed(before, Mended::Not(why));
+    }
+    let Some(turn) = sides.turn(key).await else { return Outcome::Busy };
+    let mended = match both(sides, rules, key).await {
+        Ok((None, _)) => {
+            sides.is_same(turn);
+            Mended::Done
+        }
+        Ok((Some(still), _)) => Mended::Not(format!("its writes were sent again, and it still {}", still.in_words())),
+        Err(why) => Mended::Not(format!("its writes were sent again, but then: {why}")),
+    };
+    Outcome::Disagreed(before, mended)
+}
+
+/// Takes note of how alike the sides are, where both have something.
+fn note<S: Sides>(sides: &S, disagreement: Option<&Disagreement>, right: &Reading, written: bool) {
+    match (right, disagreement) {
+        (Reading::Entity(_), None) => sides.saw(&[], written),
+        (_, Some(Disagreement { kind: Kind::Differs, differences })) => sides.saw(differences, written),
+        _ => {}
+    }
 }
 
 /// How the sides disagree, and what the authoritative one says.

@@ -105,6 +105,20 @@ impl Sides for World {
         Ok(())
     }
 
+    fn repair(&self) -> Repair {
+        Repair::CopyAlike
+    }
+
+    fn saw(&self, _differences: &[Difference], _written: bool) {}
+
+    fn leave(&self) -> Leave {
+        Leave::Granted(None)
+    }
+
+    async fn resend(&self, _key: &str) -> Result<(), String> {
+        unreachable!("it copies")
+    }
+
     async fn turn(&self, key: &str) -> Option<Self::Turn> {
         // Where there is much to do it is not always had.
         if self.rng.borrow_mut().u32(0..10) == 0 {
@@ -225,6 +239,16 @@ fn a_side_that_takes_a_repair_and_does_not_keep_it_is_told_of() {
         }
         async fn remove(&self, _side: Side, _key: &str) -> Result<(), String> {
             unreachable!("it is there")
+        }
+        fn repair(&self) -> Repair {
+            Repair::CopyAlike
+        }
+        fn saw(&self, _differences: &[Difference], _written: bool) {}
+        fn leave(&self) -> Leave {
+            Leave::Granted(None)
+        }
+        async fn resend(&self, _key: &str) -> Result<(), String> {
+            unreachable!("it copies")
         }
         async fn turn(&self, _key: &str) -> Option<()> {
             Some(())

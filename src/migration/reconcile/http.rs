@@ -1,19 +1,26 @@
 //! Both sides over HTTP, by the plan in force at each moment.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::examine::Sides;
+use super::likeness::{Leave, Likeness};
 use super::look::{Entity, Reading};
+use crate::diff::Difference;
 use crate::migration::Client;
-use crate::migration::journal::{Hold, Journal, Refused};
-use crate::plan::{KeyCall, Migration, Plan, Reconcile, Service, Side};
+use crate::migration::journal::{DeadLetter, Hold, Journal, Refused};
+use crate::plan::{KeyCall, Migration, Plan, Reconcile, Repair, Service, Side};
 
 /// How long a key's turn is waited for.
 const TURN: Duration = Duration::from_secs(2);
+/// How long writes that are sent again are waited for, and how often it is looked whether they are there.
+const RESEND: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(10);
+/// Dead letters asked for at a time.
+const PAGE: usize = 1_000;
 /// What these requests call themselves.
 const AGENT: HeaderValue = HeaderValue::from_static("serin-reconcile");
 
@@ -25,6 +32,7 @@ pub(super) struct HttpSides<'a> {
     pub(super) journal: Option<Journal>,
     /// A turn in which both sides were seen to be the same settles what waits of the key: only where somebody asked for that.
     pub(super) settles: bool,
+    pub(super) likeness: Likeness,
 }
 
 /// A key's turn: nothing to hold where nothing is journaled.
@@ -46,7 +54,7 @@ impl Found {
     pub(super) fn of(plan: &Plan, service: &str) -> Option<Self> {
         let (_, service) = plan.service_named(service)?;
         let migration = Arc::clone(service.migration.as_ref()?);
-        let reconcile = Arc::clone(migration.checks.reconcile.as_ref()?);
+        let reconcile = Arc::clone(migration.rules.checks.reconcile.as_ref()?);
         Some(Self { service: Arc::clone(service), migration, reconcile })
     }
 }
@@ -103,6 +111,18 @@ impl HttpSides<'_> {
     }
 }
 
+/// The dead letters of a key for this version.
+fn dead_letters(journal: &Journal, service: &str, key: &str, version: &str) -> Vec<DeadLetter> {
+    let mut found = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = journal.dead_letters(service, after, PAGE);
+        let Some(last) = page.last() else { return found };
+        after = last.number;
+        found.extend(page.into_iter().filter(|letter| *letter.key == *key && *letter.other == *version));
+    }
+}
+
 fn is_absent(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
@@ -140,6 +160,41 @@ impl Sides for HttpSides<'_> {
         let found = self.found()?;
         let call = found.reconcile.delete.as_ref().ok_or("`migration.reconcile` has no `delete`")?;
         self.change(side, call, key, None).await
+    }
+
+    fn repair(&self) -> Repair {
+        self.found().map_or(Repair::None, |found| found.reconcile.repair)
+    }
+
+    fn saw(&self, differences: &[Difference], written: bool) {
+        self.likeness.saw(differences, written);
+    }
+
+    fn leave(&self) -> Leave {
+        self.likeness.leave()
+    }
+
+    async fn resend(&self, key: &str) -> Result<(), String> {
+        let (found, service) = (self.found()?, self.service);
+        let journal = self.journal.as_ref().ok_or("there is no journal")?;
+        let other = self.authoritative(key).other();
+        let version = &found.service.version(found.migration.version(other)).name;
+        let letters = || dead_letters(journal, service, key, version);
+        let retried = letters().iter().filter(|letter| journal.retry(service, letter.number)).count();
+        if retried == 0 && !journal.is_pending(service, key) {
+            return Err(format!("the journal has no write of it for {version} any more: it has to be written anew"));
+        }
+        let end = Instant::now() + RESEND;
+        while journal.is_pending(service, key) {
+            if let Some(letter) = letters().first() {
+                return Err(format!("its writes were sent again, and {version} said: {}", letter.why));
+            }
+            if Instant::now() >= end {
+                return Err(format!("its writes are sent again, and {version} does not have them yet"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     async fn turn(&self, key: &str) -> Option<Turn> {

@@ -11,6 +11,7 @@ mod consistency;
 mod desk;
 mod examine;
 mod http;
+mod likeness;
 mod list;
 mod look;
 mod pace;
@@ -24,6 +25,7 @@ mod view;
 
 pub use consistency::{Consistency, MAX_KEYS, Shown};
 pub use examine::{Mended, Outcome, Sides, Wanted, examine};
+pub use likeness::{Leave, Likeness, Trial};
 pub use look::{Disagreement, Entity, Kind, Reading, look};
 pub use pace::Pace;
 pub use reconciler::{Ended, Outside, Reconciler, Refused};

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::desk::Desk;
 use super::examine::{Outcome, Wanted, examine};
 use super::http::{Found, HttpSides};
+use super::likeness::Likeness;
 use super::run::{Asked, Keys, MAX_RUN_KEYS, Run};
 use super::store::Store;
 use super::view::{ConsistencyView, ReconcileView};
@@ -19,7 +20,7 @@ use crate::diff::Rules;
 use crate::migration::Client;
 use crate::migration::gates::{Backlog, Facts};
 use crate::migration::journal::{Journal, Status};
-use crate::plan::{MAX_ENTITY_KEY, Plan, Progress, Service};
+use crate::plan::{MAX_ENTITY_KEY, Plan, Progress, Repair, Service};
 use crate::telemetry::{ConsistencyFigure, Registry};
 
 /// Keys in doubt that are shown.
@@ -112,8 +113,8 @@ impl Reconciler {
     /// [`Refused`]: nothing has begun.
     pub fn begin(&self, service: &str, asked: Asked, given: Option<Vec<String>>) -> Result<Ended, Refused> {
         let found = self.0.found(service)?;
-        if asked.repair && found.reconcile.write.is_none() {
-            let detail = "`migration.reconcile` has no `write`: nothing says how to repair";
+        if asked.repair && found.reconcile.repair == Repair::None {
+            let detail = "nothing is repaired here: `migration.reconcile` has `repair: none`, or no `write`";
             return Err(Refused::Asked(detail.to_owned()));
         }
         let keys = match asked.keys {
@@ -351,14 +352,17 @@ impl Inner {
 
     /// Looks at one key.
     pub(super) async fn examine(&self, client: &Client, service: &str, key: &str, wanted: Wanted) -> Outcome {
-        let Some(rules) = self.desks().get(service).map(|desk| Arc::clone(&desk.rules)) else {
+        let known = self.desks().get(service).map(|desk| (Arc::clone(&desk.rules), desk.likeness.clone()));
+        let Some((rules, likeness)) = known else {
             return Outcome::Failed("the service has no `migration.reconcile` any more".to_owned());
         };
-        examine(&self.sides(client, service, wanted.in_turn || wanted.repair), &rules, key, wanted).await
+        let settles = wanted.in_turn || wanted.repair;
+        examine(&HttpSides { likeness, ..self.sides(client, service, settles) }, &rules, key, wanted).await
     }
 
     pub(super) fn sides<'a>(&'a self, client: &'a Client, service: &'a str, settles: bool) -> HttpSides<'a> {
-        HttpSides { service, plan: &*self.outside.plan, client, journal: (self.outside.journal)(), settles }
+        let (journal, likeness) = ((self.outside.journal)(), Likeness::default());
+        HttpSides { service, plan: &*self.outside.plan, client, journal, settles, likeness }
     }
 
     /// Tells what is known, for the metrics.

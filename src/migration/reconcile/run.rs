@@ -243,13 +243,15 @@ impl Run {
         }
         match outcome {
             Outcome::Agreed => self.counts.agreed += 1,
-            Outcome::Disagreed(found, mended) => self.disagreed(name, found, mended),
-            Outcome::Busy | Outcome::Failed(_) if tries + 1 < TRIES && self.again.len() < MAX_AGAIN => {
+            Outcome::Busy | Outcome::Failed(_) | Outcome::Disagreed(_, Mended::Later(_))
+                if tries + 1 < TRIES && self.again.len() < MAX_AGAIN =>
+            {
                 self.again.insert(key, tries + 1);
                 // 0.2 s, 0.8 s, 3.2 s, and then every 5 s.
                 let wait = Duration::from_millis(200) * 4_u32.pow(tries.min(3));
                 self.due.insert((now + wait.min(Duration::from_secs(5)), key));
             }
+            Outcome::Disagreed(found, mended) => self.disagreed(name, found, mended),
             Outcome::Busy => self.counts.unsettled += 1,
             Outcome::Failed(_) => self.counts.failed += 1,
         }
@@ -265,7 +267,7 @@ impl Run {
         let (repaired, why) = match mended {
             Mended::NotAsked => (None, None),
             Mended::Done => (Some(true), None),
-            Mended::Not(why) => (Some(false), Some(why)),
+            Mended::Not(why) | Mended::Later(why) => (Some(false), Some(why)),
         };
         counts.repaired += u64::from(repaired == Some(true));
         counts.unrepaired += u64::from(repaired == Some(false));

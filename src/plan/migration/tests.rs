@@ -6,7 +6,7 @@ use super::*;
 
 fn migration(stage: Stage, hundredths: u32) -> Migration {
     let names: [Arc<str>; 2] = [Arc::from("old"), Arc::from("new")];
-    let course = Course {
+    let rules = MigrationRules {
         from: VersionId::from_index(0),
         to: VersionId::from_index(1),
         writes: vec![Method::POST, Method::DELETE],
@@ -22,7 +22,7 @@ fn migration(stage: Stage, hundredths: u32) -> Migration {
         journal: Arc::default(),
     };
     let progress = Progress { stage, share: Share::from_hundredths(hundredths) };
-    Migration::new("shop", [&names[0], &names[1]], course, progress)
+    Migration::new("shop", [&names[0], &names[1]], rules, progress)
 }
 
 fn parts(target: &str, header: Option<&str>) -> request::Parts {

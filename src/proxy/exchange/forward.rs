@@ -149,7 +149,7 @@ impl Forward {
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, matched.prefix);
         }
-        let before_h2 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
+        let h1 = shadowing.filter(|_| to_h2).map(|_| parts.clone());
         if to_h2 {
             headers::for_h2(&mut parts);
         }
@@ -158,7 +158,7 @@ impl Forward {
             (Some(watch), None) => RequestBody::streamed(body, plan.limits.body_bytes, Rc::clone(watch)),
             (Some(watch), Some(again)) => again.keep_body(body, plan.limits.body_bytes, watch, route.retry.as_ref()),
         };
-        let shadowed = shadowing.and_then(|to| request.copies(to, before_h2.as_ref().unwrap_or(&parts), &mut body));
+        let shadowed = shadowing.and_then(|s| request.copies(s, h1.as_ref().unwrap_or(&parts), &mut body, &mut record));
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {
@@ -313,7 +313,7 @@ impl Forward {
         let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         if let Some(deprecated) = &self.view.plan.service(self.service).deprecation
-            && deprecated.version == self.version
+            && deprecated.announced.version == self.version
         {
             deprecated.announce(response.headers_mut());
         }
@@ -418,11 +418,11 @@ fn pick_version(
 /// Counts who asks, where the end of the version is announced.
 fn count_caller(view: &View, service: ServiceId, version: VersionId, parts: &request::Parts, client: &Client) {
     if let Some(deprecated) = &view.plan.service(service).deprecation
-        && deprecated.version == version
+        && deprecated.announced.version == version
         && let Some(callers) = view.callers(service)
     {
         let address = pick::client_address(parts, client, &view.plan);
-        callers.called(|plan| caller_key(plan, parts, address, client.identity()));
+        callers.called(|announced| caller_key(announced, parts, address, client.identity()));
     }
 }
 

@@ -149,13 +149,13 @@ fn place(
         return Ok(Way::To(migration.version(stage.client_gets()), compared));
     }
     // Also where the stage before is one of a single version: it would be found out only once all keys are moved on.
-    if key.is_none() && may_write_both && migration.without_key == WithoutKey::Refuse {
+    if key.is_none() && may_write_both && migration.rules.without_key == WithoutKey::Refuse {
         let detail = "The service is under migration, and this write does not say what it is about.";
         return Err((WriteResult::NoKey, Refusal::MigrationKey, detail));
     }
     let authoritative = migration.version(stage.authoritative());
     let Some(other) = stage.also_writes() else { return Ok(Way::To(authoritative, None)) };
-    if body.size_hint().lower() > migration.max_body as u64 {
+    if body.size_hint().lower() > migration.rules.max_body as u64 {
         return Err((WriteResult::TooLarge, Refusal::BodyTooLarge, TOO_LARGE));
     }
     let (idempotency, made) = match idempotency_key(migration, parts) {
@@ -190,7 +190,7 @@ const NO_KEY_MADE: Turned =
 
 /// The key against repetition that the client sent.
 fn idempotency_key(migration: &Migration, parts: &request::Parts) -> Result<Option<HeaderValue>, &'static str> {
-    let mut lines = parts.headers.get_all(&migration.idempotency_key).iter();
+    let mut lines = parts.headers.get_all(&migration.rules.idempotency_key).iter();
     let Some(key) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
         return Err("There is more than one key against repetition.");

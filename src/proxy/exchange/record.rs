@@ -16,6 +16,7 @@ use crate::proxy::caller::{Caller, code_of_failure};
 use crate::proxy::client::Client;
 use crate::proxy::gate::Ticket;
 use crate::proxy::problem::Problem;
+use crate::proxy::shadow::Paired;
 use crate::proxy::view::Target;
 use crate::telemetry::{ArmCell, Began, Failure, Outcome, Shed, Why};
 use crate::wire::grpc::{Code, GRPC_MESSAGE, GRPC_STATUS, WebTrailers, header, message_value};
@@ -42,6 +43,8 @@ pub(in crate::proxy) struct Record {
     span: Option<Box<SpanLine>>,
     /// What else it counts in: where requests are measured by the variant of a flag, and where it is one of a control arm.
     arms: [Option<Arc<ArmCell>>; 2],
+    /// There where it is copied: its copy is held against what the client gets of this try.
+    paired: Option<Rc<Paired>>,
 }
 
 /// Where else than in a response's head its gRPC status may be.
@@ -85,6 +88,7 @@ impl Record {
             fault: None,
             span: None,
             arms: [None, None],
+            paired: None,
         }
     }
 
@@ -96,6 +100,11 @@ impl Record {
                 *place = Some(Arc::clone(cell));
             }
         }
+    }
+
+    /// It is copied, and its copy is held against what becomes of it.
+    pub(super) fn paired(&mut self, paired: Rc<Paired>) {
+        self.paired = Some(paired);
     }
 
     /// Its trace is recorded, if there is a span for that.
@@ -293,6 +302,9 @@ impl Record {
         self.target.cell.end(outcome, nanos);
         for cell in self.arms.iter().flatten() {
             cell.end(self.began, outcome, nanos);
+        }
+        if let Some(paired) = &self.paired {
+            paired.answered(outcome, now);
         }
         if let Some(log) = self.log.take() {
             log.write(outcome.label(), now);

@@ -12,11 +12,11 @@ use http_body::Body;
 
 use super::ask::Asked;
 use super::pick::{Picked, client_address};
-use super::{affinity, headers, send};
+use super::{Record, affinity, headers, send};
 use crate::plan::{Matched, Plan, SHADOW_HEADER, Service, ServiceId, StickyKey, VersionId};
 use crate::proxy::caller::Caller;
 use crate::proxy::client::Client;
-use crate::proxy::shadow::{Arm, Capture, Copies, Copy, Shadowing, ToCompare};
+use crate::proxy::shadow::{Arm, Capture, Copies, Copy, Paired, Shadowing, ToCompare};
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
 use crate::telemetry::ShadowResult;
@@ -92,6 +92,7 @@ impl Request<'_> {
         shadowing: &Rc<Shadowing>,
         parts: &request::Parts,
         body: &mut RequestBody,
+        record: &mut Record,
     ) -> Option<Box<Shadowed>> {
         let plan = &*shadowing.plan;
         let to = shadowing.to()?;
@@ -110,7 +111,9 @@ impl Request<'_> {
             body.tee(tee);
             teed
         });
-        let copies = Copies { shadowing: Rc::clone(shadowing), in_flight, copy, again, body, compare };
+        let paired = Rc::new(Paired::new(&to.paired));
+        record.paired(Rc::clone(&paired));
+        let copies = Copies { shadowing: Rc::clone(shadowing), in_flight, copy, paired, again, body, compare };
         Some(Box::new(Shadowed { copies: Some(copies), to_compare, version: self.picked.version }))
     }
 
@@ -165,6 +168,7 @@ impl Shadowed {
     /// The request is on its way: so are its copies now, if they are not yet.
     pub(super) fn start(&mut self, worker: &Rc<Worker>) {
         if let Some(copies) = self.copies.take() {
+            copies.paired.sent(Instant::now());
             tokio::task::spawn_local(copies.run(Rc::clone(worker)));
         }
     }

@@ -10,7 +10,7 @@ use super::brake::Brake;
 use crate::plan::{self, DiffPlan, Plan, Service, Share, UpstreamSettings, VersionId};
 use crate::proxy::worker::Shared;
 use crate::shadow::{Comparing, Subject};
-use crate::telemetry::{ShadowCell, VersionCell};
+use crate::telemetry::{ArmCell, ShadowCell, ShadowCells, VersionCell};
 use crate::upstream::Pool;
 
 /// What it takes to copy the requests of one service.
@@ -30,6 +30,8 @@ pub(in crate::proxy) struct Arm {
     pub(super) pool: Rc<Pool>,
     pub(super) cell: Arc<VersionCell>,
     pub(in crate::proxy) shared: Arc<ShadowCell>,
+    /// For what clients are answered to the requests that are copied here.
+    pub(in crate::proxy) paired: Arc<ArmCell>,
     /// `service/version`.
     pub(in crate::proxy) header: HeaderValue,
     settings: UpstreamSettings,
@@ -116,7 +118,7 @@ pub(in crate::proxy) fn of_migration(
         let copies = Arc::new(plan::Shadow::new(&service.name, name, version, Share::ALL)?);
         Some(Rc::new(shadowing(plan, service, (&copies, subject), &old, worker, shared)))
     };
-    Some([to(migration.from)?, to(migration.to)?])
+    Some([to(migration.rules.from)?, to(migration.rules.to)?])
 }
 
 /// `subject_to`: the version that comparisons are counted for.
@@ -151,11 +153,13 @@ fn shadowing(
             if let Some((_, arm)) = same {
                 return Some(Rc::clone(arm));
             }
-            let (cell, arm) = shared.registry.shadow(worker, &service.name, &version.name);
+            let cells = shared.registry.shadow(worker, &service.name, &version.name);
+            let ShadowCells { shared: cell, arm, paired } = cells;
             let pool = Pool::apart(&plan.upstream, Arc::clone(&arm), health, worker);
             // Invariant: names are plain ASCII.
             let header = HeaderValue::from_str(&format!("{}/{}", service.name, version.name)).ok()?;
-            Some(Rc::new(Arm { pool: Rc::new(pool), cell: arm, shared: cell, header, settings: plan.upstream.clone() }))
+            let (pool, settings) = (Rc::new(pool), plan.upstream.clone());
+            Some(Rc::new(Arm { pool, cell: arm, shared: cell, paired, header, settings }))
         })
         .collect();
     // As long as the copies go to the same place, what is known of how they fare stays.

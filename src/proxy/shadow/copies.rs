@@ -7,10 +7,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::Response;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::arm::{Compared, Shadowing};
 use super::capture::{Capture, Keeping};
 use super::copy::{Copy, Patience};
+use super::paired::Paired;
 use crate::diff::Answer;
 use crate::proxy::worker::Worker;
 use crate::shadow::Pairing;
@@ -25,6 +27,8 @@ pub(in crate::proxy) struct Copies {
     pub(in crate::proxy) in_flight: CopyInFlight,
     /// For the version that answers nobody.
     pub(in crate::proxy) copy: Copy,
+    /// The request as its client sees it.
+    pub(in crate::proxy) paired: Rc<Paired>,
     /// For the client's version a second time, at times.
     pub(in crate::proxy) again: Option<Copy>,
     /// There where the request has a body.
@@ -65,11 +69,14 @@ impl ToCompare {
 impl Copies {
     /// Sends them as soon as the request's body is there, and has the answers compared.
     pub(in crate::proxy) async fn run(self, worker: Rc<Worker>) {
-        let Self { shadowing, in_flight, copy, again, body, compare } = self;
+        let Self { shadowing, in_flight, copy, paired, again, body, compare } = self;
         let body = match body {
             None => Bytes::new(),
-            Some(teed) => match teed.whole().await {
-                Ok(body) => body,
+            Some(teed) => match timeout(shadowing.plan.timeout, teed.whole()).await.unwrap_or(Err(Lost::Incomplete)) {
+                Ok(body) => {
+                    paired.sent(Instant::now());
+                    body
+                }
                 Err(lost) => {
                     return copy.arm.shared.ended(match lost {
                         Lost::TooLarge => ShadowResult::BodyTooLarge,
@@ -87,11 +94,16 @@ impl Copies {
         let asking_again = async {
             match again {
                 // In a box: few copies have one, and all would carry the room for it.
-                Some(again) => Box::pin(again.send(&worker, body.clone(), patience)).await.ok().flatten(),
+                Some(again) => Box::pin(again.send(&worker, body.clone(), patience, None)).await.ok().flatten(),
                 None => None,
             }
         };
-        let (new, again) = tokio::join!(copy.send(&worker, body.clone(), patience), asking_again);
+        let asking = async {
+            let new = copy.send(&worker, body.clone(), patience, Some(&paired)).await;
+            paired.copy_ended(matches!(new, Ok(_) | Err(ShadowResult::Failed | ShadowResult::Timeout)));
+            new
+        };
+        let (new, again) = tokio::join!(asking, asking_again);
         match &new {
             Ok(_) => shadowing.brake().answered(),
             Err(_) => shadowing.brake().failed(Instant::now()),
@@ -100,7 +112,7 @@ impl Copies {
         if let Some(compare) = compare
             && (new.is_some() || again.is_some())
         {
-            let client = tokio::time::timeout(plan.timeout, compare.client).await;
+            let client = timeout(plan.timeout, compare.client).await;
             let dropped = match client {
                 Ok(Ok(old)) => {
                     let Compared { subject, comparing, .. } = compare.compared;

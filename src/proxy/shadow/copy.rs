@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, Response, StatusCode, request};
 
 use super::arm::Arm;
 use super::capture::Keeping;
+use super::paired::Paired;
 use crate::diff::Answer;
 use crate::plan::Rpc;
 use crate::proxy::gate::Ticket;
@@ -57,14 +58,18 @@ struct Flight {
 
 impl Copy {
     /// Sends it with this body and reads the answer to its end; gives what was kept of the answer. `Err`: there is none, and it
-    /// is counted why.
+    /// is counted why. `paired`: the request as its client sees it, where the copy is held against that.
     pub(super) async fn send(
         self,
         worker: &Worker,
         body: Bytes,
         patience: Patience<'_>,
+        paired: Option<&Paired>,
     ) -> Result<Option<Answer>, ShadowResult> {
         let flight = Flight::begin(Rc::clone(&self.arm));
+        if let Some(paired) = paired {
+            paired.copy_began(flight.began);
+        }
         let trail = Trail::default();
         let sent = tokio::time::timeout(patience.timeout, self.exchange(worker, body, patience, &trail)).await;
         match sent {

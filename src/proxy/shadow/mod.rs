@@ -8,8 +8,10 @@ mod brake;
 mod capture;
 mod copies;
 mod copy;
+mod paired;
 
 pub(super) use arm::{Arm, Shadowing, of_migration, of_services};
 pub(super) use capture::Capture;
 pub(super) use copies::{Copies, ToCompare};
 pub(super) use copy::Copy;
+pub(super) use paired::Paired;

@@ -12,7 +12,7 @@ pub(super) fn families(shadows: &[ShadowSnapshot], diffs: &DiffFigures) -> Vec<F
     families
 }
 
-fn of_copies(shadows: &[ShadowSnapshot]) -> [Family; 3] {
+fn of_copies(shadows: &[ShadowSnapshot]) -> [Family; 4] {
     [
         Family {
             name: "serin_shadow_total",
@@ -34,6 +34,16 @@ fn of_copies(shadows: &[ShadowSnapshot]) -> [Family; 3] {
             series: shadows
                 .iter()
                 .flat_map(|s| s.arm.outcomes.iter().map(move |(outcome, durations)| (s, outcome, durations)))
+                .map(|(s, outcome, durations)| names(s).with("code", outcome.label()).durations(durations.clone()))
+                .collect(),
+        },
+        Family {
+            name: "serin_shadow_paired_duration_seconds",
+            help: "The requests whose copies are measured, as their clients were answered: from when all of one was sent on.",
+            kind: Kind::Histogram,
+            series: shadows
+                .iter()
+                .flat_map(|s| s.paired.outcomes.iter().map(move |(outcome, durations)| (s, outcome, durations)))
                 .map(|(s, outcome, durations)| names(s).with("code", outcome.label()).durations(durations.clone()))
                 .collect(),
         },

@@ -78,7 +78,7 @@ pub(super) async fn run(
         }
     };
     let landing = Rc::<Landing>::default();
-    let own_key = writing.made.then(|| (writing.migration.idempotency_key.clone(), writing.idempotency.clone()));
+    let own_key = writing.made.then(|| (writing.migration.rules.idempotency_key.clone(), writing.idempotency.clone()));
     let placed = Placed {
         version: writing.authoritative,
         compared: None,
@@ -109,7 +109,7 @@ async fn take(
     }
     let watch = Rc::<BodyWatch>::default();
     let limit = TimeLimit::new(worker, writing.timeouts, started, Some(Rc::clone(&watch)));
-    let most = writing.migration.max_body as u64;
+    let most = writing.migration.rules.max_body as u64;
     let mut body = RequestBody::streamed(body, Some(most), watch);
     let taking = async move {
         let mut taken = BytesMut::new();
@@ -211,7 +211,7 @@ fn journal_entry(view: &View, writing: &Writing, body: Bytes, sent: Sent) -> jou
         target,
         headers,
         body,
-        idempotency: (writing.migration.idempotency_key.clone(), writing.idempotency.clone()),
+        idempotency: (writing.migration.rules.idempotency_key.clone(), writing.idempotency.clone()),
         authoritative: Arc::clone(&authoritative.name),
         other: Arc::clone(&other.name),
     }
