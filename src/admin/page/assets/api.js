@@ -37,7 +37,7 @@ export async function ask(method, path, body) {
   }
   const answer = await fetch(path, init);
   if (!answer.ok) throw await refused(answer);
-  return answer.json();
+  return answer.status === 204 ? null : answer.json();
 }
 
 export const get = (path) => ask("GET", path);
