@@ -81,7 +81,7 @@ fn summary(text: &str) -> &str {
 // It takes longest, as a slower tail shows only after some hundred requests, and its name lets it be the first.
 #[test]
 fn a_bad_tail_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_have() {
-    let text = played_whole(["16s", "40s"], |time| played_until("regression", time, WITHDRAWN));
+    let text = played_whole(["18s", "40s"], |time| played_until("regression", time, WITHDRAWN));
     if is_withdrawn(&text) {
         assert!(text.contains("serin: rolled back: p") && text.contains("of new is"), "{text}");
         assert!(summary(&text).contains("requests would have been slow, and"), "{text}");
@@ -107,7 +107,7 @@ fn a_good_version_is_widened_to_everything_and_nobody_moves_back() {
 
 #[test]
 fn a_failing_version_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_have() {
-    let text = played_whole(["8s", "20s"], |time| played_until("errors", time, WITHDRAWN));
+    let text = played_whole(["6s", "20s"], |time| played_until("errors", time, WITHDRAWN));
     if is_withdrawn(&text) {
         assert!(text.contains("serin: rolled back: new fails"), "{text}");
         assert!(summary(&text).contains("requests would have failed, and"), "{text}");
