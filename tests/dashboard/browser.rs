@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// A browser with one window. Ends with the tests.
 pub(crate) struct Browser {
-    /// As long as this is open it lives.
-    _life: Option<ChildStdin>,
+    /// As long as its standard input is open the browser lives.
+    _driver: Child,
     address: SocketAddr,
     session: String,
 }
@@ -64,17 +64,17 @@ impl Browser {
             eprintln!("SKIPPED: no chromium with chromedriver; apt-get install chromium chromium-driver");
             return None;
         }
-        let mut starter = Command::new("sh");
-        let starter = starter.args(["-c", STARTER]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut started = starter.spawn().expect("a shell");
-        let mut lines = BufReader::new(started.stdout.take().expect("stdout is piped")).lines();
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", STARTER]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = shell.spawn().expect("a shell");
+        let mut lines = BufReader::new(driver.stdout.take().expect("stdout is piped")).lines();
         let port = lines
             .by_ref()
             .map_while(Result::ok)
             .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok());
         let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver says its port")));
         std::thread::spawn(move || lines.count());
-        let mut browser = Self { _life: started.stdin.take(), address, session: String::new() };
+        let mut browser = Self { _driver: driver, address, session: String::new() };
         let args =
             ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1360,1000"];
         let wanted = json!({ "capabilities": { "alwaysMatch": {

@@ -6,6 +6,8 @@ import { count, duration, percent, rate } from "./format.js";
 import { badge as verdict } from "./verdict.js";
 
 const EVERY = 3000;
+/** Of this many times as long as an answer takes it is asked for once: thousands of paths are not looked at for nothing. */
+const COST = 200;
 const KINDS = { different: ["bad", "✕ different"], undecided: ["open", "… undecided"], noise: ["", "≈ noise"], same: ["good", "✓ same"] };
 
 /** What to make of differences, as a badge. */
@@ -17,10 +19,11 @@ export class Found {
     this.name = name;
     this.told = told;
     this.asked = 0;
+    this.rest = EVERY;
   }
 
   async load(now = false) {
-    if (!now && Date.now() - this.asked < EVERY) return;
+    if (!now && Date.now() - this.asked < this.rest) return;
     this.asked = Date.now();
     try {
       this.told(await get(of(this.name, "/diffs")));
@@ -28,6 +31,7 @@ export class Found {
       // Copies need not be compared. Whatever else it is, the stream says it.
       if (error.status === 404) this.told(null);
     }
+    this.rest = Math.max(EVERY, Math.min(COST * (Date.now() - this.asked), 10 * EVERY));
   }
 }
 
