@@ -55,6 +55,14 @@ impl Browser {
         Some(Turn { browser, _turn: turn })
     }
 
+    /// A browser of one test's own, for one that takes as long as all others together.
+    ///
+    /// # Panics
+    /// If there is none and `CI=true`.
+    pub(crate) fn alone() -> Option<Self> {
+        Self::start().inspect(|browser| browser.narrow(false))
+    }
+
     fn start() -> Option<Self> {
         let is_there = |program: &str| {
             Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()

@@ -73,6 +73,10 @@ impl World {
 
     /// Has requests with both variants.
     pub(crate) fn measure(&self) {
+        eventually("the experiment to have begun", || {
+            let service = self.get("/api/v1/services/search");
+            (!service["experiment"].is_null()).then_some(())
+        });
         for variant in ["plain", SCRIPT] {
             self.send("GET", "/search", &format!("x-button: {variant}\r\n"), 60);
         }
