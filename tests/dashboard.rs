@@ -11,11 +11,21 @@ mod api;
 mod axe;
 #[path = "dashboard/browser.rs"]
 mod browser;
+#[path = "dashboard/dark.rs"]
+mod dark;
 #[path = "dashboard/hostile.rs"]
 mod hostile;
+#[path = "dashboard/keyboard.rs"]
+mod keyboard;
+#[path = "dashboard/moves.rs"]
+mod moves;
 #[path = "dashboard/pages.rs"]
 mod pages;
+#[path = "dashboard/rollouts.rs"]
+mod rollouts;
 mod support;
+#[path = "dashboard/world.rs"]
+mod world;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use support::eventually;
 use support::serin::binary;
 
+/// What a demo says once new was withdrawn.
+const WITHDRAWN: &str = "serin: new 25 → 0;";
+
 /// `serin demo` on free ports with these arguments, its files among `folder`'s.
 fn demo(args: &[&str], folder: &tempfile::TempDir) -> Command {
     let mut command = Command::new(binary());
@@ -27,15 +30,41 @@ fn played(scenario: &str, time: &str) -> String {
     text
 }
 
-/// The same, once more with more time and alone where a machine that is busy otherwise had not enough of the first.
-fn played_whole(scenario: &str, [time, more]: [&str; 2]) -> String {
+/// The same, ended once a line of it says `over`. Only where it never does it plays its whole time.
+fn played_until(scenario: &str, time: &str, over: &str) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = ["--scenario", scenario, "--for", time, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let mut command = demo(&args, &folder);
+    let mut running =
+        Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts"));
+    let mut out = BufReader::new(running.0.stdout.take().expect("stdout is piped"));
+    let mut all = String::new();
+    let mut from = 0;
+    while !all[from..].contains(over) {
+        from = all.len();
+        if out.read_line(&mut all).expect("stdout") == 0 {
+            break;
+        }
+    }
+    running.interrupt();
+    out.read_to_string(&mut all).expect("stdout");
+    let mut errors = String::new();
+    running.0.stderr.take().expect("stderr is piped").read_to_string(&mut errors).expect("stderr");
+    let status = running.0.wait().expect("a child");
+    assert!(status.success(), "{status:?}\n{errors}\n{all}");
+    assert_eq!(errors, "", "a demo that went well has nothing to report");
+    all.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Plays it, once more with more time and alone where a machine that is busy otherwise had not enough of the first.
+fn played_whole([time, more]: [&str; 2], play: impl Fn(&str) -> String) -> String {
     static ALONE: Mutex<()> = Mutex::new(());
-    let text = played(scenario, time);
+    let text = play(time);
     if !text.contains("Too short to show the whole story") {
         return text;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    played(scenario, more)
+    play(more)
 }
 
 /// Standard output and standard error with all white space as single spaces: where lines break is for the eye.
@@ -49,9 +78,19 @@ fn summary(text: &str) -> &str {
     &text[text.find("Summary:").unwrap_or_else(|| panic!("no summary in {text}"))..]
 }
 
+// It takes longest, as a slower tail shows only after some hundred requests, and its name lets it be the first.
+#[test]
+fn a_bad_tail_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_have() {
+    let text = played_whole(["18s", "40s"], |time| played_until("regression", time, WITHDRAWN));
+    if is_withdrawn(&text) {
+        assert!(text.contains("serin: rolled back: p") && text.contains("of new is"), "{text}");
+        assert!(summary(&text).contains("requests would have been slow, and"), "{text}");
+    }
+}
+
 #[test]
 fn a_good_version_is_widened_to_everything_and_nobody_moves_back() {
-    let text = played_whole("good", ["4s", "12s"]);
+    let text = played_whole(["4s", "12s"], |time| played("good", time));
     assert!(text.starts_with("dashboard http://127.0.0.1:") && text.contains("proxy http://127.0.0.1:"), "{text}");
     for change in ["serin: new 0 → 5;", "serin: new 5 → 25;", "serin: new 25 → 50;", "serin: new 50 → 100;"] {
         assert!(text.contains(change), "{change}: {text}");
@@ -67,17 +106,8 @@ fn a_good_version_is_widened_to_everything_and_nobody_moves_back() {
 }
 
 #[test]
-fn a_regressed_version_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_have() {
-    let text = played_whole("regression", ["8s", "30s"]);
-    if is_withdrawn(&text) {
-        assert!(text.contains("serin: rolled back: p") && text.contains("of new is"), "{text}");
-        assert!(summary(&text).contains("requests would have been slow, and"), "{text}");
-    }
-}
-
-#[test]
 fn a_failing_version_is_withdrawn_and_the_summary_says_whom_it_hurt_and_would_have() {
-    let text = played_whole("errors", ["6s", "20s"]);
+    let text = played_whole(["6s", "20s"], |time| played_until("errors", time, WITHDRAWN));
     if is_withdrawn(&text) {
         assert!(text.contains("serin: rolled back: new fails"), "{text}");
         assert!(summary(&text).contains("requests would have failed, and"), "{text}");
@@ -133,6 +163,16 @@ fn an_address_in_use_is_named_with_the_flag_that_changes_it() {
 /// Killed when dropped.
 struct Running(Child);
 
+impl Running {
+    /// Asks it to end. One that has ended already is not asked.
+    fn interrupt(&mut self) {
+        if self.0.try_wait().expect("a child").is_none() {
+            let sent = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
+            assert!(sent.is_ok_and(|status| status.success()), "kill -INT");
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -151,8 +191,7 @@ fn an_interrupt_ends_it_early_with_a_summary_that_says_it_was_too_short() {
         line.clear();
         assert!(out.read_line(&mut line).expect("stdout") > 0, "it ended before it began");
     }
-    let sent = Command::new("kill").args(["-INT", &running.0.id().to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "kill -INT");
+    running.interrupt();
     let mut rest = String::new();
     out.read_to_string(&mut rest).expect("stdout");
     let status = eventually("the demo to end", || running.0.try_wait().expect("a child"));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::api::{ServiceName, named, schema_of};
+use super::api::{MAX_REASON, ServiceName, named, schema_of};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
@@ -37,6 +38,17 @@ pub struct DiffsView {
     pub dropped: u64,
     /// By route.
     pub routes: Vec<RouteReport>,
+}
+
+/// Why, where nobody says.
+const FORGOTTEN: &str = "what was found by comparing answers is forgotten";
+
+/// What may be asked for in the query of `DELETE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(default)]
+    reason: String,
 }
 
 /// The routes of comparisons.
@@ -78,13 +90,21 @@ async fn reset(
     State(admin): State<Arc<Admin>>,
     Extension(caller): Extension<Caller>,
     name: ServiceName,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let name = named(name)?;
+    let Query(Asked { reason }) =
+        asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    if reason.chars().count() > MAX_REASON {
+        let detail = format!("The reason is longer than {MAX_REASON} characters.");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    let reason = if reason.trim().is_empty() { FORGOTTEN } else { &reason };
     let plan = admin.plan();
     let (service, to) = compared(&plan, &name)?;
     let fields = serde_json::Map::from_iter([("to".to_owned(), to.into())]);
     let what = What::Event { event: "diffReset".to_owned(), fields };
-    let draft = Draft::new(&*caller.name, "what was found by comparing answers is forgotten", what);
+    let draft = Draft::new(&*caller.name, reason, what);
     let recorded = admin.control.record_or_keep(draft.of_service(&*service.name)).await;
     recorded.map_err(|refused| Problem::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()))?;
     // Where nothing was compared there is nothing to forget.
@@ -106,12 +126,15 @@ pub(super) fn paths() -> Vec<(&'static str, Value)> {
     let answer = json!({"description": "done", "content": {"application/json": {"schema": schema_of::<DiffsView>()}}});
     let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
     let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
+    let reason = json!([{"name": "reason", "in": "query", "required": false,
+        "schema": {"type": "string", "maxLength": MAX_REASON}, "description": "why, for whoever looks later"}]);
     let none = problem("no such service, or its answers are not compared");
     vec![(
         "/api/v1/services/{service}/diffs",
         json!({"parameters": name,
             "get": {"operationId": "getDiffs", "responses": {"200": answer, "404": none}},
-            "delete": {"operationId": "resetDiffs", "responses": {"204": {"description": "forgotten"}, "404": none,
-                "503": problem("shutting down")}}}),
+            "delete": {"operationId": "resetDiffs", "parameters": reason,
+                "responses": {"204": {"description": "forgotten"}, "400": problem("not what is expected"), "404": none,
+                    "503": problem("shutting down")}}}),
     )]
 }

@@ -38,7 +38,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "index.html" "icon.svg" "base.css" "panels.css" "uplot.css" "uplot.js" "uplot-LICENSE.txt"
         "main.js" "api.js" "session.js" "dom.js" "format.js" "chart.js" "dialog.js" "actions.js" "weights.js"
         "overview.js" "service.js" "store.js" "latency.js" "distribution.js" "traffic.js" "timeline.js" "rollout.js" "verdict.js"
-        "ledger.js" "flags.js" "addresses.js" "drills.js" "diffs.js" "migration.js"
+        "ledger.js" "flags.js" "addresses.js" "drills.js" "diffs.js" "differences.js" "experiment.js"
+        "migration.js" "move.js" "letters.js"
     };
     files.map(|(name, content)| Asset { name, content, tag: tag(content) }).into()
 });

@@ -78,7 +78,8 @@ impl Scenario {
         let lead = (total / 10).min(LONGEST_LEAD);
         let first = match self {
             Self::Good => (total.saturating_sub(lead) / 4).saturating_sub(LATE).max(SHORTEST),
-            Self::Regression | Self::Errors => (total / 4).min(LONGEST_FIRST).max(SHORTEST),
+            // A slower tail shows only after some hundred requests: most of the time is for those.
+            Self::Regression | Self::Errors => (total / 6).min(LONGEST_FIRST).max(SHORTEST),
         };
         let later = if self == Self::Good { first } else { total };
         let bake = |index| if index == 0 { first } else { later };

@@ -4,25 +4,38 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::PATIENCE;
 use crate::support::client::Raw;
-use crate::support::eventually;
 
 /// Longest that the driver may take: starting a browser on a busy machine is the longest of it.
 const DRIVER: Duration = Duration::from_mins(1);
 
-/// The browser of all tests that run now: starting one takes longer than most of them.
-static SHARED: Mutex<Weak<Browser>> = Mutex::new(Weak::new());
+/// Starts the driver, and ends it when what started it is gone, however that ended.
+const STARTER: &str =
+    "chromedriver --port=0 </dev/null 2>/dev/null & driver=$!; read -r end; kill $driver; wait $driver";
+/// Told before anything of a page runs: what its policy forbids.
+const WATCHER: &str = "window.forbidden = []; addEventListener('securitypolicyviolation', (event) => \
+                       window.forbidden.push(`${event.violatedDirective} ${event.blockedURI}`));";
+
+/// Keys without a letter: <https://www.w3.org/TR/webdriver2/#keyboard-actions>.
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const ENTER: &str = "\u{e007}";
+pub(crate) const ESCAPE: &str = "\u{e00c}";
+
+/// The browser of all tests: starting one takes longer than most of them.
+static SHARED: LazyLock<Option<Browser>> = LazyLock::new(Browser::start);
 /// Whose turn it is with its window.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// A browser with one window. Ends when dropped.
+/// A browser with one window. Ends with the tests.
 pub(crate) struct Browser {
-    driver: Child,
+    /// As long as its standard input is open the browser lives.
+    _driver: Child,
     address: SocketAddr,
     session: String,
 }
@@ -33,28 +46,35 @@ impl Browser {
     /// # Panics
     /// If there is none and `CI=true`.
     pub(crate) fn open() -> Option<Turn> {
-        let browser = {
-            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-            let browser = shared.upgrade().map_or_else(|| Self::start().map(Arc::new), Some)?;
-            *shared = Arc::downgrade(&browser);
-            browser
-        };
+        let browser = SHARED.as_ref()?;
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         browser.go("about:blank");
         browser.prefer("light");
+        browser.narrow(false);
         browser.console();
         Some(Turn { browser, _turn: turn })
     }
 
+    /// A browser of one test's own, for one that takes as long as all others together.
+    ///
+    /// # Panics
+    /// If there is none and `CI=true`.
+    pub(crate) fn alone() -> Option<Self> {
+        Self::start().inspect(|browser| browser.narrow(false))
+    }
+
     fn start() -> Option<Self> {
-        let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let has_browser =
-            Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let (Ok(mut driver), Ok(_)) = (started, has_browser) else {
+        let is_there = |program: &str| {
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        };
+        if !is_there("chromedriver") || !is_there("chromium") {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs chromium and chromium-driver: .ci/run");
             eprintln!("SKIPPED: no chromium with chromedriver; apt-get install chromium chromium-driver");
             return None;
-        };
+        }
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", STARTER]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = shell.spawn().expect("a shell");
         let mut lines = BufReader::new(driver.stdout.take().expect("stdout is piped")).lines();
         let port = lines
             .by_ref()
@@ -62,7 +82,7 @@ impl Browser {
             .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok());
         let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver says its port")));
         std::thread::spawn(move || lines.count());
-        let mut browser = Self { driver, address, session: String::new() };
+        let mut browser = Self { _driver: driver, address, session: String::new() };
         let args =
             ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1360,1000"];
         let wanted = json!({ "capabilities": { "alwaysMatch": {
@@ -72,6 +92,7 @@ impl Browser {
         }}});
         let session = browser.ask("POST", "/session", &wanted);
         session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
+        browser.tell("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": WATCHER }));
         Some(browser)
     }
 
@@ -102,13 +123,52 @@ impl Browser {
         self.of_session("POST", "/execute/async", &json!({ "script": script, "args": [] }))
     }
 
-    /// Waits until an expression in the page is true, or something at all; its value.
+    /// Waits until an expression in the page is true, or something at all; its value. The page itself looks, again and
+    /// again; where the expression throws, it is not true.
     pub(crate) fn until(&self, what: &str, expression: &str) -> Value {
-        eventually(what, || {
-            let value = self.value(expression);
-            let is_there = !matches!(&value, Value::Null | Value::Bool(false)) && value != "" && value != 0;
-            is_there.then_some(value)
-        })
+        let script = format!(
+            "const done = arguments[0]; const end = Date.now() + {}; const look = () => {{ let value = null; let why = ''; \
+             try {{ value = {expression}; }} catch (error) {{ why = String(error); }} \
+             if (value) done({{ value }}); else if (Date.now() > end) done({{ why }}); else setTimeout(look, 10); }}; look();",
+            PATIENCE.as_millis()
+        );
+        let mut answer = self.of_session("POST", "/execute/async", &json!({ "script": script, "args": [] }));
+        assert!(answer["why"].is_null(), "waited in vain: {what}: {}", answer["why"]);
+        answer["value"].take()
+    }
+
+    /// Shows a token.
+    pub(crate) fn sign_in(&self, token: &str) {
+        self.press("Sign in");
+        self.fill("dialog [name=token]", token);
+        self.run("document.querySelector('dialog [type=submit]').click()");
+        self.until("the token to be taken", "!document.querySelector('dialog')");
+    }
+
+    /// Types on the keyboard, whatever has the focus.
+    pub(crate) fn keys(&self, keys: &str) {
+        let press = |key: char| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })];
+        let all: Vec<Value> = keys.chars().flat_map(press).collect();
+        self.of_session("POST", "/actions", &json!({ "actions": [{ "type": "key", "id": "keys", "actions": all }] }));
+    }
+
+    /// That nothing was said on the console, nobody else was asked, the policy was kept, and text stayed text.
+    ///
+    /// # Panics
+    /// If not.
+    pub(crate) fn clean(&self) {
+        self.clean_but("no status");
+    }
+
+    /// The same, where answers of this status were asked for: browsers say those on the console.
+    pub(crate) fn clean_but(&self, status: &str) {
+        let said: Vec<_> = self.console().into_iter().filter(|line| !line.contains(status)).collect();
+        assert_eq!(said, Vec::<String>::new(), "the console");
+        let foreign = "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => !name.startsWith(location.origin))";
+        assert_eq!(self.value(foreign), json!([]), "asked elsewhere");
+        assert_eq!(self.value("window.forbidden"), json!([]), "against the policy");
+        assert_eq!(self.value("window.hacked ?? null"), Value::Null, "text was run");
+        assert_eq!(self.value("document.querySelectorAll('main img, main script, dialog img, svg[onload]').length"), 0);
     }
 
     /// Presses the button with this text.
@@ -146,8 +206,19 @@ impl Browser {
     /// Has pages be light or dark.
     pub(crate) fn prefer(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
-        self.of_session("POST", "/goog/cdp/execute", &command);
+        self.tell("Emulation.setEmulatedMedia", &json!({ "features": features }));
+    }
+
+    /// Has pages be as wide as a phone, or as a window.
+    pub(crate) fn narrow(&self, is_phone: bool) {
+        let (width, height) = if is_phone { (390, 844) } else { (1360, 1000) };
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone });
+        self.tell("Emulation.setDeviceMetricsOverride", &metrics);
+    }
+
+    /// Tells the browser itself: <https://chromedevtools.github.io/devtools-protocol/>.
+    fn tell(&self, command: &str, parameters: &Value) {
+        self.of_session("POST", "/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
     }
 
     /// What has been said on the console since it was last asked for.
@@ -178,7 +249,7 @@ impl Browser {
 
 /// The browser, for as long as a test has it.
 pub(crate) struct Turn {
-    browser: Arc<Browser>,
+    browser: &'static Browser,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -186,17 +257,6 @@ impl Deref for Turn {
     type Target = Browser;
 
     fn deref(&self) -> &Browser {
-        &self.browser
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.of_session("DELETE", "", &json!({}));
-        }
-        // The driver takes its browser with it.
-        let _ = Command::new("kill").args(["-TERM", &self.driver.id().to_string()]).status();
-        let _ = self.driver.wait();
+        self.browser
     }
 }

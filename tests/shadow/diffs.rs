@@ -150,6 +150,12 @@ fn what_was_found_can_be_forgotten_which_is_recorded() {
     let serin = start(&old, &new, "noise: 0%");
     ask_times(&serin, 3);
     assert_eq!(compared(&serin, 3)["verdict"], "different", "without noise every difference counts");
+    let long = format!("/api/v1/services/shop/diffs?reason={}", "x".repeat(1001));
+    for (path, words) in [(&*long, "longer than 1000"), ("/api/v1/services/shop/diffs?why=no", "unknown field `why`")] {
+        let answer = serin.ask("DELETE", path, "");
+        assert!(answer.status == 400 && answer.text().contains(words), "{answer:?}");
+    }
+    assert_eq!(compared(&serin, 3)["verdict"], "different", "nothing is forgotten");
     let out = command(&["diff", "shop", "--reset", "--admin", &serin.admin_url()]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(diffs(&serin)["routes"], serde_json::json!([]));

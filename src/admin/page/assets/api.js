@@ -31,13 +31,12 @@ async function refused(answer) {
 /** Asks for JSON; with a body, for a change. */
 export async function ask(method, path, body) {
   const init = { method, headers: headers({ accept: "application/json" }), cache: "no-store", credentials: "same-origin" };
-  if (body !== undefined) {
-    init.headers["content-type"] = "application/json";
-    init.body = JSON.stringify(body);
-  }
+  // A change says so even where it has no body: no page of another address can.
+  if (method !== "GET") init.headers["content-type"] = "application/json";
+  if (body !== undefined) init.body = JSON.stringify(body);
   const answer = await fetch(path, init);
   if (!answer.ok) throw await refused(answer);
-  return answer.json();
+  return answer.status === 204 ? null : answer.json();
 }
 
 export const get = (path) => ask("GET", path);

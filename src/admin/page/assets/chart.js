@@ -1,7 +1,8 @@
 // uPlot as it is used here: the page's colours, a legend that tells what is under the cursor, and the page's width.
 
 /* global uPlot */
-import { h, version } from "./dom.js";
+import { h, style, version } from "./dom.js";
+import { tick } from "./format.js";
 
 const DASHES = [[], [7, 4], [2, 3]];
 const charts = new Set();
@@ -42,7 +43,10 @@ export class Chart {
     this.host.style.height = `${height}px`;
     this.label = label;
     this.legend = h("div", { class: "legend", "aria-hidden": "true" });
-    this.node = h("div", {}, this.legend, this.host);
+    this.nothing = h("p", { class: "nothing", hidden: true }, "No requests in this time.");
+    /** What is drawn, and what lies over it: no part of the picture, as it may be reached by key. */
+    this.stage = h("div", { class: "stage" }, this.host, this.nothing);
+    this.node = h("div", {}, this.legend, this.stage);
     this.series = [];
     this.data = [[]];
     this.plot = null;
@@ -56,6 +60,9 @@ export class Chart {
     const same = JSON.stringify(series) === JSON.stringify(this.series);
     this.series = series;
     this.data = data;
+    // Of an axis of time without a point nothing is known yet.
+    const waits = data[0].length === 0 && !this.options.formatX;
+    this.nothing.hidden = waits || data.slice(1).some((list) => list.some((value) => value !== null));
     if (same && this.plot) this.plot.setData(data);
     else this.build();
     this.tell();
@@ -71,15 +78,15 @@ export class Chart {
       grid: { stroke: colour("line-soft"), width: 1 } };
     // Of a logarithmic axis: 1, 2, 5, 10, 20 …
     const few = (_, splits) => splits.map((value) => (/^[125]\.000/.test(value?.toExponential(3)) ? value : null));
-    const written = (write) => (_, splits) => splits.map((value) => (value === null ? "" : write(value)));
+    const written = (write) => (_, splits) => splits.map((value) => (value === null ? "" : tick(write(value))));
     const lines = this.series.map(({ name, index, width: thick = 1.6, dash, step, alpha }) => ({
       label: name, stroke: alpha ? faint(versionColour(index), alpha) : versionColour(index), width: thick,
-      dash: dash ?? DASHES[index % 3], spanGaps: false, points: { show: false },
+      dash: dash ?? DASHES[style(index)], spanGaps: false, points: { show: false },
       paths: step ? uPlot.paths.stepped({ align: 1 }) : paths?.(),
       fill: fill ? faint(versionColour(index), 0.1) : undefined,
     }));
     this.plot = new uPlot({
-      width, height: this.height, padding: [8, formatX ? 26 : 8, 0, 0], legend: { show: false },
+      width, height: this.height, padding: [8, 26, 0, 0], legend: { show: false },
       cursor: { drag: { x: false, y: false, setScale: false }, sync: key ? { key } : undefined, points: { size: 6 } },
       scales: { x: { time: !formatX, distr: logX ? 3 : 1, range: logX ? undefined : (_, low, high) => [low, high] },
         y: { distr: log ? 3 : 1, range } },
@@ -120,6 +127,23 @@ export class Chart {
   }
 }
 
+/**
+ * Shades from one place to another along an axis, 0 for x and 1 for y, for an interval of a version; one without an end
+ * fades.
+ */
+export function shade(plot, axis, [from, to], index, open) {
+  const { left, top, width, height } = plot.bbox;
+  const colour = versionColour(index);
+  const ends = axis === 0 ? [from, 0, to, 0] : [0, from, 0, to];
+  const gradient = plot.ctx.createLinearGradient(...ends);
+  gradient.addColorStop(0, faint(colour, 0.16));
+  gradient.addColorStop(1, faint(colour, open ? 0 : 0.16));
+  plot.ctx.fillStyle = gradient;
+  const [low, size] = [Math.min(from, to), Math.max(Math.abs(to - from), 1)];
+  if (axis === 0) plot.ctx.fillRect(low, top, size, height);
+  else plot.ctx.fillRect(left, low, width, size);
+}
+
 /** A small line without axes. */
 export function spark(canvas, values, index) {
   const scale = devicePixelRatio || 1;
@@ -131,7 +155,7 @@ export function spark(canvas, values, index) {
   const most = Math.max(...values, 1e-9);
   context.strokeStyle = versionColour(index);
   context.lineWidth = 1.5 * scale;
-  context.setLineDash(DASHES[index % 3].map((length) => (length * scale) / 2));
+  context.setLineDash(DASHES[style(index)].map((length) => (length * scale) / 2));
   context.beginPath();
   values.forEach((value, at) => {
     const x = width - ((values.length - 1 - at) / 59) * width;

@@ -1,6 +1,6 @@
 // Questions, and what is said after them.
 
-import { h, say } from "./dom.js";
+import { h, refocus, say } from "./dom.js";
 
 /** Asks; `send` does what is asked for and may throw, which is said in place. True: it was done. */
 export function form(title, verb, parts, send, { grave = false, ready = () => true } = {}) {
@@ -28,10 +28,12 @@ export function form(title, verb, parts, send, { grave = false, ready = () => tr
         check();
       }
     });
-    dialog.addEventListener("close", () => { dialog.remove(); done(well); });
+    const before = document.activeElement;
+    dialog.addEventListener("close", () => { dialog.remove(); refocus(before); done(well); });
     document.body.append(dialog);
     check();
     dialog.showModal();
+    body.querySelector("input, select")?.focus();
   });
 }
 
@@ -41,10 +43,11 @@ export function reason() {
 }
 
 /** Shows something to read. */
-export function read(title, ...parts) {
-  const dialog = h("dialog", { "aria-labelledby": "asked" },
+export function read(title, { wide = false } = {}, ...parts) {
+  const dialog = h("dialog", { class: wide ? "wide" : null, "aria-labelledby": "asked" },
     h("form", { method: "dialog" }, h("h2", { id: "asked" }, title), ...parts, h("div", { class: "row" }, h("button", {}, "Close"))));
-  dialog.addEventListener("close", () => dialog.remove());
+  const before = document.activeElement;
+  dialog.addEventListener("close", () => { dialog.remove(); refocus(before); });
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -2,13 +2,15 @@
 
 /* global uPlot */
 import { get, of } from "./api.js";
-import { Chart, faint, versionColour } from "./chart.js";
+import { Chart, faint, shade, versionColour } from "./chart.js";
 import { choice, h, panel, say } from "./dom.js";
 import { count, duration, percent, span } from "./format.js";
 
 /** Buckets that are drawn as one: eight to the factor of two. */
 const TOGETHER = 4;
 const EVERY = 2000;
+/** Most versions whose requests are told one by one. */
+const FEW = 6;
 
 /** The distribution of every version, one over the other, on a logarithmic axis; the judge's intervals as bands. */
 export function distribution(page) {
@@ -41,7 +43,8 @@ export function distribution(page) {
   }
 
   function draw() {
-    const versions = data.versions.map((version, index) => ({ ...version, index })).filter((version) => version.count > 0);
+    const versions = data.versions.map((version, index) => ({ ...version, index }))
+      .filter(({ name, count: number }) => number > 0 && page.series.some((series) => series.name === name));
     const edges = new Set();
     const shares = versions.map((version) => {
       const grouped = new Map();
@@ -56,8 +59,10 @@ export function distribution(page) {
     const upper = groups.map((group) => 2 ** (((group + 1) * TOGETHER) / 32));
     chart.show(versions.map(({ name, index }) => ({ name, index })),
       [upper, ...shares.map((grouped) => groups.map((group) => grouped.get(group) ?? 0))]);
-    const counts = data.versions.map((version) => `${version.name} ${count(version.count)}`).join(", ");
-    say(about, `${counts} requests in ${span(data.seconds)}; shaded: where the judge holds ${page.quantile} to be.`);
+    const counts = data.versions.length <= FEW ? data.versions.map((version) => `${version.name} ${count(version.count)}`).join(", ")
+      : `${count(data.versions.reduce((sum, version) => sum + version.count, 0))}`;
+    const shaded = page.intervals().length ? `; shaded: where the judge holds ${page.quantile} to be` : "";
+    say(about, `${counts} requests in ${span(data.seconds)}${shaded}.`);
   }
 
   return { node, update: load, close: () => chart.close(), redraw: () => data && draw() };
@@ -68,9 +73,7 @@ function bands(plot, page) {
   const at = (value) => Math.min(Math.max(plot.valToPos(value, "x", true), left), left + width);
   for (const { index, low, high, estimate } of page.intervals()) {
     const from = low > 0 ? at(low) : left;
-    const to = high === null || high === undefined ? left + width : at(high);
-    plot.ctx.fillStyle = faint(versionColour(index), 0.14);
-    plot.ctx.fillRect(from, top, Math.max(to - from, 1), height);
+    shade(plot, 0, [from, high === null ? left + width : at(high)], index, high === null);
     if (!estimate) continue;
     plot.ctx.fillStyle = faint(versionColour(index), 0.7);
     plot.ctx.fillRect(at(estimate), top, 1.5 * devicePixelRatio, height);

@@ -24,12 +24,52 @@ function dress(node, attributes, children) {
 
 const painted = new WeakMap();
 
-/** Fills `node` with what `make` gives, but only where `about` is not what it was: focus and selection stay otherwise. */
+/** Fills `node` with what `make` gives, but only where `about` is not what it was. Focus and scrolled tables stay. */
 export function paint(node, about, make) {
   const key = JSON.stringify(about);
   if (painted.get(node) === key) return;
   painted.set(node, key);
+  const restore = standing(node);
   node.replaceChildren(...[make()].flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  restore();
+}
+
+const REACHED = "a[href], button, input, select, [tabindex]";
+
+/** Remembers what is scrolled in `node` and what has the focus, by its `data-key` or its place; gives a way to restore it. */
+function standing(node) {
+  const scrolled = [...node.querySelectorAll(".scroll")].map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
+  const active = node.contains(document.activeElement) && document.activeElement !== node ? document.activeElement : null;
+  const at = active ? [...node.querySelectorAll(REACHED)].indexOf(active) : -1;
+  return () => {
+    node.querySelectorAll(".scroll").forEach((region, index) => region.scrollTo(...(scrolled[index] ?? [0, 0])));
+    if (active) (keyed(active.dataset.key, node) ?? node.querySelectorAll(REACHED)[at])?.focus({ preventScroll: true });
+  };
+}
+
+/** The element of this key. */
+function keyed(key, within = document) {
+  return key === undefined ? null : within.querySelector(`[data-key="${CSS.escape(key)}"]`);
+}
+
+/** Puts the focus back where it was; where that is gone, on the panel it was in. */
+export function refocus(before) {
+  const there = before?.isConnected ? before : keyed(before?.dataset?.key);
+  if (there && !there.hidden && !there.disabled) there.focus({ preventScroll: true });
+  else focusOn((there ?? before)?.closest("section") ?? document.getElementById("main"));
+}
+
+/** Hides a button, or shows it; the focus it may have goes to its panel. */
+export function hide(button, hidden) {
+  const had = hidden && document.activeElement === button;
+  button.hidden = hidden;
+  if (had) focusOn(button.closest("section"));
+}
+
+function focusOn(node) {
+  if (!node) return;
+  node.tabIndex = -1;
+  node.focus({ preventScroll: true });
 }
 
 /** Sets a text only where it is another. */
@@ -58,14 +98,17 @@ export function choice(label, options, chosen, choose) {
 
 const STYLES = ["", "dash", "dot"];
 
+/** The line style of a version by its place, 0 to 2: with six colours, eighteen versions that look different. */
+export const style = (index) => (index + Math.floor(index / 6)) % 3;
+
 /** The classes of a version by its place: a colour and a line style. */
 export function look(index) {
-  return `c${index % 6} ${STYLES[index % 3]}`;
+  return `c${index % 6} ${STYLES[style(index)]}`;
 }
 
 /** A version's name beside its line. */
 export function version(name, index) {
-  return h("span", { class: `version c${index % 6}` }, h("span", { class: `key ${STYLES[index % 3]}` }), name);
+  return h("span", { class: `version c${index % 6}` }, h("span", { class: `key ${STYLES[style(index)]}` }), name);
 }
 
 /** Shares as one bar, with the same in words. */
@@ -86,7 +129,22 @@ export function table(caption, heads, rows) {
     const [kind, inner] = Array.isArray(content) ? content : ["", content];
     return h(tag, { class: kind || null, scope: tag === "th" ? "col" : null }, inner ?? "");
   };
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Table: ${caption}` },
     h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, ...heads.map(cell("th")))),
       h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map(cell("td")))))));
+}
+
+/** What is known of something, by name; what there is nothing of is left out. */
+export function facts(list) {
+  return h("dl", { class: "facts" }, list.filter(([, fact]) => fact).map(([name, fact]) => [h("dt", {}, name), h("dd", {}, fact)]));
+}
+
+/** A long text, cut after a few lines. */
+export const clamp = (text) => h("div", { class: "clamp", title: text }, text);
+
+/** Whatever `lack` says, a button is disabled for want of; `about` is the id of where that is said. */
+export function permit(button, lack, about) {
+  button.disabled = lack !== null;
+  if (lack) button.setAttribute("aria-describedby", about);
+  else button.removeAttribute("aria-describedby");
 }

@@ -1,6 +1,6 @@
 // Faults that are put in on purpose: drills by hand, and rollback drills of rollouts.
 
-import { h, paint, panel, table } from "./dom.js";
+import { facts, h, paint, panel, table } from "./dom.js";
 import { clock, count, span } from "./format.js";
 
 export function drills() {
@@ -20,14 +20,14 @@ const RESULTS = { passed: ["good", "✓ passed"], failed: ["bad", "✕ failed"],
 
 function rolledBack(drill) {
   const [kind, text] = drill.running ? ["open", "! under way"] : RESULTS[drill.result] ?? ["", drill.result];
-  const facts = [
+  const known = [
     ["Does", `${drill.fault} to ${drill.share} of the new version's requests; ${count(drill.hurt)} hurt so far`],
     ["Withdrawn", drill.rollbackSeconds === undefined ? `not yet; ${span(drill.withinSeconds)} are allowed` : `after ${drill.rollbackSeconds.toFixed(1)} s; ${span(drill.withinSeconds)} are allowed`],
     ["Look at", drill.lookAt],
     ["Asked for by", drill.by],
-  ].filter(([, fact]) => fact);
+  ];
   return h("div", {}, h("p", { class: "sentence" }, h("span", { class: `badge ${kind}` }, text), " ", drill.sentence),
-    h("dl", { class: "facts" }, facts.map(([name, fact]) => [h("dt", {}, name), h("dd", {}, fact)])));
+    facts(known));
 }
 
 function faults(all) {

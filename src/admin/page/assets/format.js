@@ -22,11 +22,15 @@ export function duration(seconds) {
 /** A time that people wait: 45 s, 3 min 20 s, 2 h 5 min. */
 export function span(seconds) {
   const whole = Math.round(seconds);
+  const two = (most, unit, rest, less) => `${Math.floor(most)} ${unit}${Math.floor(rest) ? ` ${Math.floor(rest)} ${less}` : ""}`;
   if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min${whole % 60 ? ` ${whole % 60} s` : ""}`;
-  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+  if (whole < 3600) return two(whole / 60, "min", whole % 60, "s");
+  if (whole < 86400) return two(whole / 3600, "h", (whole % 3600) / 60, "min");
+  return two(whole / 86400, "d", (whole % 86400) / 3600, "h");
 }
+
+/** A figure at an axis: 20 ms, not 20.0 ms. */
+export const tick = (text) => text.replace(/\.0+(?=\s|$)|(\.\d*[1-9])0+(?=\s|$)/, "$1");
 
 /** A share of one as a percentage. */
 export function percent(share) {

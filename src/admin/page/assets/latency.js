@@ -1,6 +1,6 @@
 // How long requests took, over time.
 
-import { Chart, faint, versionColour } from "./chart.js";
+import { Chart, shade } from "./chart.js";
 import { choice, panel } from "./dom.js";
 import { duration } from "./format.js";
 
@@ -18,7 +18,7 @@ export function latency(page) {
     node,
     update() {
       const shown = page.store.shown();
-      const series = page.versions.map((name, index) => ({ name, index }));
+      const series = page.series;
       chart.show(series, [shown.at, ...series.map(({ name }) => shown.of(name, page.quantile))]);
     },
     close: () => chart.close(),
@@ -26,19 +26,21 @@ export function latency(page) {
 }
 
 function bands(plot, page) {
+  const { left, top, width, height } = plot.bbox;
+  plot.ctx.save();
+  plot.ctx.beginPath();
+  const begin = Math.max(plot.valToPos(page.at / 1000 - page.windowSeconds(), "x", true), left);
+  plot.ctx.rect(begin, top, left + width - begin, height);
+  plot.ctx.clip();
   for (const { index, low, high } of page.intervals()) {
-    const left = Math.max(plot.valToPos(page.at / 1000 - page.windowSeconds(), "x", true), plot.bbox.left);
-    const right = plot.bbox.left + plot.bbox.width;
-    const [bottom, top] = [low, high ?? Infinity].map((value) => within(plot, value));
-    plot.ctx.fillStyle = faint(versionColour(index), 0.13);
-    plot.ctx.fillRect(left, top, right - left, bottom - top);
+    shade(plot, 1, [within(plot, low), high === null ? top : within(plot, high)], index, high === null);
   }
+  plot.ctx.restore();
 }
 
 /** The place of a value of y, inside the chart. */
 function within(plot, value) {
   const { top, height } = plot.bbox;
-  if (!Number.isFinite(value)) return top;
   const at = value > 0 ? plot.valToPos(value, "y", true) : top + height;
   return Math.min(Math.max(at, top), top + height);
 }

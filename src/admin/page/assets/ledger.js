@@ -2,16 +2,18 @@
 
 import { get } from "./api.js";
 import { read } from "./dialog.js";
-import { h, paint, panel, say, table } from "./dom.js";
+import { clamp, h, paint, panel, say, table } from "./dom.js";
 import { clock, many } from "./format.js";
 
 const PAGE = 200;
+/** Most weights that are told one by one. */
+const FEW = 5;
 
 /** What an entry says, in a few words. */
 export function shortly(entry) {
-  const weights = (of) => Object.entries(of ?? {}).map(([name, weight]) => `${name} ${weight}`).join(" / ");
   switch (entry.kind) {
-    case "weights": return entry.from ? `${weights(entry.from)} → ${weights(entry.to) || "no such service"}` : weights(entry.to);
+    case "weights": return moved(entry);
+    case "migration": return `${entry.from ? `${point(entry.from)} → ` : ""}${entry.to ? point(entry.to) : "none"}${entry.forced ? ", forced" : ""}`;
     case "files": return `${entry.result}${entry.problem ? `: ${entry.problem.split("\n")[0]}` : ""}`;
     case "flags": return `${entry.result}${entry.problem ? `: ${entry.problem.split("\n")[0]}` : ""}${entry.diff?.length ? `: ${entry.diff[0]}${entry.diff.length > 1 ? ` and ${entry.diff.length - 1} more` : ""}` : ""}`;
     case "event": return entry.event;
@@ -23,9 +25,21 @@ export function shortly(entry) {
   }
 }
 
+const point = ({ stage, share }) => (share === "100%" ? stage : `${stage} for ${share}`);
+
+/** Weights before and after; of many versions those that changed. */
+function moved({ from, to }) {
+  const names = Object.keys({ ...from, ...to });
+  const changed = names.length <= FEW ? names : names.filter((name) => from?.[name] !== to?.[name]);
+  const told = changed.length <= FEW ? changed : changed.slice(0, FEW - 1);
+  const weights = (of) => told.filter((name) => of[name] !== undefined).map((name) => `${name} ${of[name]}`).join(" / ") || "none";
+  const more = changed.length > told.length ? ` and ${many(changed.length - told.length, "more version")}` : "";
+  return `${from ? `${weights(from)} → ` : ""}${to ? weights(to) : "no such service"}${more}`;
+}
+
 /** Everything of an entry. */
 export function openEntry(entry) {
-  read(`Ledger entry ${entry.number}`, h("pre", { tabindex: "0" }, JSON.stringify(entry, null, 2)));
+  read(`Ledger entry ${entry.number}`, { wide: true }, h("pre", { tabindex: "0" }, JSON.stringify(entry, null, 2)));
 }
 
 /** The entries of one service, or all, newest first; `told` hears of those that come in. */
@@ -88,8 +102,8 @@ export function ledger(service, told = () => {}) {
   function rows(found) {
     const heads = ["#", "When", "Kind", ...(service ? [] : ["Service"]), "Who", "What", "Why"];
     const cells = found.map((entry) => [
-      h("button", { type: "button", class: "quiet", "aria-label": `Entry ${entry.number}, all of it`, onclick: () => openEntry(entry) }, String(entry.number)),
-      ["nowrap", clock(entry.time)], entry.kind, ...(service ? [] : [entry.service ?? ""]), ["nowrap", entry.actor], ["wide", shortly(entry)], ["wide", entry.reason],
+      h("button", { type: "button", class: "quiet", "data-key": `entry ${entry.number}`, "aria-label": `Entry ${entry.number}, all of it`, onclick: () => openEntry(entry) }, String(entry.number)),
+      ["nowrap", clock(entry.time)], entry.kind, ...(service ? [] : [entry.service ?? ""]), ["nowrap", entry.actor], ["wide", clamp(shortly(entry))], ["wide", clamp(entry.reason)],
     ]);
     const shown = table("Entries of the ledger", heads, cells);
     shown.classList.add("ledger");

@@ -1,7 +1,8 @@
 // Which page is shown, and the stream that keeps it up to date.
 
 import { events, get } from "./api.js";
-import { h, say } from "./dom.js";
+import { differences } from "./differences.js";
+import { h, paint, say } from "./dom.js";
 import { overview } from "./overview.js";
 import { service } from "./service.js";
 import { forget, mayRead, refresh, signIn, toggle, watch } from "./session.js";
@@ -25,11 +26,26 @@ function route() {
   page?.close();
   page = null;
   if (!mayRead()) return locked();
-  const [, kind, name] = location.hash.split("/");
-  page = kind === "service" && name ? service(main, decodeURIComponent(name), offers) : overview(main);
+  page = open();
   document.title = `${page.title} · serin`;
-  say(document.getElementById("trail"), kind === "service" ? `/ ${page.title}` : "");
+  paint(document.getElementById("trail"), page.trail, () => page.trail.map(([text, href]) => (href ? h("a", { href }, text) : text)));
   follow(page);
+}
+
+function open() {
+  const [, kind, known, part] = location.hash.split("/");
+  if (kind !== "service" || !known) return overview(main);
+  const name = named(known);
+  return part === "diffs" ? differences(main, name) : service(main, name, offers);
+}
+
+/** A name as it stands in an address; one that cannot be read is nobody's, and stays as it is. */
+function named(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function locked() {
@@ -50,7 +66,12 @@ async function follow(shown) {
         if (page !== shown) return;
         pause = 500;
         const state = JSON.parse(event.data);
-        shown.update(state);
+        try {
+          shown.update(state);
+        } catch (error) {
+          // A fault of the page is not one of the connection.
+          reportError(error);
+        }
         status(state.phase === "ready" ? "on" : "off", state.phase === "ready" ? "live" : state.phase);
         document.documentElement.dataset.at = state.at;
       }

@@ -2,8 +2,9 @@
 
 import { get, of } from "./api.js";
 import { spark } from "./chart.js";
-import { bar, h, paint, panel, version } from "./dom.js";
+import { bar, h, paint, panel, say, version } from "./dom.js";
 import { count, duration, many, percent, rate, weight } from "./format.js";
+import { worst } from "./experiment.js";
 import { flags } from "./flags.js";
 import { ledger } from "./ledger.js";
 import { state as rolloutState } from "./rollout.js";
@@ -13,6 +14,8 @@ import { badge } from "./verdict.js";
 const MINUTE = 60;
 /** Most services whose last minute is asked for when the page opens. */
 const WARM = 12;
+/** Most versions of a service that are shown here: those with the greatest share. */
+const SHOWN = 8;
 
 export function overview(main) {
   const sub = h("span", { class: "sub" });
@@ -27,6 +30,7 @@ export function overview(main) {
   return {
     path: "/api/v1/live",
     title: "Overview",
+    trail: [],
     update(state) {
       sub.textContent = many(state.services.length, "service");
       const names = state.services.map((service) => service.name);
@@ -53,7 +57,7 @@ class Summary {
     this.node = node;
     this.shares = h("div");
     this.figures = h("div");
-    this.sentence = h("p", { class: "why" });
+    this.sentence = h("p", { class: "why clamp" });
     body.append(this.shares, this.figures, this.sentence);
     this.rates = new Map();
     this.canvases = new Map();
@@ -74,27 +78,38 @@ class Summary {
   }
 
   update(service) {
-    paint(this.marks, [service.rollout?.state, service.verdict?.verdict, service.drills?.length], () => [
+    // A version without requests of its own is judged by its copies, or not yet.
+    const { rollout, shadow, experiment, migration } = service;
+    const verdict = service.verdict?.metrics.some(({ new: arm }) => arm.n > 0) ? service.verdict : null;
+    const tested = experiment && worst(experiment);
+    const named = (what, ...said) => h("span", {}, h("span", { class: "soft" }, `${what} `), said);
+    paint(this.marks, [rollout?.state, verdict?.verdict, service.drills?.length, shadow?.verdict?.verdict, tested, migration], () => [
       service.drills?.length ? h("span", { class: "badge open" }, "! drill") : null,
-      service.rollout ? h("span", {}, h("span", { class: "soft" }, "rollout "), rolloutState(service.rollout)) : null,
-      service.verdict ? badge(service.verdict.verdict) : null,
+      migration ? named("migration", h("span", { class: "badge" }, `${migration.stage}${migration.share === "100%" ? "" : ` for ${migration.share}`}`)) : null,
+      shadow?.verdict ? named("shadow", badge(shadow.verdict.verdict)) : null,
+      tested ? named("experiment", badge(tested)) : null,
+      rollout ? named("rollout", rolloutState(rollout)) : null,
+      verdict ? badge(verdict.verdict) : null,
     ]);
     paint(this.shares, service.versions.map((version) => [version.name, version.effectiveShare]), () => bar(service.versions.map((version) => [version.name, version.effectiveShare])));
     paint(this.figures, [service.versions, service.windowSeconds > 0], () => this.table(service));
-    const why = service.rollout?.state && service.rollout.state !== "pending" ? service.rollout.reason : null;
-    this.sentence.textContent = why ?? service.verdict?.reason ?? "";
+    const why = rollout?.state && rollout.state !== "pending" ? rollout.reason : null;
+    say(this.sentence, why ?? (verdict ?? shadow?.verdict)?.reason ?? "");
     for (const version of service.versions) {
       const rates = this.rates.get(version.name) ?? [];
       rates.push(version.requestsPerSecond);
       this.rates.set(version.name, rates.slice(-MINUTE));
     }
-    service.versions.forEach((version, index) => spark(this.canvases.get(version.name), this.rates.get(version.name), index));
+    service.versions.forEach(({ name }, index) => this.canvases.get(name)?.isConnected && spark(this.canvases.get(name), this.rates.get(name), index));
   }
 
   table(service) {
     const heads = ["Version", "Weight", "Share", "Answered", "Requests/s", "Failures", "p50", "p90", "p99", "p99.9", "In flight"];
     const all = service.versions.reduce((sum, version) => sum + version.requestsPerSecond, 0);
-    const rows = service.versions.map((of, index) => {
+    const greatest = service.versions.toSorted((a, b) => b.effectiveShare - a.effectiveShare).slice(0, SHOWN);
+    const shown = service.versions.map((of, index) => [of, index]).filter(([of]) => greatest.includes(of));
+    const left = service.versions.length - shown.length;
+    const rows = shown.map(([of, index]) => {
       const canvas = h("canvas", { class: "spark", "aria-hidden": "true" });
       this.canvases.set(of.name, canvas);
       const failed = of.requestsPerSecond > 0 ? of.failuresPerSecond / of.requestsPerSecond : null;
@@ -102,7 +117,8 @@ class Summary {
         rate(of.requestsPerSecond), percent(failed), duration(of.latency.p50), duration(of.latency.p90), duration(of.latency.p99),
         duration(of.latency["p99.9"]), count(of.inFlight), canvas];
     });
-    return figures(service.name, [...heads, "Last minute"], rows);
+    return [figures(service.name, [...heads, "Last minute"], rows),
+      left ? h("p", { class: "sub" }, `${many(left, "version")} with a smaller share: `, h("a", { href: `#/service/${encodeURIComponent(service.name)}`, "data-key": service.name }, "all of them")) : null];
   }
 }
 

@@ -1,7 +1,7 @@
 // Where a rollout stands, and why.
 
 import { orders } from "./actions.js";
-import { h, paint, panel, say } from "./dom.js";
+import { clamp, facts, h, hide, paint, panel, permit, say } from "./dom.js";
 import { clock, count, span } from "./format.js";
 import { missing } from "./session.js";
 
@@ -44,11 +44,9 @@ export function rollout(page) {
     for (const { action, button, fits } of buttons) {
       const lack = missing(action === "approve" ? "approve" : "operate");
       const needed = action !== "approve" || rollout.approvalsRequired > 0;
-      button.hidden = !needed || !fits(rollout.state);
-      button.disabled = lack !== null;
+      hide(button, !needed || !fits(rollout.state));
+      permit(button, lack, "rollout-why");
       if (lack && !button.hidden) reasons.add(lack);
-      if (lack) button.setAttribute("aria-describedby", "rollout-why");
-      else button.removeAttribute("aria-describedby");
     }
     say(why, [...reasons].join(" "));
   }
@@ -75,9 +73,9 @@ function shown(rollout, withdrawn) {
     const current = index + 1 === now ? { "aria-current": "step" } : {};
     return h("li", { class: kind, ...current }, h("b", {}, `${step.weight} %`), span(step.bakeSeconds), step.approval ? " · approval" : "");
   });
-  const facts = [
+  const known = [
     ["Withdrawn", withdrawn],
-    [withdrawn ? "Then" : "Why", rollout.reason === withdrawn ? null : rollout.reason],
+    [withdrawn ? "Then" : "Why", rollout.reason === withdrawn ? null : rollout.reason && clamp(rollout.reason)],
     ["Waits for", rollout.waitingFor?.join("; ")],
     ["Held up by", rollout.blocked],
     ["Baked", rollout.bakedSeconds === undefined ? null : span(rollout.bakedSeconds)],
@@ -86,9 +84,9 @@ function shown(rollout, withdrawn) {
     ["Validated", rollout.validated === undefined ? null : rollout.validated ? "the service is as before" : "the service is not yet as before"],
     ["Started by", rollout.startedBy && `${rollout.startedBy}, run ${rollout.run}`],
     ["Since", rollout.since && clock(rollout.since)],
-  ].filter(([, fact]) => fact);
+  ];
   return [
     h("ol", { class: "steps", "aria-label": `Steps of ${rollout.to}` }, steps),
-    h("dl", { class: "facts" }, facts.map(([name, fact]) => [h("dt", {}, name), h("dd", {}, fact)])),
+    facts(known),
   ];
 }

@@ -8,15 +8,21 @@ import { shortly } from "./ledger.js";
 /** Rows that an actual share is taken over: single seconds say little of small shares. */
 const SMOOTH = 10;
 
+/** Of each row the sum of the last few. */
+function smoothed(list) {
+  let sum = 0;
+  return list.map((value, at) => (sum += (value ?? 0) - (list[at - SMOOTH] ?? 0)));
+}
+
 /** The shares over time, with a mark for each change of weights. */
 export function timeline(page) {
   const { node, body } = panel("Traffic share, intended and actual", "");
   const marks = h("div", { class: "marks" });
   const tip = h("div", { class: "tip", hidden: true });
   const chart = new Chart("Shares over time", 170, {
-    format: percent, key: "time", range: () => [0, 1], after: (drawn) => place(drawn.plot),
+    format: percent, key: "time", range: (_, __, most) => [0, most > 0.4 ? 1 : Math.max(most, 0.01) * 1.2], after: (drawn) => place(drawn.plot),
   });
-  chart.host.append(marks, tip);
+  chart.stage.append(marks, tip);
   const note = h("p", { class: "sub" }, "Strong: intended. Thin: what was answered. ◆ marks a change of weights; hover it, or reach it by Tab, for who and why.");
   body.append(chart.node, note);
   let plotted = null;
@@ -48,13 +54,10 @@ export function timeline(page) {
     node,
     update() {
       const shown = page.store.shown();
-      const names = page.versions.map((name, index) => ({ name, index }));
-      const requests = names.map(({ name }) => shown.of(name, "requests"));
-      const actual = names.map((_, index) => shown.at.map((__, at) => {
-        const sum = (list) => list.slice(Math.max(0, at - SMOOTH + 1), at + 1).reduce((total, value) => total + (value ?? 0), 0);
-        const all = requests.reduce((total, list) => total + sum(list), 0);
-        return all === 0 ? null : sum(requests[index]) / all;
-      }));
+      const names = page.series;
+      const summed = (name) => smoothed(shown.of(name, "requests"));
+      const all = page.versions.map(summed).reduce((total, list) => total.map((sum, at) => sum + list[at]), shown.at.map(() => 0));
+      const actual = names.map(({ name }) => summed(name).map((sum, at) => (all[at] === 0 ? null : sum / all[at])));
       const series = [...names.map((series) => ({ ...series, step: true, width: 2.2 })),
         ...names.map(({ name, index }) => ({ name: `${name}, actual`, index, width: 1, dash: [], alpha: 0.75, quiet: true }))];
       chart.show(series, [shown.at, ...names.map(({ name }) => shown.of(name, "share")), ...actual]);

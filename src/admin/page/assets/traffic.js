@@ -18,7 +18,7 @@ export function traffic(page) {
     nodes: [requests.node, failures.node],
     update() {
       const shown = page.store.shown();
-      const series = page.versions.map((name, index) => ({ name, index }));
+      const series = page.series;
       const perSecond = (name) => shown.of(name, "requests").map((n, at) => (n === null ? null : n / shown.seconds[at]));
       const share = (name) => {
         const [all, bad] = [shown.of(name, "requests"), shown.of(name, "failures")];

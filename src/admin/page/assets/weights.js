@@ -6,6 +6,8 @@ import { h, version } from "./dom.js";
 import { count, percent, weight } from "./format.js";
 
 const WAIT = 150;
+/** Most versions that are told one by one. */
+const FEW = 6;
 
 /** Asks for weights. */
 export async function setWeights(service) {
@@ -66,9 +68,11 @@ export async function setWeights(service) {
 }
 
 function words({ sticky, versions, keys, moves }, service) {
-  const shares = versions.map(({ name, before, after }) => `${name} ${percent(before)} → ${percent(after)}`).join(", ");
-  if (versions.every(({ before, after }) => before === after)) return `The shares of ${service} stay as they are: ${versions.map(({ name, after }) => `${name} ${percent(after)}`).join(", ")}.`;
+  const listed = (all, say) => `${all.slice(0, FEW).map(say).join(", ")}${all.length > FEW ? ` and ${count(all.length - FEW)} more` : ""}`;
+  const changed = versions.filter(({ before, after }) => before !== after);
+  if (changed.length === 0) return `The shares of ${service} stay as they are: ${listed(versions, ({ name, after }) => `${name} ${percent(after)}`)}.`;
+  const shares = listed(changed, ({ name, before, after }) => `${name} ${percent(before)} → ${percent(after)}`);
   if (!sticky) return `${shares}. Requests of ${service} have no sticky key: each is drawn by itself.`;
-  const moved = moves.map(({ from, to, keys: number }) => `${count(number)} move from ${from} to ${to}`).join(", ");
+  const moved = listed(moves, ({ from, to, keys: number }) => `${count(number)} move from ${from} to ${to}`);
   return `${shares}. Of ${count(keys)} sample users, ${moved || "nobody moves"}${moves.length ? `; ${count(keys - moves.reduce((sum, move) => sum + move.keys, 0))} stay where they are` : ""}.`;
 }
