@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn narrow_terminals_lose_the_least_figures_first() {
         let wide = Columns::new(80, 3);
-        assert_eq!((wide.name, wide.bar, wide.figures.len()), (8, 14, 8));
-        assert_eq!(Columns::new(80, 63), Columns { name: 16, bar: 6, figures: Column::ALL.to_vec() });
+        assert_eq!((wide.name, wide.bar, wide.figures.len()), (8, 15, 8));
+        assert_eq!(Columns::new(80, 63), Columns { name: 17, bar: 6, figures: Column::ALL.to_vec() });
         assert_eq!(Columns::new(200, 63), Columns { name: 30, bar: 40, figures: Column::ALL.to_vec() });
         let narrow = Columns::new(40, 3);
         assert_eq!(narrow.figures, [Column::Rate, Column::Fail, Column::P99]);
-        assert_eq!((narrow.name, narrow.bar), (8, 7));
+        assert_eq!((narrow.name, narrow.bar), (8, 8));
         assert_eq!(Columns::new(20, 3), Columns { name: 8, bar: 0, figures: vec![Column::Fail] });
     }
 

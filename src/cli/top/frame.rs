@@ -22,7 +22,7 @@ pub(super) fn frame(screen: &Screen, size: Size, look: Look) -> Frame {
     let footer = screen.keys && size.rows >= 6;
     let tabs = screen.focused().is_some() && screen.snapshot.state.services.len() > 1 && size.rows >= 8;
     if tabs {
-        lines.push(others(screen));
+        lines.push(others(screen, size.columns, look));
     }
     let room = size.rows.saturating_sub(lines.len() + usize::from(footer));
     lines.extend(body(screen, room, size.columns, look));
@@ -54,11 +54,26 @@ fn header(screen: &Screen) -> Line {
     line
 }
 
-/// The names of all services, the one that is shown among them.
-fn others(screen: &Screen) -> Line {
+/// The names of all services, the one that is shown among them; those before it are left out where there is no room for all.
+fn others(screen: &Screen, width: usize, look: Look) -> Line {
+    let services = &screen.snapshot.state.services;
+    let whole = tabs(screen, 0, Line::default());
+    let before = screen.focused().map_or(0, |shown| shown.saturating_sub(1));
+    if whole.width() <= width || before == 0 {
+        return whole;
+    }
+    // Towards the end of the list as many as fit, so that no room is left empty.
+    let fits = |from: &usize| {
+        let line = tabs(screen, *from, Line::of(Style::Dim, &format!("{} ", look.cut())));
+        *from == before || line.width() <= width
+    };
+    let from = (1..services.len()).find(fits).unwrap_or(before).min(before);
+    tabs(screen, from, Line::of(Style::Dim, &format!("{} ", look.cut())))
+}
+
+fn tabs(screen: &Screen, from: usize, mut line: Line) -> Line {
     let shown = screen.focused();
-    let mut line = Line::default();
-    for (place, service) in screen.snapshot.state.services.iter().enumerate() {
+    for (place, service) in screen.snapshot.state.services.iter().enumerate().skip(from) {
         let style = if shown == Some(place) { Style::Bold } else { Style::Dim };
         let (open, close) = if shown == Some(place) { ("[", "]") } else { (" ", " ") };
         line.push(style, &format!("{open}{} {}{close}", place + 1, service.name));

@@ -68,7 +68,6 @@ impl Line {
     }
 
     /// Columns that it takes.
-    #[cfg(test)]
     pub(super) fn width(&self) -> usize {
         self.width
     }

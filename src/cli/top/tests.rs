@@ -32,17 +32,17 @@ fn a_frame_of_80_columns_has_everything_of_a_service() {
     let lines = lines(&fixture::screen(1, 2), size(80, 24), LOOK);
     let expected = "\
 serin top  12:34:56Z  http://127.0.0.1:9901  1 service
-1 service-1                now   set   req/s  fail    p50    p90    p99  p99.9
-  version-1 ██████┃······ 50.0% 50.0%   120.0 0.00% 1.23ms 4.50ms 67.8ms  1.20s
-    req/s ▂▂▂▃▃▃▄▄▄▅▅▅▆▆▆▇▇██  fail ▁▁▁▁▁▁▁▁▁█▁▁▁▁▁▁▁▁▁  p99 ▂▂▂▃▃▃▄▄▄▅▅▅▆▆▆▇▇██
-  version-2 ██████┃······ 50.0% 50.0%   120.0 1.25% 1.23ms 4.50ms 67.8ms  1.20s
+1 service-1                  now   set   req/s  fail    p50    p90    p99  p99.9
+  version-1 ███████┃······ 50.0% 50.0%   120.0 0.00% 1.23ms 4.50ms 67.8ms  1.20s
+    req/s ▂▂▂▃▃▄▄▄▅▅▅▆▆▇▇▇███  fail ▁▁▁▁▁▁▁▁▁█▁▁▁▁▁▁▁▁▁  p99 ▂▂▂▃▃▃▄▄▅▅▅▆▆▇▇▇███
+  version-2 ███████┃······ 50.0% 50.0%   120.0 1.25% 1.23ms 4.50ms 67.8ms  1.20s
+    req/s ▂▂▂▃▃▄▄▄▅▅▅▆▆▇▇▇███  fail ▁▁▁▁▁▁▁▁▁█▁▁▁▁▁▁▁▁▁  p99 ▂▂▂▃▃▃▄▄▅▅▅▆▆▇▇▇███
 ";
     let text = lines.join("\n");
-    let of_second = lines.get(5).is_some_and(|line| line.contains("fail ▁▁▁▁▁▁▁▁▁█"));
-    assert!(text.starts_with(expected.trim_end()) && of_second, "{text}");
+    assert!(text.starts_with(expected), "{text}");
     for words in [
         "  new beside old: healthy: p99 of new is between",
-        "  rollout 3 old → new: baking, step 2 of 2 (25%), waits for 20s of its bake time;",
+        "  rollout 3 old → new: baking, step 2 of 2 (25%), waits for 20s of its bake",
         "changes (UTC)",
         "  12:30:00  service-1  weights",
         "[ada: more",
@@ -63,12 +63,13 @@ fn a_small_terminal_has_the_figures_that_matter() {
 }
 
 #[test]
-fn a_large_terminal_has_a_cell_for_each_second() {
+fn a_large_terminal_has_a_cell_for_about_each_second() {
     let lines = lines(&fixture::screen(2, 3), size(200, 50), LOOK);
     let text = lines.join("\n");
     assert!(text.contains("2 service-2"), "{text}");
     let line = lines.iter().find(|line| line.contains("req/s ") && line.contains('█')).expect("a minute");
-    assert_eq!(line.chars().filter(|c| ('▁'..='█').contains(c)).count(), 60 + 60 + 30, "{line}");
+    let fail = line.split("  fail ").nth(1).and_then(|rest| rest.split("  p99 ").next()).expect("failures");
+    assert_eq!(fail.chars().count(), 59, "{line}");
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn of_many_services_some_are_shown_and_the_rest_is_counted() {
     assert!(text.contains("1 service-1") && text.contains("more services: a number or the arrows show one"), "{text}");
     screen.focus = Some("service-7".to_owned());
     let text = lines(&screen, size(80, 24), LOOK).join("\n");
-    assert!(text.contains(" 6 service-6 [7 service-7] 8 service-8 "), "{text}");
+    assert!(text.contains("…  6 service-6 [7 service-7] 8 service-8 "), "{text}");
     assert!(text.contains("\n7 service-7") && text.contains("req/s ▂"), "{text}");
     assert!(!text.contains("weights old"), "changes of another service: {text}");
 }
@@ -167,7 +168,7 @@ fn a_lost_connection_and_a_frozen_frame_are_said_in_the_first_line() {
 #[test]
 fn ascii_shows_the_same_in_other_characters() {
     let text = lines(&fixture::screen(1, 2), size(80, 24), ASCII).join("\n");
-    assert!(text.contains("version-1 ######|......") && text.contains("fail _________#_"), "{text}");
+    assert!(text.contains("version-1 #######|......") && text.contains("fail _________#_"), "{text}");
     assert!(text.contains("old > new: baking") && text.contains("up, down or 1-9"), "{text}");
 }
 
