@@ -62,7 +62,9 @@ pub(super) fn told(command: Command, words: &str) -> Command {
         command.mut_subcommand(name, |command| told(command, &words))
     });
     let said = BY_COMMAND.iter().find(|(known, _)| *known == words).map_or(USUAL, |(_, said)| said);
-    command.after_help(format!("Exit codes: {said}."))
+    // A line for each; the codes are those of `main`, in their order.
+    let lines = format!("; {said}").replace("; 0 ", "\n  0  ").replace("; 1 ", "\n  1  ").replace("; 2 ", "\n  2  ");
+    command.after_help(format!("Exit codes:{lines}"))
 }
 
 #[cfg(test)]
@@ -83,7 +85,7 @@ mod tests {
         words_of(&crate::cli::command(), "", &mut all);
         assert!(all.len() > 30, "{}", all.len());
         for (words, help) in &all {
-            assert!(help.contains("Exit codes: 0 "), "{words}: {help}");
+            assert!(help.contains("Exit codes:\n  0  "), "{words}: {help}");
         }
         for (known, _) in BY_COMMAND {
             assert!(all.iter().any(|(words, _)| words == known), "there is no command `{known}`");

@@ -316,7 +316,7 @@ impl Asked {
             Self::Serin(client) => {
                 let mut progress = Progress::new(json);
                 let body = client.get_slowly("/api/v1/ledger/verify", VERIFIES, &mut || {
-                    progress.at(None, "serin reads its ledger")
+                    progress.at(None, "serin reads its ledger");
                 })?;
                 drop(progress);
                 let view: VerifyView = serde_json::from_slice(&body).map_err(ClientError::from)?;

@@ -51,6 +51,7 @@ struct Cli {
 
 /// Options that every subcommand takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Address of the admin API: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "SERIN_ADMIN")]
@@ -164,7 +165,7 @@ enum Command {
     /// Make a token for the admin API.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
+    /// Start, pause, resume, promote, abort or approve the rollout of a service, look at what a start needs, or wait for the end.
     Rollout(rollout::RolloutArgs),
     /// Look at the migration of a service, move it on, or see to the writes that cannot be delivered.
     #[command(subcommand)]

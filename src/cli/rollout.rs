@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::client::{Client, ClientError, encode};
 use super::print::{answer, complain, failed};
 use super::progress::Progress;
-use super::text::plain;
+use super::text::{plain, wrapped};
 use super::{BAD_USAGE, Global};
 use crate::config;
 use crate::rollout::{ControlView, Grade, Preflight, RolloutView};
@@ -216,7 +216,9 @@ pub(super) fn lines(view: &RolloutView) -> String {
     }
     text.push('\n');
     let mut line = |what: &str| {
-        let _ = writeln!(text, "    {}", plain(what));
+        for (index, piece) in wrapped(&plain(what), 74).iter().enumerate() {
+            let _ = writeln!(text, "    {}{piece}", if index == 0 { "" } else { "  " });
+        }
     };
     if let Some(reason) = &view.reason {
         line(reason);

@@ -229,7 +229,8 @@ fn still_called(deprecation: &DeprecationView) -> String {
     let DeprecationView { version, sunset, requests, callers, .. } = deprecation;
     let day = |time: &str| time.split('T').next().unwrap_or(time).to_owned();
     let end = sunset.as_deref().map(|sunset| format!(", ends {}", day(sunset))).unwrap_or_default();
-    let callers: Vec<_> = callers.iter().take(5).map(|c| format!("{} {}", clip(&c.client, 40), c.requests)).collect();
+    let callers: Vec<_> =
+        callers.iter().take(5).map(|c| format!("{} {}", clip(&plain(&c.client), 40), c.requests)).collect();
     let by = if callers.is_empty() { String::new() } else { format!(": {}", callers.join(", ")) };
     format!("  {version} is deprecated{end}; {requests} requests since the start{by}\n")
 }

@@ -96,7 +96,8 @@ fn body(screen: &Screen, room: usize, width: usize, look: Look) -> Vec<Line> {
     let concerns = |entry: &&Entry| {
         focused.is_none_or(|name| entry.draft.service.as_deref().is_none_or(|service| service == name))
     };
-    let changes: Vec<Line> = snapshot.changes.iter().filter(concerns).map(change).collect();
+    let several = blocks.len() > 1;
+    let changes: Vec<Line> = snapshot.changes.iter().filter(concerns).map(|entry| change(entry, several)).collect();
     // Where there is room at all, some of it is for what changed last.
     let kept = match room {
         _ if changes.is_empty() => 0,
@@ -152,10 +153,11 @@ fn squeezed(blocks: &[Block<'_>], room: usize) -> Vec<Line> {
     lines
 }
 
-fn change(entry: &Entry) -> Line {
+/// A change; whom it concerns is said where there are several.
+fn change(entry: &Entry, several: bool) -> Line {
     let draft = &entry.draft;
-    let mut line = Line::of(Style::Dim, &format!("  {}", hours(&entry.time)));
-    if let Some(service) = &draft.service {
+    let mut line = Line::of(Style::Dim, &format!("  {}", hours(entry.time)));
+    if let Some(service) = draft.service.as_ref().filter(|_| several) {
         line.push(Style::Plain, &format!("  {service}"));
     }
     line.push(Style::Plain, &format!("  {} {}", draft.what.kind(), draft.what));
@@ -165,7 +167,7 @@ fn change(entry: &Entry) -> Line {
 }
 
 /// The time of day.
-fn hours(time: &Time) -> String {
+fn hours(time: Time) -> String {
     time.to_string().get(11..19).unwrap_or_default().to_owned()
 }
 

@@ -1,5 +1,7 @@
 //! One service in lines: its versions, the last minute of each, what is said of them, what is out of order.
 
+use std::fmt::Write as _;
+
 use super::columns::{Column, Columns, INDENT, failed};
 use super::line::{Line, Style};
 use super::look::Look;
@@ -9,6 +11,16 @@ use crate::admin::{AddressStateView, KillSwitchView, SaysView, ServiceView, Verd
 use crate::cli::text::{clip, columns, plain, wrapped};
 use crate::judge::Outcome;
 use crate::rollout::RolloutView;
+
+/// A figure of about a second.
+type Value = fn(&Point) -> Option<f64>;
+
+/// What is drawn over time, after its label.
+const OVER_TIME: [(&str, Value); 3] = [
+    ("req/s ", |point| Some(point.requests / point.seconds.max(1e-3))),
+    ("  fail ", |point| Some(point.failures / point.seconds.max(1e-3))),
+    ("  p99 ", |point| point.p99),
+];
 
 /// How much of a service is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,27 +103,21 @@ impl Block<'_> {
     /// be compared; how many requests a version has is its share's affair.
     fn last_minute(&self, version: &VersionView) -> Option<Line> {
         let minute = self.minute?;
-        const LABELS: [&str; 3] = ["req/s ", "  fail ", "  p99 "];
-        let labels: usize = LABELS.iter().map(|label| label.len()).sum();
+        let labels: usize = OVER_TIME.iter().map(|(label, _)| label.len()).sum();
         let cells = (self.width.saturating_sub(INDENT + 2 + labels) / 3).min(60);
         if cells < 5 {
             return None;
         }
-        let requests = |point: &Point| Some(point.requests / point.seconds.max(1e-3));
-        let failures = |point: &Point| Some(point.failures / point.seconds.max(1e-3));
-        let p99 = |point: &Point| point.p99;
-        let own = minute.versions.get(&version.name).into_iter().flatten();
-        let most = |value: &dyn Fn(&Point) -> Option<f64>| {
-            minute.versions.values().flatten().filter_map(value).fold(0.0, f64::max)
-        };
-        let scales = [own.filter_map(requests).fold(0.0, f64::max), most(&failures), most(&p99)];
-        let values: [&dyn Fn(&Point) -> Option<f64>; 3] = [&requests, &failures, &p99];
+        let own = || minute.versions.get(&version.name).into_iter().flatten();
+        let [(_, requests), (_, failures), (_, p99)] = OVER_TIME;
+        let most = |value: Value| minute.versions.values().flatten().filter_map(value).fold(0.0, f64::max);
+        let scales = [own().filter_map(requests).fold(0.0, f64::max), most(failures), most(p99)];
+        let failed = own().filter_map(failures).any(|failures| failures > 0.0);
+        let styles = [Style::Bar, if failed { Style::Bad } else { Style::Bar }, Style::Bar];
         let mut line = Line::of(Style::Plain, &" ".repeat(INDENT + 2));
-        for ((label, value), scale) in LABELS.into_iter().zip(values).zip(scales) {
-            let cells = minute.cells(&version.name, cells, value);
-            let failed = label.contains("fail") && cells.iter().flatten().any(|failures| *failures > 0.0);
+        for (((label, value), most), style) in OVER_TIME.into_iter().zip(scales).zip(styles) {
             line.push(Style::Dim, label);
-            line.push(if failed { Style::Bad } else { Style::Bar }, &over_time(&cells, scale, self.look));
+            line.push(style, &over_time(&minute.cells(&version.name, cells, value), most, self.look));
         }
         Some(line)
     }
@@ -201,13 +207,13 @@ fn rolled(rollout: &RolloutView) -> String {
     let mut text = format!("rollout {run} {from} → {to}: {state}");
     if let Some(step) = rollout.step {
         let weight = steps.get(step - 1).map(|step| format!(" ({}%)", step.weight)).unwrap_or_default();
-        text.push_str(&format!(", step {step} of {}{weight}", steps.len()));
+        _ = write!(text, ", step {step} of {}{weight}", steps.len());
     }
     if !rollout.waiting_for.is_empty() {
-        text.push_str(&format!(", waits for {}", rollout.waiting_for.join(", ")));
+        _ = write!(text, ", waits for {}", rollout.waiting_for.join(", "));
     }
     if let Some(reason) = &rollout.reason {
-        text.push_str(&format!("; {reason}"));
+        _ = write!(text, "; {reason}");
     }
     text
 }

@@ -92,6 +92,13 @@ pub(super) struct Screen {
     pub(super) keys: bool,
 }
 
+/// To which neighbour.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Back,
+    On,
+}
+
 impl Screen {
     /// What serin says now.
     pub(super) fn tell(&mut self, snapshot: Snapshot) {
@@ -106,8 +113,8 @@ impl Screen {
         match key {
             Key::Quit => return false,
             Key::Freeze => self.frozen = !self.frozen,
-            Key::Up => self.step(-1),
-            Key::Down => self.step(1),
+            Key::Up => self.step(Step::Back),
+            Key::Down => self.step(Step::On),
             Key::Number(0) => self.focus = None,
             Key::Number(number) => {
                 if let Some(service) = self.snapshot.state.services.get(number - 1) {
@@ -125,12 +132,15 @@ impl Screen {
     }
 
     /// To the service before or after the one that is shown; before the first and after the last are all.
-    fn step(&mut self, by: isize) {
+    fn step(&mut self, by: Step) {
         let services = &self.snapshot.state.services;
-        let places = services.len() as isize + 1;
-        let at = self.focused().map_or(0, |at| at as isize + 1);
-        let to = (at + by).rem_euclid(places);
-        self.focus = (to > 0).then(|| services[to as usize - 1].name.clone());
+        let places = services.len() + 1;
+        let at = self.focused().map_or(0, |at| at + 1);
+        let to = match by {
+            Step::Back => (at + places - 1) % places,
+            Step::On => (at + 1) % places,
+        };
+        self.focus = (to > 0).then(|| services[to - 1].name.clone());
     }
 }
 

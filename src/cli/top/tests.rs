@@ -44,8 +44,7 @@ serin top  12:34:56Z  http://127.0.0.1:9901  1 service
         "  new beside old: healthy: p99 of new is between",
         "  rollout 3 old → new: baking, step 2 of 2 (25%), waits for 20s of its bake",
         "changes (UTC)",
-        "  12:30:00  service-1  weights",
-        "[ada: more",
+        "  12:30:00  weights new 5, old 95 → new 25, old 75  [ada: more",
     ] {
         assert!(text.contains(words), "no {words:?} in\n{text}");
     }
@@ -117,7 +116,7 @@ fn of_many_services_some_are_shown_and_the_rest_is_counted() {
     let text = lines(&screen, size(80, 24), LOOK).join("\n");
     assert!(text.contains("…  6 service-6 [7 service-7] 8 service-8 "), "{text}");
     assert!(text.contains("\n7 service-7") && text.contains("req/s ▂"), "{text}");
-    assert!(!text.contains("weights old"), "changes of another service: {text}");
+    assert!(!text.contains("weights new"), "changes of another service: {text}");
 }
 
 #[test]
