@@ -79,7 +79,7 @@ fn a_service_that_is_not_there_is_answered_with_the_nearest() {
         let output = run(words, &["--admin", &serin.admin_url()]);
         let said = err(&output);
         assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
-        assert_eq!(said, "there is no service `shpo`; did you mean `shop`? There are: shop\n", "{words:?}");
+        assert_eq!(said, "there is no service `shpo`; there are: shop; did you mean `shop`?\n", "{words:?}");
     }
     let none = run(&["ledger", "list", "--service", "shpo"], &["--admin", &serin.admin_url()]);
     assert_eq!((none.status.code(), &*out(&none)), (Some(0), ""));

@@ -285,13 +285,10 @@ impl Client {
 
 /// That there is no such service, with what helps.
 pub(super) fn unknown_service<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> ClientError {
-    let meant = config::did_you_mean(name, known.clone());
+    let meant = config::did_you_mean(name, known.clone()).map(|meant| format!("; {meant}")).unwrap_or_default();
     let known: Vec<_> = known.collect();
     let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    ClientError::Usage(match meant {
-        Some(meant) => format!("there is no service `{name}`; {meant} There are: {there}"),
-        None => format!("there is no service `{name}`; there are: {there}"),
-    })
+    ClientError::Usage(format!("there is no service `{name}`; there are: {there}{meant}"))
 }
 
 /// What the files named on the command line make of a connection.
@@ -400,7 +397,7 @@ mod tests {
     fn an_unknown_service_is_answered_with_the_nearest_and_with_all() {
         let said = |name: &str, known: &[&str]| unknown_service(name, known.iter().copied()).to_string();
         let known = ["checkout", "search"];
-        let nearest = "there is no service `chekcout`; did you mean `checkout`? There are: checkout, search";
+        let nearest = "there is no service `chekcout`; there are: checkout, search; did you mean `checkout`?";
         assert_eq!(said("chekcout", &known), nearest);
         assert_eq!(said("cart", &known), "there is no service `cart`; there are: checkout, search");
         assert_eq!(said("cart", &[]), "there is no service `cart`; there are: none");

@@ -202,8 +202,8 @@ impl Asked {
             let keys: Vec<&str> = set.iter().take(20).map(|(_, flag)| &**flag.key()).collect();
             let more = if set.len() > keys.len() { ", …" } else { "" };
             let all = set.iter().map(|(_, flag)| &**flag.key());
-            let meant = config::did_you_mean(&self.key, all).map(|meant| format!(" ({meant})")).unwrap_or_default();
-            format!("there is no flag `{}`{meant}; the file has: {}{more}", self.key, keys.join(", "))
+            let meant = config::did_you_mean(&self.key, all).map(|meant| format!("; {meant}")).unwrap_or_default();
+            format!("there is no flag `{}`; the file has: {}{more}{meant}", self.key, keys.join(", "))
         })?;
         let explanation = explain(set, id, &context, self.now);
         let well = explanation.result.is_ok();

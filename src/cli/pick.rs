@@ -93,11 +93,11 @@ impl Context for Imagined<'_> {
 #[derive(Debug, thiserror::Error)]
 enum PickError {
     /// The plan has no such service.
-    #[error("there is no service `{asked}`{meant}; the configuration has: {known}")]
+    #[error("there is no service `{asked}`; the configuration has: {known}{meant}")]
     UnknownService {
         /// The name that was asked for.
         asked: String,
-        /// What was meant, in brackets, where that can be guessed.
+        /// What was meant, after a semicolon, where that can be guessed.
         meant: String,
         /// The names there are, separated by commas.
         known: String,
@@ -180,7 +180,7 @@ fn unknown(plan: &Plan, asked: &str) -> PickError {
     let known: Vec<&str> = plan.services.iter().map(|service| &*service.name).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     let meant = config::did_you_mean(asked, plan.services.iter().map(|service| &*service.name));
-    let meant = meant.map(|meant| format!(" ({meant})")).unwrap_or_default();
+    let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
     PickError::UnknownService { asked: asked.to_owned(), meant, known }
 }
 
@@ -270,7 +270,7 @@ mod tests {
         let error = picked(&plan(&["checkout", "search"]), "chekcout", &["a"]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no service `chekcout` (did you mean `checkout`?); the configuration has: checkout, search"
+            "there is no service `chekcout`; the configuration has: checkout, search; did you mean `checkout`?"
         );
         let error = picked(&plan(&[]), "checkout", &["a"]).unwrap_err();
         assert_eq!(error.to_string(), "there is no service `checkout`; the configuration has: none");
