@@ -1,14 +1,13 @@
 //! Where two answers differ.
 
-use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+use super::json::{Members, document, elements, members, read};
 use super::pattern::{Child, Places};
 use super::render::Render;
 use super::{Answer, Rules};
@@ -141,11 +140,11 @@ fn compare_header(name: &str, old: &Answer, new: &Answer, found: &mut Found) {
 }
 
 /// The body as JSON, where its headers say so or do not say what it is. What cannot be read is compared as text.
-fn json<'a>(answer: &Answer, body: &'a [u8]) -> Option<&'a RawValue> {
+fn json<'a>(answer: &Answer, body: &'a [u8]) -> Option<&'a str> {
     let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let may_be = essence.is_empty() || essence.ends_with("/json") || essence.ends_with("+json");
-    may_be.then(|| serde_json::from_slice(body).ok()).flatten()
+    may_be.then(|| document(body)).flatten()
 }
 
 fn text(body: &[u8]) -> Option<&str> {
@@ -196,9 +195,6 @@ impl Found {
     }
 }
 
-/// The members of an object by name.
-type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
-
 /// Two JSON documents walked together. They are read level by level and only where they are not written alike: of most
 /// pairs that is a small part.
 struct Walk<'a> {
@@ -219,7 +215,7 @@ struct Here {
 }
 
 impl Walk<'_> {
-    fn root(mut self, old: &RawValue, new: &RawValue) {
+    fn root(mut self, old: &str, new: &str) {
         let here = Here {
             path: "$".to_owned(),
             depth: 0,
@@ -240,9 +236,9 @@ impl Walk<'_> {
         }
     }
 
-    fn values(&mut self, here: &Here, old: &RawValue, new: &RawValue) {
+    fn values(&mut self, here: &Here, old: &str, new: &str) {
         self.left.set(self.left.get().saturating_sub(1));
-        if old.get() == new.get() || self.rules.ignore.end_at(&here.ignore) {
+        if old == new || self.rules.ignore.end_at(&here.ignore) {
             return;
         }
         if here.depth < MAX_DEPTH {
@@ -268,14 +264,14 @@ impl Walk<'_> {
     }
 
     fn objects(&mut self, here: &Here, old: &Members<'_>, new: &Members<'_>) {
-        let keys: BTreeSet<&Cow<'_, str>> = old.keys().chain(new.keys()).collect();
+        let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
         for key in keys {
             self.pair(here, Child::Key(key), old.get(key).copied(), new.get(key).copied());
         }
     }
 
     /// Elements with the index each has in its own array.
-    fn lists(&mut self, here: &Here, old: &[(usize, &RawValue)], new: &[(usize, &RawValue)]) {
+    fn lists(&mut self, here: &Here, old: &[(usize, &str)], new: &[(usize, &str)]) {
         for at in 0..old.len().max(new.len()) {
             let (old, new) = (old.get(at), new.get(at));
             let index = old.or(new).map_or(at, |(index, _)| *index);
@@ -285,22 +281,22 @@ impl Walk<'_> {
 
     /// Arrays whose order means nothing: equal elements are taken out, then those alike under the rules, and what is left is
     /// compared in order.
-    fn sets(&mut self, here: &Here, old: &[(usize, &RawValue)], new: &[(usize, &RawValue)]) {
+    fn sets(&mut self, here: &Here, old: &[(usize, &str)], new: &[(usize, &str)]) {
         // As all who mean the same would write it.
-        let text = |element: &RawValue| value(element).to_string();
+        let text = |element: &str| value(element).to_string();
         let mut by_text: HashMap<String, Vec<usize>> = HashMap::new();
         for &(index, element) in new {
             by_text.entry(text(element)).or_default().push(index);
         }
         let mut taken = vec![false; new.len()];
-        let mut left: Vec<(usize, &RawValue)> = Vec::new();
+        let mut left: Vec<(usize, &str)> = Vec::new();
         for &(index, element) in old {
             match by_text.get_mut(&text(element)).and_then(Vec::pop) {
                 Some(partner) => taken[partner] = true,
                 None => left.push((index, element)),
             }
         }
-        let mut others: Vec<(usize, &RawValue)> = new.iter().copied().filter(|(index, _)| !taken[*index]).collect();
+        let mut others: Vec<(usize, &str)> = new.iter().copied().filter(|(index, _)| !taken[*index]).collect();
         if left.len().max(others.len()) <= MAX_MATCHED {
             left.retain(|(index, element)| {
                 let here = self.child(here, Child::Index(*index));
@@ -311,7 +307,7 @@ impl Walk<'_> {
         self.lists(here, &left, &others);
     }
 
-    fn are_alike(&self, here: &Here, old: &RawValue, new: &RawValue) -> bool {
+    fn are_alike(&self, here: &Here, old: &str, new: &str) -> bool {
         if self.left.get() == 0 {
             return false;
         }
@@ -321,8 +317,8 @@ impl Walk<'_> {
     }
 
     /// One step further down, where there is anything to find.
-    fn pair(&mut self, here: &Here, child: Child<'_>, old: Option<&RawValue>, new: Option<&RawValue>) {
-        if old.map(RawValue::get) == new.map(RawValue::get) {
+    fn pair(&mut self, here: &Here, child: Child<'_>, old: Option<&str>, new: Option<&str>) {
+        if old == new {
             return;
         }
         let here = &self.child(here, child);
@@ -342,21 +338,10 @@ impl Walk<'_> {
     }
 }
 
-/// What is in an object; `None`: it is none that can be read. Of members of one name the last counts.
-fn members(value: &RawValue) -> Option<Members<'_>> {
-    value.get().starts_with('{').then(|| serde_json::from_str(value.get()).ok()).flatten()
-}
-
-/// What is in an array, with the index of each; `None`: it is none.
-fn elements(value: &RawValue) -> Option<Vec<(usize, &RawValue)>> {
-    let elements: Vec<&RawValue> = value.get().starts_with('[').then(|| serde_json::from_str(value.get()).ok())??;
-    Some(elements.into_iter().enumerate().collect())
-}
-
 /// A value read whole. Where it cannot be, being too deep or no Unicode, it is known by its bytes, which nobody is shown:
 /// there may be something in them that is to be redacted.
-fn value(value: &RawValue) -> Value {
-    serde_json::from_str(value.get()).unwrap_or_else(|_| Value::String(opaque(value.get().as_bytes())))
+fn value(text: &str) -> Value {
+    read(text).unwrap_or_else(|| Value::String(opaque(text.as_bytes())))
 }
 
 /// `path` and one step more. A name that is no plain one is written in brackets; one `below` what is redacted is not said,
