@@ -7,6 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde_json::{Value, json};
+
+use super::BAD_USAGE;
+use super::print::answer;
 use crate::config::{self, Errors, Loaded, Problem, Source};
 use crate::control;
 use crate::flags::FlagSet;
@@ -17,12 +21,17 @@ const DEFAULT_CONFIG: &str = "config/serin.yaml";
 /// Checks the files named: one line for each on standard output and exit code 0 if they are valid, else every error on
 /// standard error and exit code 2. With a `config`, its weight file is checked too, unless `weights` names another, and its
 /// flag file, of which also what is accepted while serin runs but odd is an error.
-pub(super) fn run(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>) -> ExitCode {
+pub(super) fn run(config: Option<&Path>, weights: Option<&Path>, flags: Option<&Path>, json: bool) -> ExitCode {
     let found = check(config, weights, flags);
+    let code = if found.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(BAD_USAGE) };
+    if json {
+        let (valid, errors, warnings) = (found.errors == 0, &found.as_json.errors, &found.as_json.warnings);
+        return answer(&format!("{}\n", json!({ "valid": valid, "errors": errors, "warnings": warnings })), code);
+    }
     // Nothing is left to say or do if the terminal is gone.
     let _ = write!(io::stdout(), "{}", found.summary);
     let _ = write!(io::stderr(), "{}", found.complaints);
-    if found.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) }
+    code
 }
 
 /// What a check found, in words.
@@ -33,6 +42,21 @@ struct Found {
     /// Every error and warning.
     complaints: String,
     errors: usize,
+    as_json: AsJson,
+}
+
+/// The same for programs: errors and warnings as objects.
+#[derive(Default)]
+struct AsJson {
+    errors: Vec<Value>,
+    warnings: Vec<Value>,
+}
+
+/// A problem with its place.
+fn placed(problem: &Problem) -> Value {
+    let Problem { file, line, column, key, message, found, expected, help, .. } = problem;
+    json!({ "file": file, "line": line, "column": column, "key": key, "message": message, "found": found,
+            "expected": expected, "help": help })
 }
 
 /// A file that was read, or why it was not.
@@ -141,6 +165,7 @@ impl Found {
 
     fn error(&mut self, text: &str) {
         self.errors += 1;
+        self.as_json.errors.push(json!({ "message": text }));
         self.complain(text);
     }
 
@@ -150,10 +175,12 @@ impl Found {
 
     fn refused(&mut self, errors: &Errors) {
         self.errors += errors.0.len();
+        self.as_json.errors.extend(errors.0.iter().map(placed));
         self.complain(&format!("{errors}\n\n{}", counted(errors.0.len(), "error")));
     }
 
     fn warnings(&mut self, warnings: &[Problem]) {
+        self.as_json.warnings.extend(warnings.iter().map(placed));
         for warning in warnings {
             self.complain(&format!("warning: {warning}"));
         }

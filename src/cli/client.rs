@@ -10,15 +10,21 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use rustls::pki_types::ServerName;
+use serde::Deserialize;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::Global;
+use super::print::complain;
+use super::text::plain;
+use crate::config;
 use crate::tls::{CertificateFiles, ClientFiles, Connector, Material, Speaks};
 use crate::wire::{PlainIo, Socket};
 
 /// Longest an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often whoever waits for an answer is told that it does.
+const TICK: Duration = Duration::from_millis(100);
 /// Longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -27,7 +33,9 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 pub(super) enum ClientError {
     #[error("--admin {0}: expected http://HOST:PORT, https://HOST:PORT or unix:/PATH")]
     BadAddress(String),
-    #[error("--token-file {file}: {reason}")]
+    #[error(
+        "--token-file {file}: {reason}\nExpected a file with the token alone; whoever runs this serin makes one with `serin token new`."
+    )]
     BadToken { file: String, reason: String },
     #[error("{0}")]
     BadTls(String),
@@ -37,7 +45,14 @@ pub(super) enum ClientError {
     NoAnswer { address: String, reason: String },
     #[error("{status}: {detail}{hint}")]
     Refused { status: StatusCode, detail: String, hint: String },
-    #[error("the answer is not what was asked for: {0}")]
+    #[error(
+        "{address} answers {status}, and not as the admin API does{what}\nIs this a serin's `admin` address, and not a listener's or another program's? Name another with --admin."
+    )]
+    NotAdmin { address: String, status: StatusCode, what: &'static str },
+    #[error(
+        "the answer is not what was asked for: {0}\nIs --admin a serin's `admin` address, and that serin of about this version ({version})?",
+        version = env!("CARGO_PKG_VERSION")
+    )]
     Unreadable(#[from] serde_json::Error),
     #[error("{0}")]
     Usage(String),
@@ -51,6 +66,17 @@ pub(super) struct Client {
     /// The file that the token comes from.
     token_file: Option<PathBuf>,
     runtime: tokio::runtime::Runtime,
+}
+
+/// The names of the services there are.
+#[derive(Deserialize)]
+struct Services {
+    services: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
 }
 
 enum Address {
@@ -91,7 +117,7 @@ impl Client {
         if let (Some(_), Address::Tcp(_, host)) = (&token, &address)
             && !is_local(host)
         {
-            eprintln!("warning: the token goes to {} in plain text: whoever listens has it", global.admin);
+            complain(format_args!("warning: the token goes to {} in plain text: whoever listens has it", global.admin));
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -102,6 +128,16 @@ impl Client {
 
     pub(super) fn get(&self, path: &str) -> Result<Bytes, ClientError> {
         self.ask(Method::GET, path, Bytes::new())
+    }
+
+    /// The same where an answer may take as long as `patience`; `meanwhile` is called again and again until it is there.
+    pub(super) fn get_slowly(
+        &self,
+        path: &str,
+        patience: Duration,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Bytes, ClientError> {
+        self.ask_slowly(Method::GET, path, Bytes::new(), patience, meanwhile)
     }
 
     pub(super) fn post(&self, path: &str, body: &serde_json::Value) -> Result<Bytes, ClientError> {
@@ -117,20 +153,66 @@ impl Client {
     }
 
     fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
-        let no_answer = |reason: String| ClientError::NoAnswer { address: self.shown.clone(), reason };
-        let answer = self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.exchange(method, path, body))
-                .await
-                .unwrap_or_else(|_| Err("it took too long".into()))
-        });
-        let (status, body) = answer.map_err(|error| no_answer(error.to_string()))?;
+        self.ask_slowly(method, path, body, PATIENCE, &mut || {})
+    }
+
+    fn ask_slowly(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Bytes, ClientError> {
+        let (status, body) = self.answer(method, path, body, patience, meanwhile)?;
         if status.is_success() {
             return Ok(body);
         }
-        let problem: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-        let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-        let detail = detail.unwrap_or("no reason was given").to_owned();
-        Err(ClientError::Refused { status, detail, hint: self.hint(status) })
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        // What a listener answers by itself says of which kind the trouble is; the admin API does not.
+        let (detail, by_listener) = (problem["detail"].as_str(), problem["kind"].is_string());
+        let Some(detail) = detail.filter(|_| !by_listener) else {
+            let what = if by_listener { ": it is a listener for traffic." } else { "." };
+            return Err(ClientError::NotAdmin { address: self.shown.clone(), status, what });
+        };
+        if status == StatusCode::NOT_FOUND
+            && let Some(unknown) = self.unknown(path)
+        {
+            return Err(unknown);
+        }
+        Err(ClientError::Refused { status, detail: plain(detail), hint: self.hint(status) })
+    }
+
+    fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let answer = self.runtime.block_on(async {
+            let mut exchange = std::pin::pin!(tokio::time::timeout(patience, self.exchange(method, path, body)));
+            let mut ticks = tokio::time::interval(TICK);
+            loop {
+                tokio::select! {
+                    answer = &mut exchange => return answer.unwrap_or_else(|_| Err("it took too long".into())),
+                    _ = ticks.tick() => meanwhile(),
+                }
+            }
+        });
+        let no_answer = |reason| ClientError::NoAnswer { address: self.shown.clone(), reason };
+        answer.map_err(|error| no_answer(error.to_string()))
+    }
+
+    /// That there is no such service, where that is why there is nothing at `path`.
+    fn unknown(&self, path: &str) -> Option<ClientError> {
+        let rest = path.strip_prefix("/api/v1/services/")?;
+        let asked = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+        let (status, body) = self.answer(Method::GET, "/api/v1/services", Bytes::new(), PATIENCE, &mut || {}).ok()?;
+        let services: Services = serde_json::from_slice(&body).ok().filter(|_| status.is_success())?;
+        let known = || services.services.iter().map(|service| service.name.as_str());
+        (!known().any(|name| encode(name) == asked)).then(|| unknown_service(&decode(asked), known()))
     }
 
     /// What to do about a refusal, in a line of its own.
@@ -201,6 +283,14 @@ impl Client {
     }
 }
 
+/// That there is no such service, with what helps.
+pub(super) fn unknown_service<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> ClientError {
+    let meant = config::did_you_mean(name, known.clone()).map(|meant| format!("; {meant}")).unwrap_or_default();
+    let known: Vec<_> = known.collect();
+    let there = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    ClientError::Usage(format!("there is no service `{name}`; there are: {there}{meant}"))
+}
+
 /// What the files named on the command line make of a connection.
 fn connector(global: &Global) -> Result<Connector, ClientError> {
     let certificate = match (&global.client_certificate, &global.client_key) {
@@ -254,8 +344,27 @@ fn warn_of_readers(file: &Path, option: &str) {
     let mode = std::fs::metadata(file).map_or(0, |found| found.permissions().mode());
     if mode & 0o077 != 0 {
         let file = file.display();
-        eprintln!("warning: {option} {file}: others can read it (mode {:03o}): chmod 600 {file}", mode & 0o777);
+        complain(format_args!(
+            "warning: {option} {file}: others can read it (mode {:03o}): chmod 600 {file}",
+            mode & 0o777
+        ));
     }
+}
+
+/// The text of a segment that [`encode`] made.
+fn decode(segment: &str) -> String {
+    let mut bytes = segment.bytes();
+    let mut decoded = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        if byte == b'%' {
+            let both = digit(bytes.next()).zip(digit(bytes.next()));
+            decoded.extend(both.map(|(high, low)| (high * 16 + low) as u8));
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// A segment of a path or a value of a query, percent-encoded but for what is always safe (RFC 3986, section 2.3).
@@ -270,4 +379,27 @@ pub(super) fn encode(segment: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encoded_is_decoded_to_the_same() {
+        for text in ["checkout", "a b/c?d%e", "größe", ""] {
+            assert_eq!(decode(&encode(text)), text);
+        }
+        assert_eq!(encode("a b/c"), "a%20b%2Fc");
+    }
+
+    #[test]
+    fn an_unknown_service_is_answered_with_the_nearest_and_with_all() {
+        let said = |name: &str, known: &[&str]| unknown_service(name, known.iter().copied()).to_string();
+        let known = ["checkout", "search"];
+        let nearest = "there is no service `chekcout`; there are: checkout, search; did you mean `checkout`?";
+        assert_eq!(said("chekcout", &known), nearest);
+        assert_eq!(said("cart", &known), "there is no service `cart`; there are: checkout, search");
+        assert_eq!(said("cart", &[]), "there is no service `cart`; there are: none");
+    }
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use tokio::sync::oneshot;
 
 use super::BAD_USAGE;
+use super::print::failed;
 use super::run::{self, Ready, RunError, Stop};
 use crate::config::{self, Bind};
 use crate::demo::{Demo, DemoError, Messages, MigrationDemo, Options, Proxy, Scenario, Show};
@@ -60,10 +61,7 @@ impl ScenarioArg {
 pub(super) fn run(args: &DemoArgs, messages: &Messages) -> ExitCode {
     let admin = match admin(args) {
         Ok(admin) => admin,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     let DemoArgs { scenario, duration, listen, .. } = *args;
     let result = match scenario.widening() {
@@ -76,10 +74,7 @@ pub(super) fn run(args: &DemoArgs, messages: &Messages) -> ExitCode {
     messages.open();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 

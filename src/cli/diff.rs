@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{Client, ClientError, encode};
+use super::print::{complain, failed};
 use super::{BAD_USAGE, Global};
 use crate::admin::DiffsView;
 use crate::diff::{PlaceReport, RouteReport, SampleReport, Shares, Verdict};
@@ -40,19 +41,13 @@ pub(super) struct DiffArgs {
 pub(super) fn run(global: &Global, args: &DiffArgs) -> ExitCode {
     let client = match Client::new(global) {
         Ok(client) => client,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     let path = format!("/api/v1/services/{}/diffs", encode(&args.service));
     if args.reset {
         return match client.delete(&path) {
             Ok(_) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
+            Err(error) => failed(error, ExitCode::FAILURE),
         };
     }
     loop {
@@ -65,11 +60,10 @@ pub(super) fn run(global: &Global, args: &DiffArgs) -> ExitCode {
                 }
             }
             Err(error @ (ClientError::Refused { .. } | ClientError::Unreadable(_))) => {
-                eprintln!("{error}");
-                return ExitCode::FAILURE;
+                return failed(error, ExitCode::FAILURE);
             }
             Err(error) => {
-                eprintln!("{error}");
+                complain(&error);
                 if !args.watch {
                     return ExitCode::FAILURE;
                 }

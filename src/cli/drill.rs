@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::client::{Client, ClientError, encode};
+use super::print::{failed, say};
+use super::progress::Progress;
+use super::text::plain;
 use super::{BAD_USAGE, Global};
 use crate::config;
 use crate::plan::Share;
@@ -61,18 +64,12 @@ pub(super) fn run(global: &Global, command: &DrillCommand) -> ExitCode {
     let DrillCommand::Rollback(args) = command;
     let client = match Client::new(global) {
         Ok(client) => client,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     match rollback(&client, args) {
         Ok(view) if view.result == Some(DrillResult::Passed) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 
@@ -88,25 +85,36 @@ fn rollback(client: &Client, args: &RollbackArgs) -> Result<DrillView, ClientErr
     }
     let mut view: DrillView = serde_json::from_slice(&client.post(&path, &body)?)?;
     if !args.json {
-        println!("{}", view.sentence);
+        told(&view.sentence)?;
     }
-    let until = Instant::now() + args.within + AFTERWARDS;
+    let mut progress = Progress::new(args.json);
+    let began = Instant::now();
+    let until = began + args.within + AFTERWARDS;
     while view.running {
         if Instant::now() > until {
             let detail = "the drill should be over by now and is not; what it did to requests has ended by itself";
             return Err(ClientError::Usage(detail.to_owned()));
         }
+        let part = began.elapsed().as_secs_f64() / args.within.as_secs_f64();
+        progress.at(Some(part.min(1.0)), "of the time it has to be noticed");
         std::thread::sleep(EVERY);
         let before = view.sentence;
         view = serde_json::from_slice(&client.get(&path)?)?;
         if !args.json && view.sentence != before {
-            println!("{}", view.sentence);
+            progress.clear();
+            told(&view.sentence)?;
         }
     }
+    drop(progress);
     if args.json {
-        println!("{}", serde_json::to_string(&view)?);
+        told(&serde_json::to_string(&view)?)?;
     } else if let Some(look_at) = &view.look_at {
-        println!("look at {look_at}");
+        told(&format!("look at {look_at}"))?;
     }
     Ok(view)
+}
+
+/// Prints a line at once. A reader who has left does not end the drill's watch.
+fn told(line: &str) -> Result<(), ClientError> {
+    say(&(plain(line) + "\n")).map_err(|error| ClientError::Usage(format!("the answer cannot be written: {error}")))
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::BAD_USAGE;
 use super::check::read;
+use super::print::{answer, complain, failed};
 use crate::config::{self, Source};
 use crate::flags::{Explanation, Flag, FlagSet, Told, explain};
 
@@ -69,14 +70,8 @@ pub(super) fn run(command: FlagsCommand) -> ExitCode {
         }
     };
     match answered {
-        Ok((text, well)) => {
-            print!("{text}");
-            if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::from(BAD_USAGE)
-        }
+        Ok((text, well)) => answer(&text, if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Err(message) => failed(message, BAD_USAGE),
     }
 }
 
@@ -95,7 +90,7 @@ fn load(from: &FlagSource) -> Result<FlagSet, String> {
     let text = read(&path, &name, config::MAX_FLAG_FILE_BYTES)?;
     let loaded = config::flags(Source { name: &name, text: &text }).map_err(|errors| errors.to_string())?;
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        complain(format_args!("warning: {warning}"));
     }
     Ok(loaded.set)
 }
@@ -206,7 +201,9 @@ impl Asked {
         let id = set.get(&self.key).ok_or_else(|| {
             let keys: Vec<&str> = set.iter().take(20).map(|(_, flag)| &**flag.key()).collect();
             let more = if set.len() > keys.len() { ", …" } else { "" };
-            format!("there is no flag `{}`; the file has: {}{more}", self.key, keys.join(", "))
+            let all = set.iter().map(|(_, flag)| &**flag.key());
+            let meant = config::did_you_mean(&self.key, all).map(|meant| format!("; {meant}")).unwrap_or_default();
+            format!("there is no flag `{}`; the file has: {}{more}{meant}", self.key, keys.join(", "))
         })?;
         let explanation = explain(set, id, &context, self.now);
         let well = explanation.result.is_ok();

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::BAD_USAGE;
+use super::print::{answer, failed};
 use crate::config::{self, Starter};
 
 #[derive(Debug, Args)]
@@ -37,26 +38,28 @@ pub(super) fn run(args: InitArgs) -> ExitCode {
     let InitArgs { old, new, service, listen, admin_listen: admin, folder } = args;
     let files = match config::starter(&Starter { service, old, new, listen, admin }) {
         Ok(files) => [("serin.yaml", files.serin), ("weights.yaml", files.weights)],
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     match write(&folder, &files) {
         Ok(()) => {
             let config = folder.join("serin.yaml");
             let config = config.display();
-            println!("{config} and {} are written; every key has its comment.", folder.join("weights.yaml").display());
-            println!("Look over them, then:\n  serin check --config {config}\n  serin run --config {config}");
-            ExitCode::SUCCESS
+            let weights = folder.join("weights.yaml");
+            let text = format!(
+                "{config} and {} are written; every key has its comment.\n\
+                 Look over them, then:\n  serin check --config {config}\n  serin run --config {config}\n",
+                weights.display()
+            );
+            answer(&text, ExitCode::SUCCESS)
         }
         Err((path, error)) if error.kind() == io::ErrorKind::AlreadyExists => {
-            eprintln!("{} is there already; nothing was written. Name another folder, or move it away", path.display());
-            ExitCode::from(BAD_USAGE)
+            let path = path.display();
+            let why =
+                format_args!("{path} is there already; nothing was written. Name another folder, or move it away");
+            failed(why, BAD_USAGE)
         }
         Err((path, error)) => {
-            eprintln!("{}: {error}; nothing was left behind", path.display());
-            ExitCode::FAILURE
+            failed(format_args!("{}: {error}; nothing was left behind", path.display()), ExitCode::FAILURE)
         }
     }
 }

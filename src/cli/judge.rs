@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::BAD_USAGE;
+use super::print::{answer, complain, failed};
 use super::status::duration;
 use crate::judge::{
     Estimate, Gates, LatencyGate, LoadTest, MAX_RESULT_BYTES, MetricVerdict, Outcome, Precision, Unit, Verdict, judge,
@@ -74,15 +75,12 @@ struct Input {
 pub(super) fn run(args: &JudgeArgs) -> ExitCode {
     let gates = match Gates::new(args.max_increase.0, args.latency.clone(), args.alpha) {
         Ok(gates) => gates,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     let [old, new] = match [&args.old, &args.new].map(|file| read(file)) {
         [Ok(old), Ok(new)] => [old, new],
         results => {
-            results.into_iter().filter_map(Result::err).for_each(|error| eprintln!("{error}"));
+            results.into_iter().filter_map(Result::err).for_each(|error| complain(&error));
             return ExitCode::from(BAD_USAGE);
         }
     };
@@ -93,18 +91,16 @@ pub(super) fn run(args: &JudgeArgs) -> ExitCode {
         precision: test.precision,
     };
     let inputs = Inputs { old: input(&args.old, &old), new: input(&args.new, &new) };
-    if args.json {
+    let text = if args.json {
         match serde_json::to_string(&Judged { verdict: &verdict, inputs }) {
-            Ok(json) => println!("{json}"),
-            Err(error) => {
-                eprintln!("{error}");
-                return ExitCode::FAILURE;
-            }
+            Ok(json) => json + "\n",
+            Err(error) => return failed(error, ExitCode::FAILURE),
         }
     } else {
-        print!("{}", table(&verdict, &inputs));
-    }
-    if args.exit_code && verdict.verdict == Outcome::Regressed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        table(&verdict, &inputs)
+    };
+    let regressed = args.exit_code && verdict.verdict == Outcome::Regressed;
+    answer(&text, if regressed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn read(file: &Path) -> Result<LoadTest, String> {

@@ -2,10 +2,9 @@
 
 mod print;
 
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
@@ -13,13 +12,15 @@ use serde_json::value::RawValue;
 
 use self::print::{broken, details, row, verified};
 use super::client::{Client, ClientError, encode};
+use super::print::{answer, complain, failed};
+use super::progress::Progress;
 use super::{BAD_USAGE, Global};
 use crate::config::{self, Source};
 use crate::control::beside;
 use crate::ledger::{Break, Dot, Entry, MAX_PAGE, Mermaid, Page, Query, ReadError, Reader, Timeline, Verified};
 
-/// After this long, a look at all entries says how far it is.
-const LONG: Duration = Duration::from_secs(1);
+/// Longest that a running serin may take to look at all entries.
+const VERIFIES: Duration = Duration::from_mins(10);
 
 /// What `serin ledger` takes.
 #[derive(Debug, Args)]
@@ -113,28 +114,10 @@ pub(super) fn run(global: &Global, args: &LedgerArgs) -> ExitCode {
     let list = LedgerCommand::List { which: Which { service: None, after: None, limit: 100 }, json: false };
     let command = args.command.as_ref().unwrap_or(&list);
     match Asked::of(global, args).and_then(|asked| asked.answer(command)) {
-        Ok(Answer::Text(text)) => printed(&text, ExitCode::SUCCESS),
-        Ok(Answer::Broken(text)) => printed(&text, ExitCode::FAILURE),
-        Err(error @ (LedgerError::Usage(_) | LedgerError::Read(ReadError::NoLedger(_)))) => {
-            eprintln!("{error}");
-            ExitCode::from(BAD_USAGE)
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn printed(text: &str, code: ExitCode) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads this may have enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("the answer cannot be written: {error}");
-            ExitCode::FAILURE
-        }
-        _ => code,
+        Ok(Answer::Text(text)) => answer(&text, ExitCode::SUCCESS),
+        Ok(Answer::Broken(text)) => answer(&text, ExitCode::FAILURE),
+        Err(error @ (LedgerError::Usage(_) | LedgerError::Read(ReadError::NoLedger(_)))) => failed(error, BAD_USAGE),
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 
@@ -209,6 +192,9 @@ impl Asked {
                     return Ok(Answer::Text(lines.iter().flat_map(|line| [line, "\n"]).collect()));
                 }
                 let entries = parsed(&lines)?;
+                if let (true, Some(service)) = (entries.is_empty(), &which.service) {
+                    complain(format_args!("the ledger has no entry that concerns a service `{service}`"));
+                }
                 Ok(Answer::Text(entries.iter().map(row).collect()))
             }
             LedgerCommand::Show { rollout: Some(rollout), format, json, .. } => {
@@ -318,7 +304,9 @@ impl Asked {
     fn verify(&self, json: bool) -> Result<Answer, LedgerError> {
         let (found, body) = match self {
             Self::Folder(reader) => {
-                let found = reader.verify(progress())?;
+                let mut progress = Progress::new(json);
+                let found = reader.verify(|file| progress.at(None, &format!("reading {file}")))?;
+                drop(progress);
                 let body = match &found {
                     Ok(verified) => serde_json::json!({ "verified": verified }),
                     Err(broken) => serde_json::json!({ "broken": broken }),
@@ -326,7 +314,11 @@ impl Asked {
                 (found, body.to_string())
             }
             Self::Serin(client) => {
-                let body = client.get("/api/v1/ledger/verify")?;
+                let mut progress = Progress::new(json);
+                let body = client.get_slowly("/api/v1/ledger/verify", VERIFIES, &mut || {
+                    progress.at(None, "serin reads its ledger");
+                })?;
+                drop(progress);
                 let view: VerifyView = serde_json::from_slice(&body).map_err(ClientError::from)?;
                 let body = String::from_utf8_lossy(&body).into_owned();
                 match (view.verified, view.broken) {
@@ -350,17 +342,6 @@ fn state_dir_of(config: &Path) -> Result<PathBuf, LedgerError> {
     let none =
         || LedgerError::Usage(format!("{name} names no stateDir: its ledger is in memory; ask the running serin"));
     config::state_dir(Source { name: &name, text }).map(|folder| beside(config, &folder)).ok_or_else(none)
-}
-
-/// Says on a terminal which file is being read, once it takes long.
-fn progress() -> impl FnMut(&str) {
-    let began = Instant::now();
-    let shown = io::stderr().is_terminal();
-    move |file| {
-        if shown && began.elapsed() > LONG {
-            eprintln!("reading {file}");
-        }
-    }
 }
 
 fn parsed(lines: &[String]) -> Result<Vec<Entry>, LedgerError> {

@@ -1,19 +1,18 @@
 //! `serin completions` and `serin man`: what shells and `man` want to know, made from the command line itself.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Cli;
+use super::print::answer;
 
 /// Prints the script that completes serin's commands in `shell`.
 pub(super) fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "serin", &mut script);
+    clap_complete::generate(shell, &mut super::command(), "serin", &mut script);
     printed(&script)
 }
 
@@ -21,35 +20,25 @@ pub(super) fn completions(shell: Shell) -> ExitCode {
 pub(super) fn man(folder: Option<&Path>) -> ExitCode {
     let Some(folder) = folder else {
         let mut page = Vec::new();
-        return match clap_mangen::Man::new(Cli::command()).render(&mut page) {
+        return match clap_mangen::Man::new(super::command()).render(&mut page) {
             Ok(()) => printed(&page),
             Err(error) => failed(&error),
         };
     };
-    match fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder)) {
+    match fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(super::command(), folder)) {
         Ok(()) => {
-            println!(
-                "The pages are in {}; read the first with: man {}",
-                folder.display(),
-                folder.join("serin.1").display()
-            );
-            ExitCode::SUCCESS
+            let (first, folder) = (folder.join("serin.1"), folder.display());
+            let said = format!("The pages are in {folder}; read the first with: man {}\n", first.display());
+            answer(&said, ExitCode::SUCCESS)
         }
         Err(error) => failed(&error),
     }
 }
 
 fn printed(text: &[u8]) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
+    answer(&String::from_utf8_lossy(text), ExitCode::SUCCESS)
 }
 
 fn failed(error: &io::Error) -> ExitCode {
-    eprintln!("this cannot be written: {error}");
-    ExitCode::FAILURE
+    super::print::failed(format_args!("this cannot be written: {error}"), ExitCode::FAILURE)
 }

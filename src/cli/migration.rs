@@ -7,6 +7,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::client::{Client, ClientError, encode};
+use super::print::{answer, failed};
+use super::text::plain;
 use super::{BAD_USAGE, Global};
 use crate::admin::{DeadLetterView, DeadLettersView, JournalView, MigrationView, PlanView};
 use crate::migration::reconcile::ConsistencyView;
@@ -61,6 +63,9 @@ pub(super) enum MigrationCommand {
         /// Why, for whoever looks later.
         #[arg(long)]
         reason: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Give up a write that cannot be delivered: its key goes on without it, and is to be reconciled.
     GiveUp {
@@ -71,6 +76,9 @@ pub(super) enum MigrationCommand {
         /// Why, for whoever looks later.
         #[arg(long)]
         reason: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -78,20 +86,11 @@ pub(super) enum MigrationCommand {
 pub(super) fn run(global: &Global, command: &MigrationCommand) -> ExitCode {
     let client = match Client::new(global) {
         Ok(client) => client,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     match carry_out(&client, command) {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Ok(text) => answer(&text, ExitCode::SUCCESS),
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 
@@ -101,9 +100,9 @@ fn carry_out(client: &Client, command: &MigrationCommand) -> Result<String, Clie
         let view: MigrationView = serde_json::from_slice(body)?;
         Ok(if as_json { serde_json::to_string(&view)? + "\n" } else { lines(&view) })
     };
-    let settle = |service: &str, action: &str, number: u64, reason: &str| {
+    let settle = |service: &str, action: &str, number: u64, reason: &str, as_json: bool| {
         let body = json!({ "action": action, "number": number, "reason": reason });
-        shown(&client.post(&format!("{}/deadLetters", path(service)), &body)?, false)
+        shown(&client.post(&format!("{}/deadLetters", path(service)), &body)?, as_json)
     };
     match command {
         MigrationCommand::Status { service, json } => shown(&client.get(&path(service))?, *json),
@@ -119,8 +118,8 @@ fn carry_out(client: &Client, command: &MigrationCommand) -> Result<String, Clie
             let view: DeadLettersView = serde_json::from_slice(&body)?;
             Ok(if *json { serde_json::to_string(&view)? + "\n" } else { letters(&view.dead_letters) })
         }
-        MigrationCommand::Retry { service, number, reason } => settle(service, "retry", *number, reason),
-        MigrationCommand::GiveUp { service, number, reason } => settle(service, "giveUp", *number, reason),
+        MigrationCommand::Retry { service, number, reason, json } => settle(service, "retry", *number, reason, *json),
+        MigrationCommand::GiveUp { service, number, reason, json } => settle(service, "giveUp", *number, reason, *json),
     }
 }
 
@@ -190,7 +189,7 @@ fn letters(letters: &[DeadLetterView]) -> String {
     let mut text = String::new();
     for letter in letters {
         let DeadLetterView { number, key, method, target, version, tries, why, age_seconds, behind } = letter;
-        let shown: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let (shown, target) = (plain(why), plain(target));
         let _ = writeln!(
             text,
             "{number:>8}  {method} {target} (key {key:?}) to {version}: {shown}; {tries} tries, {age_seconds:.0}s old, {behind} behind it"

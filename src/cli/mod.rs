@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod diff;
 mod drill;
+mod exit_codes;
 mod flags;
 mod init;
 mod journal;
@@ -14,19 +15,23 @@ mod logging;
 mod manual;
 mod migration;
 mod pick;
+mod print;
+mod progress;
 mod reconcile;
 mod rollout;
 mod run;
 mod schema;
 mod set;
 mod status;
+mod text;
 mod token;
+mod top;
 mod tracing_export;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::demo::Messages;
 use crate::ledger::Dependency;
@@ -46,6 +51,7 @@ struct Cli {
 
 /// Options that every subcommand takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Address of the admin API: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`.
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9901", env = "SERIN_ADMIN")]
@@ -97,6 +103,9 @@ enum Command {
         /// A flag file.
         #[arg(long, value_name = "FILE")]
         flags: Option<PathBuf>,
+        /// Print JSON on standard output: what is valid, and each error and warning with its place.
+        #[arg(long)]
+        json: bool,
     },
     /// Run two built-in versions, a proxy and traffic, and watch the new version being widened.
     Demo(demo::DemoArgs),
@@ -111,6 +120,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show shares, rates, failures and latencies of a running serin live, with their last minute.
+    Top(top::TopArgs),
     /// Set the weights of a service of a running serin.
     Set {
         /// The service.
@@ -124,6 +135,9 @@ enum Command {
         /// Entries of the ledger that this change builds on: NUMBER or SERVICE@NUMBER; may be given many times.
         #[arg(long, value_name = "ENTRY", value_delimiter = ',')]
         depends_on: Vec<Dependency>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Say which version each key gets; asks the files, no server.
     Pick {
@@ -144,11 +158,14 @@ enum Command {
         /// What the rules of flags that steer see beside the key: a JSON object.
         #[arg(long, value_name = "JSON")]
         context: Option<String>,
+        /// Print a line of JSON for each key.
+        #[arg(long)]
+        json: bool,
     },
     /// Make a token for the admin API.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Start, pause, resume, promote, abort or approve the rollout of a service, or look at what a start needs.
+    /// Start, pause, resume, promote, abort or approve the rollout of a service, look at what a start needs, or wait for the end.
     Rollout(rollout::RolloutArgs),
     /// Look at the migration of a service, move it on, or see to the writes that cannot be delivered.
     #[command(subcommand)]
@@ -184,10 +201,16 @@ enum Command {
     },
 }
 
+/// The whole command line, as help, manual pages and completions tell of it.
+fn command() -> clap::Command {
+    exit_codes::told(Cli::command(), "")
+}
+
 /// Runs the command line; gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let matches = command().get_matches();
+    let Cli { global, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let messages = Messages::default();
     match &command {
         Command::Demo(_) => logging::init_for_demo(global.verbose, global.log_format, &messages),
@@ -195,13 +218,14 @@ pub fn main() -> ExitCode {
     }
     match command {
         Command::Run { config } => run::run(&config),
-        Command::Check { config, weights, flags } => {
-            check::run(config.as_deref(), weights.as_deref(), flags.as_deref())
+        Command::Check { config, weights, flags, json } => {
+            check::run(config.as_deref(), weights.as_deref(), flags.as_deref(), json)
         }
         Command::Demo(args) => demo::run(&args, &messages),
         Command::Status { service, watch, json } => status::run(&global, service.as_deref(), watch, json),
-        Command::Set { service, weights, reason, depends_on } => {
-            set::run(&global, &service, &weights, &reason, &depends_on)
+        Command::Top(args) => top::run(&global, &args),
+        Command::Set { service, weights, reason, depends_on, json } => {
+            set::run(&global, &service, &weights, &reason, &depends_on, json)
         }
         Command::Rollout(args) => rollout::run(&global, &args),
         Command::Migration(command) => migration::run(&global, &command),
@@ -209,8 +233,8 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&global, &args),
         Command::Drill(command) => drill::run(&global, &command),
         Command::Ledger(args) => ledger::run(&global, &args),
-        Command::Pick { service, keys, stdin, config, weights, context } => {
-            pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref())
+        Command::Pick { service, keys, stdin, config, weights, context, json } => {
+            pick::run(&config, weights.as_deref(), &service, &keys, stdin, context.as_deref(), json)
         }
         Command::Flags(command) => flags::run(command),
         Command::Token(command) => token::run(&command),

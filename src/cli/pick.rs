@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::BAD_USAGE;
+use super::print::{complain, failed};
+use crate::config;
 use crate::control::{Files, FlagFile};
 use crate::flags::{Attribute, Context};
 use crate::plan::{Attached, Lot, Plan, Service, VersionId, VersionSet, weigh};
@@ -20,12 +22,13 @@ pub(super) fn run(
     keys: &[String],
     stdin: bool,
     context: Option<&str>,
+    json: bool,
 ) -> ExitCode {
     let context = match context.map_or_else(|| Ok(Map::new()), serde_json::from_str::<Map<String, Value>>) {
         Ok(context) => context,
         Err(error) => {
-            eprintln!("--context: expected a JSON object such as '{{\"country\":\"ch\"}}': {error}");
-            return ExitCode::from(BAD_USAGE);
+            let why = format_args!("--context: expected a JSON object such as '{{\"country\":\"ch\"}}': {error}");
+            return failed(why, BAD_USAGE);
         }
     };
     let read = Files::read(config, weights).and_then(|(_, mut loaded)| {
@@ -34,17 +37,14 @@ pub(super) fn run(
     });
     let plan = match read {
         Ok(plan) => plan,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let asked = Asked { context: &context, now };
+    let asked = Asked { context: &context, json, now };
     if let Some((_, service)) = plan.service_named(service)
         && Attached::new(&plan.flags, &[], service).steers_by_rules()
     {
-        eprintln!("the rules of flags decide, too: they see the key, the service, the version by weight and --context");
+        complain("the rules of flags decide, too: they see the key, the service, the version by weight and --context");
     }
     let out = io::stdout().lock();
     let picked = if stdin {
@@ -54,25 +54,18 @@ pub(super) fn run(
     };
     match picked {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ (PickError::UnknownService { .. } | PickError::EmptyKey)) => {
-            eprintln!("{error}");
-            ExitCode::from(BAD_USAGE)
-        }
-        Err(PickError::Read(error)) => {
-            eprintln!("reading the keys: {error}");
-            ExitCode::FAILURE
-        }
-        Err(PickError::Write(error)) => {
-            eprintln!("writing the versions: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error @ (PickError::UnknownService { .. } | PickError::EmptyKey)) => failed(error, BAD_USAGE),
+        Err(PickError::Read(error)) => failed(format_args!("reading the keys: {error}"), ExitCode::FAILURE),
+        Err(PickError::Write(error)) => failed(format_args!("writing the versions: {error}"), ExitCode::FAILURE),
     }
 }
 
-/// What the rules of flags see beside the key, and when.
+/// What the rules of flags see beside the key, and when; and how the answer is to be written.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     context: &'a Map<String, Value>,
+    /// As lines of JSON.
+    json: bool,
     /// In seconds of Unix time.
     now: u64,
 }
@@ -100,10 +93,12 @@ impl Context for Imagined<'_> {
 #[derive(Debug, thiserror::Error)]
 enum PickError {
     /// The plan has no such service.
-    #[error("there is no service `{asked}`; the configuration has: {known}")]
+    #[error("there is no service `{asked}`; the configuration has: {known}{meant}")]
     UnknownService {
         /// The name that was asked for.
         asked: String,
+        /// What was meant, after a semicolon, where that can be guessed.
+        meant: String,
         /// The names there are, separated by commas.
         known: String,
     },
@@ -118,7 +113,7 @@ enum PickError {
     Write(#[source] io::Error),
 }
 
-/// Writes a line `KEY VERSION` to `out` for each of `keys`, as they come. A key is written byte for byte; as it may hold
+/// Writes a line `KEY VERSION`, or a JSON object with `key` and `version`, to `out` for each of `keys`, as they come. A key is written byte for byte; as it may hold
 /// spaces and the name of a version may not, the last word is the version. A reader of `out` who has seen enough and
 /// leaves (`| head`) is no error.
 ///
@@ -141,8 +136,11 @@ fn pick<K: AsRef<[u8]>>(
             return Err(PickError::EmptyKey);
         }
         let version = &service.version(version_of(&attached, service, key, asked)).name;
-        let line =
-            out.write_all(key).and_then(|()| out.write_all(b" ")).and_then(|()| out.write_all(version.as_bytes()));
+        let line = if asked.json {
+            write!(out, "{}", json!({ "key": String::from_utf8_lossy(key), "version": &**version }))
+        } else {
+            out.write_all(key).and_then(|()| out.write_all(b" ")).and_then(|()| out.write_all(version.as_bytes()))
+        };
         if let Err(error) = line.and_then(|()| out.write_all(b"\n")) {
             return unless_reader_left(error);
         }
@@ -181,7 +179,9 @@ fn lines(input: impl BufRead) -> impl Iterator<Item = io::Result<Vec<u8>>> {
 fn unknown(plan: &Plan, asked: &str) -> PickError {
     let known: Vec<&str> = plan.services.iter().map(|service| &*service.name).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    PickError::UnknownService { asked: asked.to_owned(), known }
+    let meant = config::did_you_mean(asked, plan.services.iter().map(|service| &*service.name));
+    let meant = meant.map(|meant| format!("; {meant}")).unwrap_or_default();
+    PickError::UnknownService { asked: asked.to_owned(), meant, known }
 }
 
 fn unless_reader_left(error: io::Error) -> Result<(), PickError> {
@@ -245,7 +245,7 @@ mod tests {
 
     fn asked() -> Asked<'static> {
         static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
-        Asked { context: &NOTHING, now: 0 }
+        Asked { context: &NOTHING, json: false, now: 0 }
     }
 
     fn picked(plan: &Plan, service: &str, keys: &[&str]) -> Result<String, PickError> {
@@ -268,7 +268,10 @@ mod tests {
     #[test]
     fn an_unknown_service_is_answered_with_those_there_are() {
         let error = picked(&plan(&["checkout", "search"]), "chekcout", &["a"]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no service `chekcout`; the configuration has: checkout, search");
+        assert_eq!(
+            error.to_string(),
+            "there is no service `chekcout`; the configuration has: checkout, search; did you mean `checkout`?"
+        );
         let error = picked(&plan(&[]), "checkout", &["a"]).unwrap_err();
         assert_eq!(error.to_string(), "there is no service `checkout`; the configuration has: none");
     }

@@ -1,7 +1,7 @@
 //! `serin reconcile`: has a running serin hold both versions of a migration against each other, and follows it.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +10,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::{Client, ClientError, encode};
+use super::print::{answer, failed};
+use super::progress::Progress;
+use super::text::plain;
 use super::{BAD_USAGE, Global};
 use crate::migration::reconcile::{Counts, Kind, ReconcileView, RunState, Sample};
 
@@ -19,8 +22,6 @@ const EVERY: Duration = Duration::from_millis(300);
 const MAX_FILE: u64 = 24 << 20;
 /// Most samples that are printed.
 const SHOWN: usize = 10;
-/// Characters of the progress bar.
-const WIDTH: usize = 30;
 
 /// What is reconciled, and how.
 #[derive(Debug, Args)]
@@ -66,18 +67,11 @@ pub(super) fn run(global: &Global, args: &ReconcileArgs) -> ExitCode {
     let ready = Client::new(global).and_then(|client| Ok((client, body(args)?)));
     let (client, body) = match ready {
         Ok(ready) => ready,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     match reconcile(&client, args, body.as_ref()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Ok((text, well)) => answer(&text, if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 
@@ -120,7 +114,8 @@ fn read_keys(file: &Path) -> Result<Vec<String>, ClientError> {
     if keys.is_empty() { Err(bad("there is no key in it: expected one a line".to_owned())) } else { Ok(keys) }
 }
 
-fn reconcile(client: &Client, args: &ReconcileArgs, body: Option<&Value>) -> Result<bool, ClientError> {
+/// What is found, in words, and whether nothing is left to differ.
+fn reconcile(client: &Client, args: &ReconcileArgs, body: Option<&Value>) -> Result<(String, bool), ClientError> {
     let path = format!("/api/v1/services/{}/reconcile", encode(&args.service));
     let mut view: ReconcileView = if let Some(body) = body {
         serde_json::from_slice(&client.post(&path, body)?)?
@@ -128,53 +123,24 @@ fn reconcile(client: &Client, args: &ReconcileArgs, body: Option<&Value>) -> Res
         client.delete(&path)?;
         serde_json::from_slice(&client.get(&path)?)?
     };
-    let mut bar = Bar::new(io::stderr().is_terminal());
+    let mut progress = Progress::new(args.json);
     while view.state.is_on() && !args.detach {
-        bar.draw(&view);
+        let (part, words) = far(&view);
+        progress.at(part, &words);
         std::thread::sleep(EVERY);
         view = serde_json::from_slice(&client.get(&path)?)?;
     }
-    bar.clear();
-    let mut out = io::stdout().lock();
+    drop(progress);
     let text = if args.json { serde_json::to_string(&view)? + "\n" } else { summary(&view) };
-    // Whoever read this has enough.
-    let _ = out.write_all(text.as_bytes());
-    Ok(view.state == RunState::Done && view.left() == 0 || (args.detach && view.state.is_on()))
+    let well = view.state == RunState::Done && view.left() == 0 || (args.detach && view.state.is_on());
+    Ok((text, well))
 }
 
-/// A line that is drawn again and again, on a terminal only.
-struct Bar {
-    is_terminal: bool,
-    drawn: bool,
-}
-
-impl Bar {
-    fn new(is_terminal: bool) -> Self {
-        Self { is_terminal, drawn: false }
-    }
-
-    fn draw(&mut self, view: &ReconcileView) {
-        if self.is_terminal {
-            self.drawn = true;
-            let _ = write!(io::stderr(), "\r\x1b[K{}", progress(view));
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.drawn {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-/// How far it is, in a line of at most 80 columns.
-fn progress(view: &ReconcileView) -> String {
-    let Some(total) = view.total else { return "listing keys…".to_owned() };
+/// How far it is.
+fn far(view: &ReconcileView) -> (Option<f64>, String) {
+    let Some(total) = view.total else { return (None, "listing keys".to_owned()) };
     let part = if total == 0 { 1.0 } else { view.looked as f64 / total as f64 };
-    let full = ((part * WIDTH as f64) as usize).min(WIDTH);
-    let bar: String = (0..WIDTH).map(|at| if at < full { '█' } else { '░' }).collect();
-    let disagreed = view.counts.disagreed();
-    format!("{bar} {:>3.0}%  {} of {total}, {disagreed} differ", part * 100.0, view.looked)
+    (Some(part), format!("{} of {total}, {} differ", view.looked, view.counts.disagreed()))
 }
 
 /// What was found, for people.
@@ -184,7 +150,7 @@ fn summary(view: &ReconcileView) -> String {
     let total = view.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
     let mut text = format!("{service}: {}: {looked} of {total} keys\n", state.word());
     let mut line = |what: &str| {
-        let _ = writeln!(text, "  {what}");
+        let _ = writeln!(text, "  {}", plain(what));
     };
     if let Some(agreement) = view.agreement {
         let (low, high) = (view.agreement_low * 100.0, view.agreement_high * 100.0);
@@ -254,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_long_as_what_is_done() {
-        assert_eq!(progress(&view(None, Counts::default())), "listing keys…");
-        let half = progress(&view(Some(10), Counts { agreed: 4, differed: 1, ..Counts::default() }));
-        assert_eq!(half, format!("{}{}  50%  5 of 10, 1 differ", "█".repeat(15), "░".repeat(15)) + "");
-        assert!(progress(&view(Some(0), Counts::default())).contains("100%"));
+    fn how_far_it_is_is_known_once_the_keys_are() {
+        assert_eq!(far(&view(None, Counts::default())), (None, "listing keys".to_owned()));
+        let half = far(&view(Some(10), Counts { agreed: 4, differed: 1, ..Counts::default() }));
+        assert_eq!(half, (Some(0.5), "5 of 10, 1 differ".to_owned()));
+        assert_eq!(far(&view(Some(0), Counts::default())).0, Some(1.0));
     }
 
     #[test]

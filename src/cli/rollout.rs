@@ -2,12 +2,22 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
 use super::client::{Client, ClientError, encode};
+use super::print::{answer, complain, failed};
+use super::progress::Progress;
+use super::text::{plain, wrapped};
 use super::{BAD_USAGE, Global};
+use crate::config;
 use crate::rollout::{ControlView, Grade, Preflight, RolloutView};
+
+/// How often it is asked whether a rollout is over.
+const EVERY: Duration = Duration::from_millis(300);
+/// How long serin may be without an answer meanwhile: a restart takes less.
+const GONE: Duration = Duration::from_mins(1);
 
 /// What is asked of a rollout.
 #[derive(Debug, Args)]
@@ -25,6 +35,9 @@ pub(super) struct RolloutArgs {
     /// With approve: the hash of the plan that is agreed to, or its beginning. Default: the one in force.
     #[arg(long, value_name = "HASH")]
     plan: Option<String>,
+    /// With wait: longest that is waited. Default: for ever.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    timeout: Option<Duration>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -46,32 +59,28 @@ enum Action {
     Approve,
     /// Say what stands in the way of a start, and how long steps need to see anything; change nothing.
     Preflight,
+    /// Wait until it is over; done only if the new version has everything then.
+    Wait,
 }
 
 /// Does it and prints how things stand; gives the exit code.
 pub(super) fn run(global: &Global, args: &RolloutArgs) -> ExitCode {
     let client = match Client::new(global) {
         Ok(client) => client,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     let done = match args.action {
         Action::Preflight => preflight(&client, args),
-        _ => order(&client, args).map(|()| true),
+        Action::Wait => wait(&client, args),
+        _ => order(&client, args).map(|text| (text, true)),
     };
     match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Ok((text, well)) => answer(&text, if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 
-fn order(client: &Client, args: &RolloutArgs) -> Result<(), ClientError> {
+fn order(client: &Client, args: &RolloutArgs) -> Result<String, ClientError> {
     let path = format!("/api/v1/services/{}/rollout", encode(&args.service));
     let action = args.action.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let mut body = serde_json::json!({ "action": action, "reason": args.reason });
@@ -88,36 +97,93 @@ fn order(client: &Client, args: &RolloutArgs) -> Result<(), ClientError> {
     }
     let answer = client.post(&path, &body)?;
     let view: RolloutView = serde_json::from_slice(&answer)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&view)?);
-        return Ok(());
+    shown(&view, args.json)
+}
+
+/// Where a rollout stands, and what the judge says of its step.
+fn shown(view: &RolloutView, json: bool) -> Result<String, ClientError> {
+    if json {
+        return Ok(serde_json::to_string(view)? + "\n");
     }
     let verdict = view.verdict.as_ref().filter(|_| view.step.is_some());
-    let judged = verdict.map(|v| format!("    {}: {}\n", v.verdict.label(), v.reason)).unwrap_or_default();
-    print!("{}{judged}", lines(&view));
-    Ok(())
+    let judged = verdict.map(|v| format!("    {}: {}\n", v.verdict.label(), plain(&v.reason))).unwrap_or_default();
+    Ok(lines(view) + &judged)
+}
+
+/// Waits for the end of a run, and says whether the new version has everything then. That serin does not answer for a while is
+/// waited out: a rollout goes on after a restart.
+fn wait(client: &Client, args: &RolloutArgs) -> Result<(String, bool), ClientError> {
+    let path = format!("/api/v1/services/{}/rollout", encode(&args.service));
+    let (began, mut answered) = (Instant::now(), Instant::now());
+    let mut progress = Progress::new(args.json);
+    let mut view: RolloutView = serde_json::from_slice(&client.get(&path)?)?;
+    let mut step = None;
+    while view.is_on() || view.state == "validating" {
+        if args.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
+            let last = shown(&view, false)?;
+            return Err(ClientError::Usage(format!(
+                "it is not over yet; {} was waited\n{last}",
+                seconds(began.elapsed().as_secs_f64())
+            )));
+        }
+        if !args.json && step.as_ref().is_some_and(|before| *before != (view.state.clone(), view.step)) {
+            progress.clear();
+            complain(lines(&view).lines().next().unwrap_or_default());
+        }
+        step = Some((view.state.clone(), view.step));
+        progress.at(part(&view), &format!("{}{}", view.state, waits(&view)));
+        std::thread::sleep(EVERY);
+        match client.get(&path) {
+            Ok(body) => {
+                (view, answered) = (serde_json::from_slice(&body)?, Instant::now());
+            }
+            Err(ClientError::NoAnswer { .. }) if answered.elapsed() < GONE => {
+                progress.at(None, "serin does not answer; trying again");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    drop(progress);
+    Ok((shown(&view, args.json)?, view.state == "completed"))
+}
+
+/// How far the steps are, 0 to 1, where that can be said.
+fn part(view: &RolloutView) -> Option<f64> {
+    let (step, steps) = (view.step?, view.steps.len());
+    let bake = view.steps.get(step - 1)?.bake_seconds;
+    let of_step = view.baked_seconds.filter(|_| bake > 0.0).map_or(0.0, |baked| (baked / bake).min(1.0));
+    Some((step as f64 - 1.0 + of_step) / steps as f64)
+}
+
+fn waits(view: &RolloutView) -> String {
+    if view.waiting_for.is_empty() { String::new() } else { format!(", waits for {}", view.waiting_for.join(", ")) }
 }
 
 /// Whether nothing stands in the way.
-fn preflight(client: &Client, args: &RolloutArgs) -> Result<bool, ClientError> {
+fn preflight(client: &Client, args: &RolloutArgs) -> Result<(String, bool), ClientError> {
     let path = format!("/api/v1/services/{}/rollout/preflight", encode(&args.service));
     let preflight: Preflight = serde_json::from_slice(&client.get(&path)?)?;
     if args.json {
-        println!("{}", serde_json::to_string(&preflight)?);
-        return Ok(preflight.ready);
+        return Ok((serde_json::to_string(&preflight)? + "\n", preflight.ready));
     }
+    let mut text = String::new();
     for check in &preflight.checks {
         let grade = match check.grade {
             Grade::Ok => "ok",
             Grade::Warn => "warn",
             Grade::Refuse => "REFUSE",
         };
-        println!("{grade:<7} {:<9} {}", check.name, check.detail);
+        _ = writeln!(text, "{grade:<7} {:<9} {}", check.name, plain(&check.detail));
     }
-    println!("{:>5} {:>8} {:>10} {:>12} {:>14} {:>14}", "step", "weight", "bake", "req/s", "requests", "to see harm");
+    _ = writeln!(
+        text,
+        "{:>5} {:>8} {:>10} {:>12} {:>14} {:>14}",
+        "step", "weight", "bake", "req/s", "requests", "to see harm"
+    );
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for step in &preflight.steps {
-        println!(
+        _ = writeln!(
+            text,
             "{:>5} {:>7}% {:>10} {:>12.2} {:>14} {:>14}",
             step.step,
             step.weight,
@@ -127,8 +193,8 @@ fn preflight(client: &Client, args: &RolloutArgs) -> Result<bool, ClientError> {
             or_dash(step.seconds.map(seconds)),
         );
     }
-    println!("{}", if preflight.ready { "ready to start" } else { "not ready to start" });
-    Ok(preflight.ready)
+    text.push_str(if preflight.ready { "ready to start\n" } else { "not ready to start\n" });
+    Ok((text, preflight.ready))
 }
 
 fn seconds(seconds: f64) -> String {
@@ -150,7 +216,9 @@ pub(super) fn lines(view: &RolloutView) -> String {
     }
     text.push('\n');
     let mut line = |what: &str| {
-        let _ = writeln!(text, "    {what}");
+        for (index, piece) in wrapped(&plain(what), 74).iter().enumerate() {
+            let _ = writeln!(text, "    {}{piece}", if index == 0 { "" } else { "  " });
+        }
     };
     if let Some(reason) = &view.reason {
         line(reason);

@@ -4,6 +4,7 @@ mod listening;
 mod serve;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ pub(super) use self::serve::serve;
 use self::listening::{AdminEntrance, Listening};
 use super::BAD_USAGE;
 use super::journal::{self, Journals};
+use super::print::{complain, failed, say};
 use super::tracing_export::Spans;
 use crate::admin::AdminListener;
 use crate::config::{
@@ -39,14 +41,8 @@ pub(super) fn run(config: &Path) -> ExitCode {
     match prepare(config).and_then(|prepared| serve(prepared, |ready| say_where(&ready))) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(RunError::Files(error)) => {
-            eprintln!("{error}");
-            ExitCode::from(BAD_USAGE)
-        }
-        Err(RunError::StateDir(error)) => {
-            eprintln!("{error}");
-            ExitCode::from(BAD_USAGE)
-        }
+        Err(RunError::Files(error)) => failed(error, BAD_USAGE),
+        Err(RunError::StateDir(error)) => failed(error, BAD_USAGE),
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE
@@ -55,14 +51,19 @@ pub(super) fn run(config: &Path) -> ExitCode {
 }
 
 fn say_where(ready: &Ready) -> Stop {
+    let mut lines = String::new();
     for (name, address) in &ready.listeners {
-        println!("listening {name} {address}");
+        _ = writeln!(lines, "listening {name} {address}");
     }
     if let Some(address) = &ready.admin {
-        println!("listening admin {address}");
+        _ = writeln!(lines, "listening admin {address}");
     }
     if let Some(address) = &ready.ofrep {
-        println!("listening ofrep {address}");
+        _ = writeln!(lines, "listening ofrep {address}");
+    }
+    // Nothing depends on somebody reading it.
+    if let Err(error) = say(&lines) {
+        complain(format_args!("what serin listens on cannot be written: {error}"));
     }
     Stop::BySignal
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use super::client::{Client, ClientError, encode};
+use super::print::{answer, failed};
 use super::{BAD_USAGE, Global};
 use crate::admin::ServiceView;
 use crate::ledger::Dependency;
@@ -17,31 +18,26 @@ pub(super) fn run(
     assignments: &[String],
     reason: &str,
     depends_on: &[Dependency],
+    json: bool,
 ) -> ExitCode {
     let weights = match parse(assignments) {
         Ok(weights) => weights,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(message) => return failed(message, BAD_USAGE),
     };
     let client = match Client::new(global) {
         Ok(client) => client,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
-    match set(&client, service, &weights, reason, depends_on) {
-        Ok(view) => {
-            let entry = view.entry.map(|entry| format!("entry {entry} of the ledger\n")).unwrap_or_default();
-            print!("{}{entry}", super::status::table(&[view]));
-            ExitCode::SUCCESS
+    let done = set(&client, service, &weights, reason, depends_on).and_then(|view| {
+        if json {
+            return Ok(serde_json::to_string(&view)? + "\n");
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        let entry = view.entry.map(|entry| format!("entry {entry} of the ledger\n")).unwrap_or_default();
+        Ok(super::status::table(&[view]) + &entry)
+    });
+    match done {
+        Ok(text) => answer(&text, ExitCode::SUCCESS),
+        Err(error) => failed(error, ExitCode::FAILURE),
     }
 }
 

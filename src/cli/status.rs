@@ -5,7 +5,9 @@ use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::client::{Client, ClientError};
+use super::client::{Client, ClientError, unknown_service};
+use super::print::{complain, failed};
+use super::text::plain;
 use super::{BAD_USAGE, Global};
 use crate::admin::{
     AddressStateView, AddressView, DeprecationView, DrillView, ExperimentView, KillSwitchView, OverloadView,
@@ -19,10 +21,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) fn run(global: &Global, service: Option<&str>, watch: bool, json: bool) -> ExitCode {
     let client = match Client::new(global) {
         Ok(client) => client,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(error) => return failed(error, BAD_USAGE),
     };
     loop {
         match state(&client, service) {
@@ -33,7 +32,7 @@ pub(super) fn run(global: &Global, service: Option<&str>, watch: bool, json: boo
                 }
             }
             Err(error) => {
-                eprintln!("{error}");
+                complain(&error);
                 if !watch {
                     return ExitCode::FAILURE;
                 }
@@ -50,11 +49,10 @@ fn state(client: &Client, service: Option<&str>) -> Result<ServicesView, ClientE
     let body = client.get("/api/v1/services")?;
     let mut state: ServicesView = serde_json::from_slice(&body)?;
     if let Some(name) = service {
-        let known: Vec<_> = state.services.iter().map(|service| service.name.clone()).collect();
-        state.services.retain(|service| service.name == name);
-        if state.services.is_empty() {
-            return Err(ClientError::Usage(format!("there is no service `{name}`; there are: {}", known.join(", "))));
+        if !state.services.iter().any(|service| service.name == name) {
+            return Err(unknown_service(name, state.services.iter().map(|service| service.name.as_str())));
         }
+        state.services.retain(|service| service.name == name);
     }
     Ok(state)
 }
@@ -211,7 +209,7 @@ fn copies(shadow: &ShadowView) -> String {
 /// Words in lines of 80 columns.
 fn wrapped(said: &str) -> String {
     let (mut text, mut column) = (String::new(), 80);
-    for word in said.split(' ') {
+    for word in plain(said).split(' ') {
         if column + 1 + word.chars().count() > 80 {
             text.push_str(if text.is_empty() { "  " } else { "\n    " });
             column = if text.len() == 2 { 2 } else { 4 };
@@ -231,7 +229,8 @@ fn still_called(deprecation: &DeprecationView) -> String {
     let DeprecationView { version, sunset, requests, callers, .. } = deprecation;
     let day = |time: &str| time.split('T').next().unwrap_or(time).to_owned();
     let end = sunset.as_deref().map(|sunset| format!(", ends {}", day(sunset))).unwrap_or_default();
-    let callers: Vec<_> = callers.iter().take(5).map(|c| format!("{} {}", clip(&c.client, 40), c.requests)).collect();
+    let callers: Vec<_> =
+        callers.iter().take(5).map(|c| format!("{} {}", clip(&plain(&c.client), 40), c.requests)).collect();
     let by = if callers.is_empty() { String::new() } else { format!(": {}", callers.join(", ")) };
     format!("  {version} is deprecated{end}; {requests} requests since the start{by}\n")
 }

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
+use super::print::{answer, failed};
 use crate::access::{Role, TokenHash, new_token};
 use crate::tls::fill_random;
 
@@ -24,6 +26,9 @@ pub(super) struct NewArgs {
     /// What they may do.
     #[arg(long, value_enum, default_value = "operator")]
     role: RoleArg,
+    /// Print JSON: token, name, role and sha256.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,7 +45,7 @@ enum RoleArg {
 
 /// Runs the subcommand; gives the exit code.
 pub(super) fn run(command: &TokenCommand) -> ExitCode {
-    let TokenCommand::New(NewArgs { name, role }) = command;
+    let TokenCommand::New(NewArgs { name, role, json }) = command;
     let role = match role {
         RoleArg::Viewer => Role::Viewer,
         RoleArg::Operator => Role::Operator,
@@ -49,11 +54,14 @@ pub(super) fn run(command: &TokenCommand) -> ExitCode {
     };
     let mut random = [0; 32];
     if let Err(error) = fill_random(&mut random) {
-        eprintln!("no token: {error}");
-        return ExitCode::FAILURE;
+        return failed(format_args!("no token: {error}"), ExitCode::FAILURE);
     }
     let token = new_token(random);
     let hash = TokenHash::of(token.as_bytes());
+    if *json {
+        let made = json!({ "token": token, "name": name, "role": role.word(), "sha256": hash.to_string() });
+        return answer(&format!("{made}\n"), ExitCode::SUCCESS);
+    }
     // The token alone is on standard output, so that it can go straight into a file.
     let said = writeln!(io::stdout(), "{token}").and_then(|()| {
         writeln!(

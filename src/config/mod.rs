@@ -22,6 +22,7 @@ pub use flag_uses::FlagUses;
 pub use flags::{LoadedFlags, MAX_FLAG_FILE_BYTES, flags};
 pub use node::MAX_BYTES;
 pub use problem::{Errors, Problem, Source};
+pub(crate) use read::did_you_mean;
 pub use settings::{
     AccessLogFormat, AccessLogSettings, AccessLogTarget, AdminSettings, Listener, ListenerTls, Loaded, OfrepSettings,
     Origins, Settings, TracingSettings, WebhookSettings,

@@ -15,6 +15,7 @@ pub mod serin;
 pub mod sidecar;
 pub mod slots;
 pub mod strict;
+pub mod terminal;
 pub mod tls;
 pub mod tokens;
 pub mod upstream;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::cli::text::plain;
 use crate::ledger::{Break, Entry, Verified, What};
 
 /// An entry in a line.
@@ -15,11 +16,6 @@ pub(super) fn row(entry: &Entry) -> String {
     let line = format!("{:>6}  {time}Z  {:<8} {service:<16} {}", entry.number, draft.what.kind(), draft.what);
     let what = plain(&format!("{line}  [{}{reason}]{late}", draft.actor));
     format!("{what}\n")
-}
-
-/// What others said must not move the cursor of a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// An entry with one thing a line.

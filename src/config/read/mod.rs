@@ -6,7 +6,7 @@ mod keys;
 mod suggest;
 
 pub(super) use keys::{Keys, object, written};
-pub(super) use suggest::did_you_mean;
+pub(crate) use suggest::did_you_mean;
 
 use std::collections::HashSet;
 use std::ops::Deref;

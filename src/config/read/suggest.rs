@@ -4,7 +4,7 @@
 const MOST: usize = 2;
 
 /// Help with a word that is not known but close to one that is.
-pub(in crate::config) fn did_you_mean<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     closest(typed, known).map(|word| format!("did you mean `{word}`?"))
 }
 
