@@ -8,9 +8,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::{ServiceName, named, schema_of};
+use super::api::{ServiceName, named};
+use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
@@ -101,17 +102,34 @@ fn compared<'a>(plan: &'a Plan, name: &str) -> Result<(&'a Service, &'a str), Pr
     Ok((service, &service.version(shadow.to).name))
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> Vec<(&'static str, Value)> {
-    let answer = json!({"description": "done", "content": {"application/json": {"schema": schema_of::<DiffsView>()}}});
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    let none = problem("no such service, or its answers are not compared");
-    vec![(
-        "/api/v1/services/{service}/diffs",
-        json!({"parameters": name,
-            "get": {"operationId": "getDiffs", "responses": {"200": answer, "404": none}},
-            "delete": {"operationId": "resetDiffs", "responses": {"204": {"description": "forgotten"}, "404": none,
-                "503": problem("shutting down")}}}),
-    )]
+/// What the document says of comparisons.
+pub(super) fn operations() -> Operations {
+    let place = json!({"place": "/items/*/price", "verdict": "different", "differed": 12, "noiseDiffered": 0,
+        "rate": {"estimate": 0.012, "low": 0.005, "high": 0.024, "n": 1000},
+        "noise": {"estimate": 0.0, "low": 0.0, "high": 0.01, "n": 500}, "changes": {"type": 12},
+        "samples": [{"at": 1_795_283_883_120_u64, "change": "type", "old": "number", "new": "string"}]});
+    let route = json!({"route": "all", "verdict": "different", "compared": 1000, "differed": 12, "noiseCompared": 500,
+        "noiseDiffered": 0, "bodiesLeftOut": 0, "placesLeftOut": 0, "places": [place]});
+    let example = json!({"service": "shop", "to": "new", "since": "2026-11-21T17:58:03Z", "verdict": "different", "dropped": 0,
+        "routes": [route]});
+    let none = "no such service, or its answers are not compared";
+    let no_diff = "Service `shop` has no `shadow` with a `diff`.";
+    vec![
+        (
+            "/api/v1/services/{service}/diffs",
+            "get",
+            Operation::new("getDiffs", "comparisons", "Where the answers of two versions differ")
+                .answer::<DiffsView>(200, "by route and place", example)
+                .problem(StatusCode::NOT_FOUND, none, no_diff)
+                .problem(StatusCode::INTERNAL_SERVER_ERROR, "it cannot be told", "What was found could not be told."),
+        ),
+        (
+            "/api/v1/services/{service}/diffs",
+            "delete",
+            Operation::new("resetDiffs", "comparisons", "Forget what was found, and begin anew")
+                .empty(204, "it is forgotten")
+                .problem(StatusCode::NOT_FOUND, none, no_diff)
+                .problem(StatusCode::SERVICE_UNAVAILABLE, "shutting down", "serin is shutting down"),
+        ),
+    ]
 }

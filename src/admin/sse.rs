@@ -2,10 +2,13 @@
 
 use std::fmt::Display;
 
+use axum::http::HeaderValue;
 use bytes::Bytes;
 
 /// After how many milliseconds a client connects again that lost its connection.
 pub(super) const RETRY: &str = "retry: 2000\n";
+/// When to come again where there are too many, in seconds.
+pub(super) const LATER: HeaderValue = HeaderValue::from_static("5");
 /// Says nothing; keeps the connection from looking idle to whoever is on the way.
 pub(super) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
