@@ -34,6 +34,10 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Longest reason, in characters.
 pub(super) const MAX_REASON: usize = 1000;
 
+/// What may be said where weights say nothing, for examples.
+pub(super) const UNDER_MIGRATION: &str =
+    "service `shop` is under migration: its stage says which version answers, and weights say nothing";
+
 /// All routes of the admin address.
 pub(super) fn router(admin: Arc<Admin>) -> Router {
     Router::new()
@@ -255,9 +259,10 @@ pub(super) fn operations() -> Operations {
                 .link(200, "getLedgerEntry", json!({"number": "$response.body#/entry"}))
                 .link(200, "getService", same)
                 .problem(StatusCode::NOT_FOUND, "no such service", "there is no service `ship`; there are: shop")
+                .problem(StatusCode::CONFLICT, "the service is under migration", UNDER_MIGRATION)
                 .problem(
                     StatusCode::UNPROCESSABLE_ENTITY,
-                    "no such version, no weights, or a service whose versions are not for weights to say",
+                    "no such version, or no weights",
                     "service `shop` has no version `nwe`; it has: old, new",
                 )
                 .problem(

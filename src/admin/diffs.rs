@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::api::{ServiceName, named};
+use super::api::{MAX_REASON, ServiceName, named};
 use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
@@ -38,6 +39,19 @@ pub struct DiffsView {
     pub dropped: u64,
     /// By route.
     pub routes: Vec<RouteReport>,
+}
+
+/// Why, where nobody says.
+const FORGOTTEN: &str = "what was found by comparing answers is forgotten";
+
+/// What may be asked for in the query of `DELETE`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Why, for whoever looks later.
+    #[serde(default)]
+    #[schemars(length(max = MAX_REASON))]
+    reason: String,
 }
 
 /// The routes of comparisons.
@@ -79,13 +93,21 @@ async fn reset(
     State(admin): State<Arc<Admin>>,
     Extension(caller): Extension<Caller>,
     name: ServiceName,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let name = named(name)?;
+    let Query(Asked { reason }) =
+        asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    if reason.chars().count() > MAX_REASON {
+        let detail = format!("The reason is longer than {MAX_REASON} characters.");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    let reason = if reason.trim().is_empty() { FORGOTTEN } else { &reason };
     let plan = admin.plan();
     let (service, to) = compared(&plan, &name)?;
     let fields = serde_json::Map::from_iter([("to".to_owned(), to.into())]);
     let what = What::Event { event: "diffReset".to_owned(), fields };
-    let draft = Draft::new(&*caller.name, "what was found by comparing answers is forgotten", what);
+    let draft = Draft::new(&*caller.name, reason, what);
     let recorded = admin.control.record_or_keep(draft.of_service(&*service.name)).await;
     recorded.map_err(|refused| Problem::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()))?;
     // Where nothing was compared there is nothing to forget.
@@ -127,6 +149,7 @@ pub(super) fn operations() -> Operations {
             "/api/v1/services/{service}/diffs",
             "delete",
             Operation::new("resetDiffs", "comparisons", "Forget what was found, and begin anew")
+                .query::<Asked>()
                 .empty(204, "it is forgotten")
                 .problem(StatusCode::NOT_FOUND, none, no_diff)
                 .problem(StatusCode::SERVICE_UNAVAILABLE, "shutting down", "serin is shutting down"),

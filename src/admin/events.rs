@@ -268,12 +268,13 @@ pub(super) fn operations() -> Operations {
     }});
     let about = format!(
         "Server-sent events, each with an id (the number of its entry in the ledger; `42.3` is the third without one after \
-         entry 42), a name and one line of JSON as `x-serin-data` says. A comment every {} seconds says that nothing \
+         entry 42), a name and one line of JSON. A comment every {} seconds says that nothing \
          happened. They end when the client leaves or is too slow, or serin shuts down. Names:\n\n{}",
         KEEP_ALIVE.as_secs(),
         kinds.join("\n")
     );
-    let example = "retry: 2000\nid: 42\n\nid: 43\nevent: weights\ndata: {\"type\":\"weights\",\"timestamp\":\"2026-11-21T17:58:03.120Z\",\"data\":{\"number\":43}}\n\n";
+    let example = json!({"id": "43", "event": "weights",
+        "data": "{\"type\":\"weights\",\"timestamp\":\"2026-11-21T17:58:03.120Z\",\"data\":{\"number\":43}}"});
     vec![(
         "/api/v1/events",
         "get",
@@ -284,8 +285,13 @@ pub(super) fn operations() -> Operations {
                 "Last-Event-ID",
                 "the same as `after`, as clients send it that have lost their connection; it goes before `after`",
             )
-            .answer_as(200, "events without end", "text/event-stream", json!({"type": "string"}), json!(example))
-            .extension("x-serin-data", data)
+            .answer_as(
+                200,
+                "events without end",
+                "text/event-stream",
+                sse::schema(json!({"enum": Kind::WORDS}), data),
+                example,
+            )
             .problem(
                 StatusCode::TOO_MANY_REQUESTS,
                 "so many clients are told already, or too many wrong credentials came from there",

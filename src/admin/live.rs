@@ -31,7 +31,7 @@ use super::connection::Peer;
 use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::{Admin, Phase};
-use super::sse::LATER;
+use super::sse::{self, LATER};
 use super::values::Name;
 use crate::telemetry::history::Step;
 
@@ -236,8 +236,9 @@ pub(super) fn operations() -> Operations {
                 200,
                 "events without end",
                 "text/event-stream",
-                json!({"type": "string"}),
-                json!("event: state\ndata: {\"at\":1795283883120,\"generation\":7,\"entries\":42,\"phase\":\"ready\",\"services\":[]}\n\n"),
+                sse::schema(json!({"const": "state"}), json!({"type": "object", "required": ["at", "generation", "entries", "phase"]})),
+                json!({"event": "state",
+                    "data": "{\"at\":1795283883120,\"generation\":7,\"entries\":42,\"phase\":\"ready\",\"services\":[]}"}),
             )
             .problem(StatusCode::NOT_FOUND, "no such service", "There is no service `ship`.")
             .problem(

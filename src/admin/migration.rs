@@ -421,7 +421,7 @@ impl From<Refused> for Problem {
         let status = match refused {
             Refused::UnknownService { .. } | Refused::NoMigration(_) => StatusCode::NOT_FOUND,
             Refused::ShuttingDown | Refused::Ledger(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Refused::Missing(_) => StatusCode::CONFLICT,
+            Refused::Missing(_) | Refused::UnderMigration(_) => StatusCode::CONFLICT,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, refused.to_string())

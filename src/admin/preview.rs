@@ -12,11 +12,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::api::{ServiceName, named, unknown_service};
+use super::api::{ServiceName, UNDER_MIGRATION, named, unknown_service};
 use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::Admin;
 use super::values::{Weights, as_json};
+use crate::control::Refused;
 use crate::plan::{Service, VersionId, Weight, moves};
 
 /// How many sample keys are split before and after.
@@ -81,6 +82,9 @@ async fn show(
     })?;
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
+    if service.migration.is_some() {
+        return Err(Refused::UnderMigration(name).into());
+    }
     preview(service, &wanted).map(Json).map_err(|detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
 }
 
@@ -118,6 +122,7 @@ pub(super) fn operations() -> Operations {
             .query::<Asked>()
             .answer::<PreviewView>(200, "shares before and after, and who would move", example)
             .problem(StatusCode::NOT_FOUND, "no such service", "There is no service `ship`.")
+            .problem(StatusCode::CONFLICT, "the service is under migration", UNDER_MIGRATION)
             .problem(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "no such version, or no weights",

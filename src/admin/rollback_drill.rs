@@ -137,7 +137,7 @@ pub(super) fn operations() -> Operations {
                 .problem(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "what it does cannot be put in force",
-                    "service `shop` is under migration: its stage says which version answers, and weights say nothing",
+                    "service `shop` has no version `new`; it has: old",
                 )
                 .problem(
                     StatusCode::INTERNAL_SERVER_ERROR,

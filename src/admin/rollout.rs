@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::{MAX_REASON, ServiceName, named};
+use super::api::{MAX_REASON, ServiceName, UNDER_MIGRATION, named};
 use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
@@ -133,6 +133,7 @@ impl From<RolloutRefused> for Problem {
         let status = match &refused {
             RolloutRefused::Change(Refused::UnknownService { .. }) | RolloutRefused::NoPlan(_) => StatusCode::NOT_FOUND,
             RolloutRefused::Change(Refused::ShuttingDown | Refused::Ledger(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            RolloutRefused::Change(Refused::UnderMigration(_)) => StatusCode::CONFLICT,
             RolloutRefused::Change(_) => StatusCode::UNPROCESSABLE_ENTITY,
             RolloutRefused::Order(rollout::Refused::State(_)) | RolloutRefused::Preflight(_) => StatusCode::CONFLICT,
             RolloutRefused::Order(rollout::Refused::Person(_)) => StatusCode::FORBIDDEN,
@@ -184,7 +185,7 @@ pub(super) fn operations() -> Operations {
                 .problem(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "the weights it asks for cannot be had",
-                    "service `shop` is under migration: its stage says which version answers, and weights say nothing",
+                    "service `shop` has no version `new`; it has: old",
                 )
                 .problem(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -198,6 +199,7 @@ pub(super) fn operations() -> Operations {
             Operation::new("preflightRollout", "rollouts", "What a start would need")
                 .answer::<Preflight>(200, "what was looked at", preflight_example())
                 .problem(StatusCode::NOT_FOUND, none, no_plan)
+                .problem(StatusCode::CONFLICT, "the service is under migration", UNDER_MIGRATION)
                 .problem(StatusCode::SERVICE_UNAVAILABLE, "shutting down", "serin is shutting down"),
         ),
     ]

@@ -131,12 +131,36 @@ pub(super) struct Number<const LEAST: u64>(pub(super) u64);
 
 impl<'de, const LEAST: u64> Deserialize<'de> for Number<LEAST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)?;
+        struct Whole;
+
+        impl Visitor<'_> for Whole {
+            type Value = u64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number of at most {MAX_NUMBER}")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+                Ok(number)
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<u64, E> {
+                whole(number).ok_or_else(|| E::invalid_value(de::Unexpected::Float(number), &self))
+            }
+        }
+
+        let number = deserializer.deserialize_u64(Whole)?;
         if (LEAST..=MAX_NUMBER).contains(&number) {
             return Ok(Self(number));
         }
         Err(de::Error::custom(format!("{number} is out of range: expected a number from {LEAST} to {MAX_NUMBER}")))
     }
+}
+
+/// A number that is whole, however it is written: `1.0` is 1 to a schema of JSON.
+fn whole(number: f64) -> Option<u64> {
+    let is_whole = number.fract() == 0.0 && (0.0..=MAX_NUMBER as f64).contains(&number);
+    is_whole.then_some(number as u64)
 }
 
 impl<const LEAST: u64> JsonSchema for Number<LEAST> {
@@ -215,13 +239,15 @@ impl<'de> Deserialize<'de> for Dependencies {
         let values = Vec::<Value>::deserialize(deserializer)?;
         let form = Regex::new(Self::PATTERN).map_err(de::Error::custom)?;
         let read = |value: Value| {
-            let is_formed = match &value {
-                Value::Number(number) => number.as_u64().is_some_and(|number| (1..=MAX_NUMBER).contains(&number)),
-                Value::String(text) => form.is_match(text),
-                _ => false,
-            };
-            if is_formed {
-                return serde_json::from_value(value).map_err(de::Error::custom);
+            match &value {
+                Value::Number(number) => {
+                    let number = number.as_u64().or_else(|| number.as_f64().and_then(whole));
+                    if let Some(number) = number.filter(|number| (1..=MAX_NUMBER).contains(number)) {
+                        return Ok(Dependency::Entry(number));
+                    }
+                }
+                Value::String(text) if form.is_match(text) => return text.parse().map_err(de::Error::custom),
+                _ => {}
             }
             let found = clip(&value.to_string(), SHOWN);
             Err(de::Error::custom(format!(

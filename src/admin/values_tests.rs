@@ -59,6 +59,7 @@ fn a_version_has_one_weight() {
 fn numbers_are_those_that_every_reader_takes_for_what_they_are() {
     let read = |text: &str| serde_json::from_str::<Number<1>>(text).map(|number| number.0);
     assert_eq!(read("1").ok(), Some(1));
+    assert_eq!(read("259.0").ok(), Some(259), "a whole number to a schema of JSON");
     assert_eq!(read(&MAX_NUMBER.to_string()).ok(), Some(MAX_NUMBER));
     for wrong in ["0", "-1", "9007199254740992", "1.5", "\"1\"", "null"] {
         assert!(read(wrong).is_err(), "{wrong}");
@@ -70,7 +71,7 @@ fn numbers_are_those_that_every_reader_takes_for_what_they_are() {
 #[test]
 fn dependencies_are_numbers_and_places_of_other_services() {
     let read = |value: Value| serde_json::from_value::<Dependencies>(value).map(|read| read.0.len());
-    assert_eq!(read(json!([1, "7", "shop@12"])).ok(), Some(3));
+    assert_eq!(read(json!([1, 2.0, "7", "shop@12"])).ok(), Some(4));
     for wrong in [json!([0]), json!(["shop@"]), json!(["@1"]), json!(["a b@1"]), json!([null]), json!(1), json!([1.5])]
     {
         assert!(read(wrong.clone()).is_err(), "{wrong}");

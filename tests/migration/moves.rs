@@ -68,7 +68,7 @@ fn moves_that_make_no_sense_are_refused_in_words() {
     }
     let weights =
         serin.ask("PUT", "/api/v1/services/shop/weights", &json!({ "weights": { "old": 1, "new": 1 } }).to_string());
-    assert_eq!(weights.status, 422);
+    assert_eq!(weights.status, 409);
     assert!(weights.text().contains("is under migration"), "{}", weights.text());
     assert_eq!(view(&serin)["stage"], "off");
     let none = serin.ask("GET", "/api/v1/services/shop/migration/deadLetters", "");

@@ -36,9 +36,9 @@ impl Operation {
     /// With what `T` reads from its query.
     pub(in crate::admin) fn query<T: JsonSchema>(mut self) -> Self {
         let mut schema = asked::<T>();
-        let required = schema["required"].take();
+        let required = take(&mut schema, "required");
         let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|known| known == name));
-        for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+        for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
             let mut parameter = json!({"name": name, "in": "query", "required": is_required(name),
                 "description": take(property, "description")});
             // What is JSON inside is said to be so, and what.
@@ -123,12 +123,6 @@ impl Operation {
         self
     }
 
-    /// With more that is said of an answer.
-    pub(in crate::admin) fn extension(mut self, name: &str, value: Value) -> Self {
-        self.value[name] = value;
-        self
-    }
-
     fn parameter(&mut self, parameter: Value) {
         match self.value["parameters"].as_array_mut() {
             Some(parameters) => parameters.push(parameter),
@@ -173,7 +167,7 @@ fn without_null(schema: &mut Value) {
     if !default.is_null() {
         schema["default"] = default;
     }
-    if let Some(kinds) = schema["type"].as_array_mut() {
+    if let Some(Value::Array(kinds)) = schema.get_mut("type") {
         kinds.retain(|kind| kind != "null");
         if let [kind] = &kinds[..] {
             schema["type"] = kind.clone();
