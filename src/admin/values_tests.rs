@@ -8,7 +8,24 @@ use crate::config;
 fn what_has_the_form_of_a_share_a_rate_or_a_time_is_one() {
     let shares = ["0.01%", "0.5%", "1%", "9.99%", "10%", "99.99%", "100%", "100.0%", "100.00%"];
     let rates = ["1/s", "0.001/s", "0.5/s", "50/s", "9999.999/s", "10000/s", "30/m", "600000/m", "0.01/m", "99999.5/m"];
-    let times = ["1s", "9s", "30s", "99s", "299s", "300s", "1000ms", "99999ms", "1m", "4m59s", "1m0s", "5m"];
+    let times = [
+        "1s",
+        "9s",
+        "30s",
+        "99s",
+        "299s",
+        "300s",
+        "1000ms",
+        "99999ms",
+        "1m",
+        "4m59s999ms",
+        "1m0s",
+        "5m",
+        "5m0s",
+        "30s0ms",
+        "299s999ms",
+        "300s0ms",
+    ];
     for share in shares {
         assert!(check::<ShareText>("share", share).is_ok() && config::share(share).is_ok(), "{share}");
     }
@@ -25,7 +42,9 @@ fn what_has_the_form_of_a_share_a_rate_or_a_time_is_one() {
     for wrong in ["", "0/s", "0.000/s", "10001/s", "600001/m", "1/h", "1e3/s", "50", "-1/s", "1.2345/s"] {
         assert!(check::<RateText>("rate", wrong).is_err(), "{wrong}");
     }
-    for wrong in ["", "0s", "301s", "6m", "5m1s", "999ms", "1h", "1m60s", "30", "1.5s", "1s1s"] {
+    for wrong in
+        ["", "0s", "301s", "6m", "5m1s", "999ms", "1h", "1m60s", "30", "1.5s", "1s1s", "300s1ms", "0s999ms", "1s1000ms"]
+    {
         assert!(check::<WithinText>("within", wrong).is_err(), "{wrong}");
     }
 }

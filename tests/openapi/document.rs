@@ -61,7 +61,11 @@ fn the_table_in_the_documentation_is_that_of_the_document() {
                 operation["responses"].as_object().expect("responses").keys().map(String::as_str).collect();
             let roles: Vec<_> =
                 operation["x-serin-roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let who = if roles.is_empty() { "anybody".to_owned() } else { roles.join(", ") };
+            let who = match roles.len() {
+                0 => "anybody".to_owned(),
+                4 => "any role".to_owned(),
+                _ => roles.join(", "),
+            };
             // Writing to a string does not fail.
             let _ = writeln!(
                 table,
