@@ -4,7 +4,8 @@
 //!
 //! serin with one worker on one core; upstreams and clients on the other. Clients ask 2,000 times a second, each at its
 //! time whether or not others were answered; a latency counts from when a request was due. Each case afresh, one after the
-//! other, several rounds; medians of the rounds. `SERIN_BENCH_SECONDS`, `SERIN_BENCH_ROUNDS` and `SERIN_BENCH_RATE` for others.
+//! other, several rounds; medians of the rounds. `SERIN_BENCH_SECONDS`, `SERIN_BENCH_ROUNDS` and `SERIN_BENCH_RATE` for
+//! others, `SERIN_BENCH_CASES="no shadow;10%, diff"` for some of the cases.
 //!
 //! Answers are 2 KB of JSON with a time of their own, so that each pair differs and is walked.
 
@@ -55,9 +56,12 @@ fn main() {
     if !pinned.is_ok_and(|status| status.success()) {
         eprintln!("not pinned: taskset and two cores are needed for figures that mean anything");
     }
-    let mut found: Vec<Vec<Figures>> = CASES.iter().map(|_| Vec::new()).collect();
+    let wanted = std::env::var("SERIN_BENCH_CASES").ok();
+    let is_wanted = |name| wanted.as_ref().is_none_or(|wanted| wanted.split(';').any(|wanted| wanted.trim() == name));
+    let cases: Vec<_> = CASES.into_iter().filter(|(name, ..)| is_wanted(*name)).collect();
+    let mut found: Vec<Vec<Figures>> = cases.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
-        for ((_, dark, shadow), figures) in CASES.iter().zip(&mut found) {
+        for ((_, dark, shadow), figures) in cases.iter().zip(&mut found) {
             figures.push(measure(*dark, shadow, rate, Duration::from_secs(seconds)));
         }
     }
@@ -65,7 +69,7 @@ fn main() {
         "{:<14} {:>8} {:>8} {:>10} {:>8} {:>9} {:>8}",
         "shadow", "p50 ms", "p99 ms", "CPU µs/req", "RSS MiB", "requests", "failed"
     );
-    for ((name, ..), figures) in CASES.iter().zip(&found) {
+    for ((name, ..), figures) in cases.iter().zip(&found) {
         let median = |of: fn(&Figures) -> f64| {
             let mut values: Vec<f64> = figures.iter().map(of).collect();
             values.sort_by(f64::total_cmp);

@@ -116,14 +116,6 @@ fn is_withdrawn(text: &str) -> bool {
 }
 
 #[test]
-fn a_run_that_ends_before_the_version_turns_bad_says_that_it_was_too_short() {
-    let text = played("errors", "1s");
-    let summary = summary(&text);
-    assert!(summary.contains("Too short to show the whole story: at its end"), "{summary}");
-    assert!(summary.contains("--for 60s"), "{summary}");
-}
-
-#[test]
 fn an_address_in_use_is_named_with_the_flag_that_changes_it() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
@@ -149,9 +141,9 @@ impl Drop for Running {
 }
 
 #[test]
-fn an_interrupt_ends_it_early_with_the_summary() {
+fn an_interrupt_ends_it_early_with_a_summary_that_says_it_was_too_short() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let args = ["--for", "10m", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let args = ["--scenario", "errors", "--for", "10m", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let mut running = Running(demo(&args, &folder).stdout(Stdio::piped()).spawn().expect("the binary starts"));
     let mut out = BufReader::new(running.0.stdout.take().expect("stdout is piped"));
     let mut line = String::new();
@@ -165,5 +157,8 @@ fn an_interrupt_ends_it_early_with_the_summary() {
     out.read_to_string(&mut rest).expect("stdout");
     let status = eventually("the demo to end", || running.0.try_wait().expect("a child"));
     assert!(status.success(), "{status}");
+    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(summary(&rest).contains("until it was ended"), "{rest}");
+    assert!(summary(&rest).contains("Too short to show the whole story: at its end"), "{rest}");
+    assert!(summary(&rest).contains("--for 60s"), "{rest}");
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
+use super::json::{Members, document, elements, members, read};
 use super::pattern::{Child, Places};
 use super::render::Render;
 use super::{Answer, Rules};
@@ -22,6 +23,8 @@ const MAX_MATCHED: usize = 64;
 /// Most values that are held against each other to find which elements of unordered arrays are alike, over a whole document:
 /// where such arrays lie in each other that grows with the square of their elements.
 const MAX_TRIED: u32 = 100_000;
+/// Most levels of a document that are walked; what lies deeper is compared as it is written.
+const MAX_DEPTH: u32 = 128;
 /// What a call of gRPC's came to, which is no matter of the HTTP status.
 const GRPC_STATUS: &str = "grpc-status";
 /// Headers whose values nobody is shown.
@@ -96,7 +99,7 @@ impl Rules {
             match (json(old, old_body), json(new, new_body)) {
                 (Some(old), Some(new)) => {
                     let left = Cell::new(MAX_TRIED);
-                    Walk { rules: self, found: &mut found, left: &left }.root(&old, &new);
+                    Walk { rules: self, found: &mut found, left: &left }.root(old, new);
                 }
                 (None, None) => match (text(old_body), text(new_body)) {
                     (Some(old), Some(new)) => compare_lines(old, new, self.shows_texts(), &mut found),
@@ -137,12 +140,11 @@ fn compare_header(name: &str, old: &Answer, new: &Answer, found: &mut Found) {
 }
 
 /// The body as JSON, where its headers say so or do not say what it is. What cannot be read is compared as text.
-fn json(answer: &Answer, body: &[u8]) -> Option<Value> {
+fn json<'a>(answer: &Answer, body: &'a [u8]) -> Option<&'a str> {
     let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let may_be = essence.is_empty() || essence.ends_with("/json") || essence.ends_with("+json");
-    // serde_json goes 128 levels deep and no further, which bounds every recursion below.
-    may_be.then(|| serde_json::from_slice(body).ok()).flatten()
+    may_be.then(|| document(body)).flatten()
 }
 
 fn text(body: &[u8]) -> Option<&str> {
@@ -193,7 +195,8 @@ impl Found {
     }
 }
 
-/// Two JSON documents walked together.
+/// Two JSON documents walked together. They are read level by level and only where they are not written alike: of most
+/// pairs that is a small part.
 struct Walk<'a> {
     rules: &'a Rules,
     found: &'a mut Found,
@@ -208,12 +211,14 @@ struct Here {
     ignore: Places,
     unordered: Places,
     redact: Places,
+    depth: u32,
 }
 
 impl Walk<'_> {
-    fn root(mut self, old: &Value, new: &Value) {
+    fn root(mut self, old: &str, new: &str) {
         let here = Here {
             path: "$".to_owned(),
+            depth: 0,
             ignore: self.rules.ignore.root(),
             unordered: self.rules.unordered.root(),
             redact: self.rules.redact.root(),
@@ -227,83 +232,82 @@ impl Walk<'_> {
             ignore: self.rules.ignore.child(&here.ignore, child),
             unordered: self.rules.unordered.child(&here.unordered, child),
             redact: self.rules.redact.child_or_below(&here.redact, child),
+            depth: here.depth + 1,
         }
     }
 
-    fn values(&mut self, here: &Here, old: &Value, new: &Value) {
+    fn values(&mut self, here: &Here, old: &str, new: &str) {
         self.left.set(self.left.get().saturating_sub(1));
-        if self.rules.ignore.end_at(&here.ignore) {
+        if old == new || self.rules.ignore.end_at(&here.ignore) {
             return;
         }
-        match (old, new) {
-            (Value::Object(old), Value::Object(new)) => self.objects(here, old, new),
-            (Value::Array(old), Value::Array(new)) if self.rules.unordered.end_at(&here.unordered) => {
-                self.sets(here, old, new);
+        if here.depth < MAX_DEPTH {
+            if let (Some(old), Some(new)) = (members(old), members(new)) {
+                return self.objects(here, &old, &new);
             }
-            (Value::Array(old), Value::Array(new)) => {
-                let old: Vec<_> = old.iter().enumerate().collect();
-                let new: Vec<_> = new.iter().enumerate().collect();
-                self.lists(here, &old, &new);
+            if let (Some(old), Some(new)) = (elements(old), elements(new)) {
+                return if self.rules.unordered.end_at(&here.unordered) {
+                    self.sets(here, &old, &new);
+                } else {
+                    self.lists(here, &old, &new);
+                };
             }
-            (Value::Number(a), Value::Number(b)) if alike(a, b, self.rules.tolerance) => {}
-            _ if old == new => {}
-            _ => {
-                let same_type = std::mem::discriminant(old) == std::mem::discriminant(new);
-                self.differ(here, if same_type { Change::Value } else { Change::Type }, Some(old), Some(new));
+        }
+        match (value(old), value(new)) {
+            (Value::Number(a), Value::Number(b)) if alike(&a, &b, self.rules.tolerance) => {}
+            (a, b) if a == b => {}
+            (a, b) => {
+                let same_type = std::mem::discriminant(&a) == std::mem::discriminant(&b);
+                self.differ(here, if same_type { Change::Value } else { Change::Type }, Some(&a), Some(&b));
             }
         }
     }
 
-    fn objects(&mut self, here: &Here, old: &Map<String, Value>, new: &Map<String, Value>) {
-        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    fn objects(&mut self, here: &Here, old: &Members<'_>, new: &Members<'_>) {
+        let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
         for key in keys {
-            let (old, new) = (old.get(key), new.get(key));
-            // Most are the same, and where they are nothing else matters.
-            if old != new {
-                self.pair(&self.child(here, Child::Key(key)), old, new);
-            }
+            self.pair(here, Child::Key(key), old.get(key).copied(), new.get(key).copied());
         }
     }
 
     /// Elements with the index each has in its own array.
-    fn lists(&mut self, here: &Here, old: &[(usize, &Value)], new: &[(usize, &Value)]) {
+    fn lists(&mut self, here: &Here, old: &[(usize, &str)], new: &[(usize, &str)]) {
         for at in 0..old.len().max(new.len()) {
             let (old, new) = (old.get(at), new.get(at));
             let index = old.or(new).map_or(at, |(index, _)| *index);
-            let (old, new) = (old.map(|(_, value)| *value), new.map(|(_, value)| *value));
-            if old != new {
-                self.pair(&self.child(here, Child::Index(index)), old, new);
-            }
+            self.pair(here, Child::Index(index), old.map(|(_, value)| *value), new.map(|(_, value)| *value));
         }
     }
 
     /// Arrays whose order means nothing: equal elements are taken out, then those alike under the rules, and what is left is
     /// compared in order.
-    fn sets(&mut self, here: &Here, old: &[Value], new: &[Value]) {
+    fn sets(&mut self, here: &Here, old: &[(usize, &str)], new: &[(usize, &str)]) {
+        // As all who mean the same would write it.
+        let text = |element: &str| value(element).to_string();
         let mut by_text: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, value) in new.iter().enumerate() {
-            by_text.entry(value.to_string()).or_default().push(index);
+        for &(index, element) in new {
+            by_text.entry(text(element)).or_default().push(index);
         }
         let mut taken = vec![false; new.len()];
-        let mut left: Vec<(usize, &Value)> = Vec::new();
-        for (index, value) in old.iter().enumerate() {
-            match by_text.get_mut(&value.to_string()).and_then(Vec::pop) {
+        let mut left: Vec<(usize, &str)> = Vec::new();
+        for &(index, element) in old {
+            match by_text.get_mut(&text(element)).and_then(Vec::pop) {
                 Some(partner) => taken[partner] = true,
-                None => left.push((index, value)),
+                None => left.push((index, element)),
             }
         }
-        let mut others: Vec<(usize, &Value)> = new.iter().enumerate().filter(|(index, _)| !taken[*index]).collect();
+        let mut others: Vec<(usize, &str)> = new.iter().copied().filter(|(index, _)| !taken[*index]).collect();
         if left.len().max(others.len()) <= MAX_MATCHED {
-            left.retain(|(index, value)| {
-                let element = self.child(here, Child::Index(*index));
-                let partner = others.iter().position(|(_, other)| self.are_alike(&element, value, other));
+            left.retain(|(index, element)| {
+                let here = self.child(here, Child::Index(*index));
+                let partner = others.iter().position(|(_, other)| self.are_alike(&here, element, other));
                 partner.map(|partner| others.remove(partner)).is_none()
             });
         }
         self.lists(here, &left, &others);
     }
 
-    fn are_alike(&self, here: &Here, old: &Value, new: &Value) -> bool {
+    fn are_alike(&self, here: &Here, old: &str, new: &str) -> bool {
         if self.left.get() == 0 {
             return false;
         }
@@ -312,12 +316,17 @@ impl Walk<'_> {
         found.differences.is_empty() && self.left.get() > 0
     }
 
-    fn pair(&mut self, here: &Here, old: Option<&Value>, new: Option<&Value>) {
+    /// One step further down, where there is anything to find.
+    fn pair(&mut self, here: &Here, child: Child<'_>, old: Option<&str>, new: Option<&str>) {
+        if old == new {
+            return;
+        }
+        let here = &self.child(here, child);
         match (old, new) {
             (Some(old), Some(new)) => self.values(here, old, new),
             _ if self.rules.ignore.end_at(&here.ignore) => {}
-            (Some(old), None) => self.differ(here, Change::Removed, Some(old), None),
-            (None, new) => self.differ(here, Change::Added, None, new),
+            (Some(old), None) => self.differ(here, Change::Removed, Some(&value(old)), None),
+            (None, new) => self.differ(here, Change::Added, None, new.map(value).as_ref()),
         }
     }
 
@@ -327,6 +336,12 @@ impl Walk<'_> {
             |value: Option<&Value>| value.map_or_else(String::new, |value| Render::json(value, redact, &here.redact));
         self.found.add(&here.path, change, || [shown(old), shown(new)]);
     }
+}
+
+/// A value read whole. Where it cannot be, being too deep or no Unicode, it is known by its bytes, which nobody is shown:
+/// there may be something in them that is to be redacted.
+fn value(text: &str) -> Value {
+    read(text).unwrap_or_else(|| Value::String(opaque(text.as_bytes())))
 }
 
 /// `path` and one step more. A name that is no plain one is written in brackets; one `below` what is redacted is not said,

@@ -9,6 +9,7 @@ mod answer;
 mod compare;
 mod encoding;
 mod evidence;
+mod json;
 mod pattern;
 mod render;
 mod report;

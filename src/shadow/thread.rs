@@ -4,18 +4,25 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::comparing::{Pairing, Shared};
 use super::state::{DiffState, Followed};
 use crate::diff::{Comparison, Pair, decoded};
 use crate::telemetry::Registry;
 
+/// What comes within this time is compared in one go: nobody waits for it, and a worker that had to wake this thread for
+/// each pairing would pay more for that than comparing takes. The queue holds many times what comes meanwhile.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Compares what comes until nobody can hand in any more.
 pub(super) fn run(queue: &Receiver<(Pairing, usize)>, shared: &Shared, registry: &Registry) {
-    while let Ok((pairing, bytes)) = queue.recv() {
-        compare(pairing, shared, registry);
-        shared.waiting.fetch_sub(bytes, Relaxed);
+    while let Ok(first) = queue.recv() {
+        for (pairing, bytes) in std::iter::once(first).chain(queue.try_iter()) {
+            compare(pairing, shared, registry);
+            shared.waiting.fetch_sub(bytes, Relaxed);
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 

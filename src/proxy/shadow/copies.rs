@@ -86,7 +86,8 @@ impl Copies {
         let arm = Rc::clone(&copy.arm);
         let asking_again = async {
             match again {
-                Some(again) => again.send(&worker, body.clone(), patience).await.ok().flatten(),
+                // In a box: few copies have one, and all would carry the room for it.
+                Some(again) => Box::pin(again.send(&worker, body.clone(), patience)).await.ok().flatten(),
                 None => None,
             }
         };
