@@ -158,7 +158,7 @@ fn a_drill_is_refused_with_a_sentence_where_it_could_not_be_seen_or_something_el
     let cases = [
         (r"{}", 409, "a drill does to new could be seen"),
         (r#"{"share":"20"}"#, 400, "`share` is `20`"),
-        (r#"{"within":"6m"}"#, 400, "`within` is `6m`: expected 1s to 5m"),
+        (r#"{"within":"6m"}"#, 400, "`within` is `6m`; expected 1s to 5m"),
         (r#"{"fault":"fire"}"#, 400, "unknown variant `fire`"),
     ];
     for (body, status, said) in cases {

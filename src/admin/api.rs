@@ -1,6 +1,5 @@
 //! The admin API's answers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -13,19 +12,20 @@ use axum::routing::{get, put};
 use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::document::{Operation, Operations, document};
 use super::guard::{Caller, guard};
 use super::problem::Problem;
-use super::rights;
 use super::serve::{Admin, Phase};
+use super::values::{Dependencies, Weights};
 use super::view::{ServiceView, ServicesView};
 use super::{
     diffs, distribution, events, flags, health, history, ledger, live, me, migration, page, preview, reconcile,
     rollback_drill, rollout,
 };
 use crate::control::{Change, Changed};
-use crate::ledger::{About, Dependency, Source};
+use crate::ledger::{About, Source};
 use crate::plan::Plan;
 use crate::telemetry::exposition;
 
@@ -33,6 +33,10 @@ use crate::telemetry::exposition;
 pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Longest reason, in characters.
 pub(super) const MAX_REASON: usize = 1000;
+
+/// What may be said where weights say nothing, for examples.
+pub(super) const UNDER_MIGRATION: &str =
+    "service `shop` is under migration: its stage says which version answers, and weights say nothing";
 
 /// All routes of the admin address.
 pub(super) fn router(admin: Arc<Admin>) -> Router {
@@ -127,14 +131,15 @@ impl Admin {
 #[serde(deny_unknown_fields)]
 struct SetWeights {
     /// By version; a version left out gets 0.
-    weights: BTreeMap<String, f64>,
+    weights: Weights,
     /// Why, for whoever looks later.
     #[serde(default)]
+    #[schemars(length(max = MAX_REASON))]
     reason: String,
     /// Entries of the ledger that this change builds on: numbers, or `"SERVICE@NUMBER"`; at most 32.
     #[serde(default, rename = "dependsOn")]
-    #[schemars(with = "Vec<ledger::DependencyView>", length(max = 32))]
-    depends_on: Vec<Dependency>,
+    #[schemars(default = "Vec::<u64>::new")]
+    depends_on: Dependencies,
 }
 
 async fn set_weights(
@@ -152,12 +157,12 @@ async fn set_weights(
         let detail = format!("The reason is longer than {MAX_REASON} characters.");
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
-    let about = About { depends_on: asked.depends_on, ..About::default() };
+    let about = About { depends_on: asked.depends_on.0, ..About::default() };
     let change = Change {
         actor: caller.name.to_string(),
         reason: asked.reason,
         service: name.clone(),
-        weights: asked.weights,
+        weights: asked.weights.0,
         source: Source::Admin,
         about,
     };
@@ -188,61 +193,96 @@ async fn not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not offered at {}.", uri.path()))
 }
 
-async fn openapi() -> Json<serde_json::Value> {
-    Json(document())
+async fn openapi(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    Json(document(&admin.access.load()))
 }
 
-/// The `OpenAPI` document of this API.
-pub(super) fn document() -> serde_json::Value {
-    let answer =
-        |schema: serde_json::Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let text = |description: &str| json!({"description": description, "content": {"text/plain": {}}});
-    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    let mut document = json!({
-        "openapi": "3.1.0",
-        "info": {"title": "serin admin API", "version": env!("CARGO_PKG_VERSION")},
-        "paths": {
-            "/livez": {"get": {"operationId": "livez", "responses": {"200": text("the process lives")}}},
-            "/readyz": {"get": {"operationId": "readyz",
-                "responses": {"200": text("takes requests"), "503": text("starting or draining")}}},
-            "/metrics": {"get": {"operationId": "metrics", "responses": {"200": text("Prometheus exposition")}}},
-            "/api/v1/services": {"get": {"operationId": "listServices",
-                "responses": {"200": answer(schema_of::<ServicesView>())}}},
-            "/api/v1/services/{service}": {"parameters": name, "get": {"operationId": "getService",
-                "responses": {"200": answer(schema_of::<ServiceView>()), "404": problem("no such service")}}},
-            "/api/v1/services/{service}/weights": {"parameters": name, "put": {"operationId": "setWeights",
-                "requestBody": {"required": true,
-                    "content": {"application/json": {"schema": schema_of::<SetWeights>()}}},
-                "responses": {"200": answer(schema_of::<ServiceView>()), "400": problem("not what is expected"),
-                    "404": problem("no such service"), "413": problem("too long"),
-                    "409": problem("the service is under migration"),
-                    "422": problem("no such version, or weights that are none"), "503": problem("shutting down, or the ledger cannot be written and this widens")}}},
-        }
-    });
-    let mut paths: Vec<(&'static str, serde_json::Value)> = Vec::new();
-    paths.extend(diffs::paths());
-    paths.extend(distribution::paths());
-    paths.extend([events::path()]);
-    paths.extend(flags::paths());
-    paths.extend(history::paths());
-    paths.extend(ledger::paths());
-    paths.extend(live::paths());
-    paths.extend(me::paths());
-    paths.extend(migration::paths());
-    paths.extend(preview::paths());
-    paths.extend(reconcile::paths());
-    paths.extend(rollback_drill::paths());
-    paths.extend(rollout::paths());
-    for (path, item) in paths {
-        document["paths"][path] = item;
-    }
-    rights::describe(&mut document);
-    document
+/// What the document says of them.
+pub(super) fn operations() -> Operations {
+    let first = json!({"service": "$response.body#/services/0/name"});
+    let same = json!({"service": "$request.path.service"});
+    let exposition = json!({"type": "string"});
+    vec![
+        ("/livez", "get", Operation::new("livez", "process", "Whether the process lives").text(200, "it does", "ok\n")),
+        (
+            "/readyz",
+            "get",
+            Operation::new("readyz", "process", "Whether requests are taken")
+                .text(200, "they are", "ok\n")
+                .text(503, "not yet, or no longer", "draining\n"),
+        ),
+        (
+            "/metrics",
+            "get",
+            Operation::new("metrics", "process", "All figures, for Prometheus")
+                .about("Text, or with `Accept: application/vnd.google.protobuf` protobuf with native histograms.")
+                .answer_as(200, "the figures", "text/plain", exposition.clone(), json!("serin_weight{service=\"shop\",version=\"new\"} 0.1\n"))
+                .answer_as(200, "the figures", "application/vnd.google.protobuf", exposition, json!("(binary)")),
+        ),
+        (
+            "/api/v1/openapi.json",
+            "get",
+            Operation::new("describe", "process", "This document").answer_as(
+                200,
+                "as it holds now",
+                "application/json",
+                json!({"type": "object", "required": ["openapi", "info", "paths"]}),
+                json!({"openapi": "3.1.0", "info": {"title": "serin admin API", "version": "0.1.0"}, "paths": {}}),
+            ),
+        ),
+        (
+            "/api/v1/services",
+            "get",
+            Operation::new("listServices", "services", "The state of all services")
+                .answer::<ServicesView>(200, "all of them", json!({"generation": 7, "services": [example()]}))
+                .link(200, "getService", first.clone())
+                .link(200, "getHistory", first.clone())
+                .link(200, "getDistribution", first),
+        ),
+        (
+            "/api/v1/services/{service}",
+            "get",
+            Operation::new("getService", "services", "The state of a service")
+                .answer::<ServiceView>(200, "its versions, their figures, what is said of them", example())
+                .problem(StatusCode::NOT_FOUND, "no such service", "There is no service `ship`."),
+        ),
+        (
+            "/api/v1/services/{service}/weights",
+            "put",
+            Operation::new("setWeights", "services", "Set the weights of a service")
+                .about(
+                    "In force once it is answered, and in the ledger before that. It stays until the next change, wherever \
+                     that comes from.",
+                )
+                .body::<SetWeights>(json!({"weights": {"old": 90, "new": 10}, "reason": "looks good"}))
+                .answer::<ServiceView>(200, "what is in force now", example())
+                .link(200, "getLedgerEntry", json!({"number": "$response.body#/entry"}))
+                .link(200, "getService", same)
+                .problem(StatusCode::NOT_FOUND, "no such service", "there is no service `ship`; there are: shop")
+                .problem(StatusCode::CONFLICT, "the service is under migration", UNDER_MIGRATION)
+                .problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "no such version, or no weights",
+                    "service `shop` has no version `nwe`; it has: old, new",
+                )
+                .problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "shutting down, or the ledger cannot be written and this widens",
+                    "serin is shutting down",
+                ),
+        ),
+    ]
 }
 
-pub(super) fn schema_of<T: JsonSchema>() -> serde_json::Value {
-    let mut settings = schemars::generate::SchemaSettings::draft2020_12();
-    settings.inline_subschemas = true;
-    settings.into_generator().into_root_schema_for::<T>().to_value()
+/// A service as it may be shown.
+fn example() -> Value {
+    let version = |name: &str, weight: f64, requests: u64| {
+        json!({"name": name, "weight": weight, "share": weight / 100.0, "effectiveShare": weight / 100.0,
+            "addresses": [{"address": "127.0.0.1:9001", "state": "up"}], "inFlight": 2, "requests": requests,
+            "failures": 3, "requestsPerSecond": weight, "failuresPerSecond": 0.0,
+            "latency": {"p50": 0.004, "p90": 0.009, "p99": 0.021, "p99.9": 0.055},
+            "latencyTotal": {"p50": 0.004, "p90": 0.009, "p99": 0.022, "p99.9": 0.06}})
+    };
+    json!({"name": "shop", "windowSeconds": 10.0, "versions": [version("old", 90.0, 81_234), version("new", 10.0, 9026)],
+        "entry": 42})
 }

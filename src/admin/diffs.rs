@@ -9,9 +9,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::{MAX_REASON, ServiceName, named, schema_of};
+use super::api::{MAX_REASON, ServiceName, named};
+use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
@@ -44,10 +45,12 @@ pub struct DiffsView {
 const FORGOTTEN: &str = "what was found by comparing answers is forgotten";
 
 /// What may be asked for in the query of `DELETE`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// Why, for whoever looks later.
     #[serde(default)]
+    #[schemars(length(max = MAX_REASON))]
     reason: String,
 }
 
@@ -121,20 +124,35 @@ fn compared<'a>(plan: &'a Plan, name: &str) -> Result<(&'a Service, &'a str), Pr
     Ok((service, &service.version(shadow.to).name))
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> Vec<(&'static str, Value)> {
-    let answer = json!({"description": "done", "content": {"application/json": {"schema": schema_of::<DiffsView>()}}});
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    let reason = json!([{"name": "reason", "in": "query", "required": false,
-        "schema": {"type": "string", "maxLength": MAX_REASON}, "description": "why, for whoever looks later"}]);
-    let none = problem("no such service, or its answers are not compared");
-    vec![(
-        "/api/v1/services/{service}/diffs",
-        json!({"parameters": name,
-            "get": {"operationId": "getDiffs", "responses": {"200": answer, "404": none}},
-            "delete": {"operationId": "resetDiffs", "parameters": reason,
-                "responses": {"204": {"description": "forgotten"}, "400": problem("not what is expected"), "404": none,
-                    "503": problem("shutting down")}}}),
-    )]
+/// What the document says of comparisons.
+pub(super) fn operations() -> Operations {
+    let place = json!({"place": "/items/*/price", "verdict": "different", "differed": 12, "noiseDiffered": 0,
+        "rate": {"estimate": 0.012, "low": 0.005, "high": 0.024, "n": 1000},
+        "noise": {"estimate": 0.0, "low": 0.0, "high": 0.01, "n": 500}, "changes": {"type": 12},
+        "samples": [{"at": 1_795_283_883_120_u64, "change": "type", "old": "number", "new": "string"}]});
+    let route = json!({"route": "all", "verdict": "different", "compared": 1000, "differed": 12, "noiseCompared": 500,
+        "noiseDiffered": 0, "bodiesLeftOut": 0, "placesLeftOut": 0, "places": [place]});
+    let example = json!({"service": "shop", "to": "new", "since": "2026-11-21T17:58:03Z", "verdict": "different", "dropped": 0,
+        "routes": [route]});
+    let none = "no such service, or its answers are not compared";
+    let no_diff = "Service `shop` has no `shadow` with a `diff`.";
+    vec![
+        (
+            "/api/v1/services/{service}/diffs",
+            "get",
+            Operation::new("getDiffs", "comparisons", "Where the answers of two versions differ")
+                .answer::<DiffsView>(200, "by route and place", example)
+                .problem(StatusCode::NOT_FOUND, none, no_diff)
+                .problem(StatusCode::INTERNAL_SERVER_ERROR, "it cannot be told", "What was found could not be told."),
+        ),
+        (
+            "/api/v1/services/{service}/diffs",
+            "delete",
+            Operation::new("resetDiffs", "comparisons", "Forget what was found, and begin anew")
+                .query::<Asked>()
+                .empty(204, "it is forgotten")
+                .problem(StatusCode::NOT_FOUND, none, no_diff)
+                .problem(StatusCode::SERVICE_UNAVAILABLE, "shutting down", "serin is shutting down"),
+        ),
+    ]
 }

@@ -10,9 +10,10 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::{ServiceName, named, schema_of, unknown_service};
+use super::api::{ServiceName, named, unknown_service};
+use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::Admin;
 use crate::stats::Snapshot;
@@ -24,21 +25,20 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 }
 
 /// What may be asked for in the query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    #[serde(default)]
-    window: WindowView,
+    /// Which requests are told of. Default: step.
+    window: Option<WindowView>,
 }
 
 /// Which requests are told of.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum WindowView {
     /// Those of the last ten seconds.
     Recent,
     /// Those since the weights last changed.
-    #[default]
     Step,
     /// All since the start.
     Total,
@@ -78,6 +78,7 @@ async fn show(
     let name = named(name)?;
     let Query(Asked { window }) =
         asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let window = window.unwrap_or(WindowView::Step);
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;
     admin.verdicts.look(&plan);
@@ -111,19 +112,16 @@ impl BucketsView {
     }
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> [(&'static str, Value); 1] {
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let parameters = json!([
-        {"name": "service", "in": "path", "required": true, "schema": {"type": "string"}},
-        {"name": "window", "in": "query", "required": false,
-            "schema": {"enum": ["recent", "step", "total"], "default": "step"},
-            "description": "the last ten seconds, since the weights last changed, or since the start"},
-    ]);
-    [(
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
+    let example = json!({"window": "step", "seconds": 312.5,
+        "versions": [{"name": "old", "count": 3, "zero": 0, "first": -256, "counts": [1, 0, 2]}]});
+    vec![(
         "/api/v1/services/{service}/distribution",
-        json!({"parameters": parameters, "get": {"operationId": "getDistribution", "responses": {
-            "200": {"description": "done", "content": {"application/json": {"schema": schema_of::<DistributionView>()}}},
-            "400": problem("not what is expected"), "404": problem("no such service")}}}),
+        "get",
+        Operation::new("getDistribution", "services", "How long requests took, as the whole distribution")
+            .query::<Asked>()
+            .answer::<DistributionView>(200, "by version, in the buckets of a native histogram", example)
+            .problem(StatusCode::NOT_FOUND, "no such service", "There is no service `ship`."),
     )]
 }

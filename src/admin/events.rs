@@ -9,27 +9,28 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http_body::Frame;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
 use super::connection::Peer;
+use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::{Admin, Phase};
-use super::sse::{self, COMMENT, RETRY};
+use super::sse::{self, COMMENT, LATER, RETRY};
+use super::values::{self, EventText, Name};
 use crate::events::{Event, Feed, Id, Kind, Told};
 use crate::ledger::{self, MAX_PAGE};
 use crate::telemetry::Registry;
 
 /// Most clients that are told at a time.
 const STREAMS: usize = 64;
-/// When to come again where there are too many.
-const LATER: HeaderValue = HeaderValue::from_static("5");
 /// How often a client is told that nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Longest that a client may take nothing.
@@ -58,10 +59,13 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 }
 
 /// What may be asked for in the query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    service: Option<String>,
+    /// Only events that concern this service.
+    service: Option<Name>,
+    /// The id of an event: first come the ledger's entries after it; without it, only what happens from now on.
+    #[schemars(with = "Option<EventText>")]
     after: Option<String>,
 }
 
@@ -81,7 +85,7 @@ async fn events(
     let telling = Telling {
         following: admin.events.feed.follow(),
         begin: admin.events.feed.last(),
-        service: asked.service,
+        service: asked.service.map(|Name(name)| name),
         pieces,
         taking: TAKING,
         _open: Open::new(Arc::clone(&admin.registry), place),
@@ -109,10 +113,14 @@ fn known(after: Option<&str>, headers: &HeaderMap) -> Result<Option<Id>, Problem
     let wrong = |what: &str, why: &str| Problem::new(StatusCode::BAD_REQUEST, format!("`{what}` is {why}."));
     match (headers.get("last-event-id").filter(|id| !id.is_empty()), after) {
         (Some(id), _) => {
-            let id = id.to_str().unwrap_or_default().parse();
-            id.map(Some).map_err(|why| wrong("Last-Event-ID", why))
+            let id = id.to_str().unwrap_or_default();
+            values::check::<EventText>("Last-Event-ID", id)?;
+            id.parse().map(Some).map_err(|why| wrong("Last-Event-ID", why))
         }
-        (None, Some(after)) => after.parse().map(Some).map_err(|why| wrong("after", why)),
+        (None, Some(after)) => {
+            values::check::<EventText>("after", after)?;
+            after.parse().map(Some).map_err(|why| wrong("after", why))
+        }
         (None, None) => Ok(None),
     }
 }
@@ -250,38 +258,46 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn path() -> (&'static str, Value) {
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
     let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("- `{}`: {}", kind.word(), kind.about())).collect();
-    let id = json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"});
-    let parameters = json!([
-        {"name": "service", "in": "query", "required": false, "schema": {"type": "string"},
-            "description": "only events that concern this service"},
-        {"name": "after", "in": "query", "required": false, "schema": id,
-            "description": "the id of an event: first come the ledger's entries after it; without it, only what happens from now on"},
-        {"name": "Last-Event-ID", "in": "header", "required": false, "schema": id,
-            "description": "the same, as clients send it that have lost their connection; it goes before `after`"},
-    ]);
     let data = json!({"type": "object", "required": ["type", "timestamp", "data"], "properties": {
         "type": {"enum": Kind::WORDS, "description": "the name of the event"},
         "timestamp": {"type": "string", "format": "date-time"},
         "data": {"type": "object", "description": "the entry of the ledger as it is written; of more than 64 KiB only number, time, kind, service, actor, reason and rollout, and `shortened`. For `verdict` the service, the versions `from` and `to`, the `rollout`, what was said `before` and the verdict. For a `drill` without an entry the service, version and fault, whether it `began`, and `until` when."},
     }});
-    let description = format!(
+    let about = format!(
         "Server-sent events, each with an id (the number of its entry in the ledger; `42.3` is the third without one after \
-         entry 42), a name and one line of JSON. A comment every {} seconds says that nothing happened. Names:\n\n{}",
+         entry 42), a name and one line of JSON. A comment every {} seconds says that nothing \
+         happened. They end when the client leaves or is too slow, or serin shuts down. Names:\n\n{}",
         KEEP_ALIVE.as_secs(),
         kinds.join("\n")
     );
-    let item = json!({"get": {"operationId": "followEvents", "description": description, "parameters": parameters,
-    "responses": {
-        "200": {"description": "events until the client leaves, is too slow, or serin shuts down",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "x-serin-data": data}}},
-        "400": problem("not what is expected"),
-        "429": problem("so many clients are told already, or too many wrong credentials came from there"),
-    }}});
-    ("/api/v1/events", item)
+    let example = json!({"id": "43", "event": "weights",
+        "data": "{\"type\":\"weights\",\"timestamp\":\"2026-11-21T17:58:03.120Z\",\"data\":{\"number\":43}}"});
+    vec![(
+        "/api/v1/events",
+        "get",
+        Operation::new("followEvents", "events", "What happens, as server-sent events")
+            .about(about)
+            .query::<Asked>()
+            .header::<EventText>(
+                "Last-Event-ID",
+                "the same as `after`, as clients send it that have lost their connection; it goes before `after`",
+            )
+            .answer_as(
+                200,
+                "events without end",
+                "text/event-stream",
+                sse::schema(json!({"enum": Kind::WORDS}), data),
+                example,
+            )
+            .problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "so many clients are told already, or too many wrong credentials came from there",
+                "64 clients are told of events already, and more are not.",
+            ),
+    )]
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::time::SystemTime;
 
+use axum::http::HeaderValue;
+
 use super::*;
 
 fn telling(feed: &Feed, service: Option<&str>) -> (Telling, mpsc::Receiver<Bytes>) {

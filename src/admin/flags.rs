@@ -9,9 +9,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::schema_of;
+use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::Admin;
 use crate::flags::{Flag, State as FlagState};
@@ -26,9 +26,10 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 }
 
 /// What may be asked for in the query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// Only flags whose key has this in it.
     #[serde(default)]
     search: String,
 }
@@ -104,15 +105,15 @@ impl FlagView {
     }
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> [(&'static str, Value); 1] {
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let parameters = json!([{"name": "search", "in": "query", "required": false, "schema": {"type": "string"},
-        "description": "only flags whose key has this in it"}]);
-    [(
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
+    let flag = json!({"key": "new-screen", "enabled": true, "variants": ["on", "off"], "defaultVariant": "off", "hasRule": true,
+        "evaluations": [{"variant": "on", "count": 1208}]});
+    vec![(
         "/api/v1/flags",
-        json!({"get": {"operationId": "listFlags", "parameters": parameters, "responses": {
-            "200": {"description": "done", "content": {"application/json": {"schema": schema_of::<FlagsView>()}}},
-            "400": problem("not what is expected")}}}),
+        "get",
+        Operation::new("listFlags", "flags", "The flags in force, and how they were evaluated")
+            .query::<Asked>()
+            .answer::<FlagsView>(200, "at most 500 of them", json!({"total": 1, "flags": [flag]})),
     )]
 }

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
 
 use super::connection::Peer;
+use super::document::query_of;
 use super::origin;
 use super::problem::Problem;
+use super::query;
 use super::refusal::{Asked, Refusal};
 use super::rights::{Need, max_body, need, roles};
 use super::serve::Admin;
@@ -88,6 +90,7 @@ impl Caller {
 pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request, next: Next) -> Response {
     let known = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let (need, most) = (known.and_then(|at| need(request.method(), at)), known.map_or(0, max_body));
+    let parameters = known.and_then(|at| query_of(request.method(), at));
     let Some(need) = need else {
         return Problem::new(StatusCode::FORBIDDEN, "It is not written down who may ask for this.").into_response();
     };
@@ -124,7 +127,13 @@ pub(super) async fn guard(State(admin): State<Arc<Admin>>, mut request: Request,
         Ok(mut caller) => {
             caller.asked = Arc::new(asked);
             request.extensions_mut().insert(caller);
-            let request = if changes { whole(request, most).await } else { Ok(request) };
+            // Probes and scrapers may add what they like to an address, as some do against caches.
+            let parameters = parameters.filter(|_| request.uri().path().starts_with("/api/"));
+            if let Some(Err(problem)) = parameters.map(|known| query::check(request.uri(), known)) {
+                return problem.into_response();
+            }
+            let has_body = changes && request.method() != Method::DELETE;
+            let request = if has_body { whole(request, most).await } else { Ok(request) };
             match request {
                 Ok(request) => next.run(request).await,
                 Err(problem) => problem.into_response(),

@@ -10,11 +10,13 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::{ServiceName, named, schema_of, unknown_service};
+use super::api::{ServiceName, named, unknown_service};
+use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::Admin;
+use super::values::Number;
 use crate::telemetry::history::{Row, Rows, Step};
 
 /// The route of the history.
@@ -23,20 +25,21 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 }
 
 /// What may be asked for in the query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    #[serde(default)]
-    step: StepAsked,
-    #[serde(default)]
-    from: u64,
+    /// A row a second for an hour, or a minute for a day. Default: 1s.
+    step: Option<StepAsked>,
+    /// Only rows that end later, in milliseconds since 1970. Default: all.
+    from: Option<Number<0>>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 enum StepAsked {
-    #[default]
+    /// A row a second.
     #[serde(rename = "1s")]
     Second,
+    /// A row a minute.
     #[serde(rename = "1m")]
     Minute,
 }
@@ -88,10 +91,10 @@ async fn show(
         return Err(unknown_service(&name));
     }
     let step = match asked.step {
-        StepAsked::Second => Step::Second,
-        StepAsked::Minute => Step::Minute,
+        None | Some(StepAsked::Second) => Step::Second,
+        Some(StepAsked::Minute) => Step::Minute,
     };
-    Ok(Json(admin.history(step, &name, asked.from)))
+    Ok(Json(admin.history(step, &name, asked.from.map_or(0, |Number(from)| from))))
 }
 
 impl Admin {
@@ -142,19 +145,17 @@ fn rounded(value: f32, part: f64) -> f64 {
     (f64::from(value) * part).round() / part
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> [(&'static str, Value); 1] {
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let query = |name: &str, schema: Value, description: &str| json!({"name": name, "in": "query", "required": false, "schema": schema, "description": description});
-    let parameters = json!([
-        {"name": "service", "in": "path", "required": true, "schema": {"type": "string"}},
-        query("step", json!({"enum": ["1s", "1m"], "default": "1s"}), "a row a second for an hour, or a minute for a day"),
-        query("from", json!({"type": "integer", "minimum": 0, "default": 0}), "only rows that end later, in milliseconds since 1970"),
-    ]);
-    [(
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
+    let column = json!({"name": "old", "requests": [118], "failures": [0], "p50": [0.004], "p90": [0.009], "p99": [0.021],
+        "p99.9": [null], "share": [0.9], "inFlight": [2]});
+    let example = json!({"at": [1_795_283_883_120_u64], "seconds": [1.0], "versions": [column], "withoutRoom": 0});
+    vec![(
         "/api/v1/services/{service}/history",
-        json!({"parameters": parameters, "get": {"operationId": "getHistory", "responses": {
-            "200": {"description": "done", "content": {"application/json": {"schema": schema_of::<HistoryView>()}}},
-            "400": problem("not what is expected"), "404": problem("no such service")}}}),
+        "get",
+        Operation::new("getHistory", "services", "What versions did in the last hour, or day")
+            .query::<Asked>()
+            .answer::<HistoryView>(200, "rows as columns, oldest first", example)
+            .problem(StatusCode::NOT_FOUND, "no such service", "There is no service `ship`."),
     )]
 }

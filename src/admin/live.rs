@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http_body::Frame;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -27,8 +28,11 @@ use tokio::time::error::Elapsed;
 
 use super::api::unknown_service;
 use super::connection::Peer;
+use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::{Admin, Phase};
+use super::sse::{self, LATER};
+use super::values::Name;
 use crate::telemetry::history::Step;
 
 /// Most pages at a time.
@@ -83,10 +87,11 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 }
 
 /// What may be asked for in the query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    service: Option<String>,
+    /// This service alone, with its last rows of history.
+    service: Option<Name>,
 }
 
 async fn watch(
@@ -96,12 +101,13 @@ async fn watch(
 ) -> Result<Response, Problem> {
     let Query(Asked { service }) =
         asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let service = service.map(|Name(name)| name);
     if let Some(name) = service.as_ref().filter(|name| admin.plan().service_named(name).is_none()) {
         return Err(unknown_service(name));
     }
     let Ok(place) = Arc::clone(&admin.live.places).try_acquire_owned() else {
         let detail = format!("{PAGES} pages are open already, and no more are shown live.");
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with(header::RETRY_AFTER, LATER));
     };
     let (sender, events) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -213,19 +219,32 @@ impl http_body::Body for Events {
     }
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> [(&'static str, Value); 1] {
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let parameters = json!([{"name": "service", "in": "query", "required": false, "schema": {"type": "string"},
-        "description": "this service alone, with its last rows of history"}]);
-    [(
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
+    vec![(
         "/api/v1/live",
-        json!({"get": {"operationId": "watchLive", "parameters": parameters, "responses": {
-            "200": {"description": "Server-sent events named `state`, about once a second and after each change: `at` \
-                    (milliseconds since 1970), `generation`, `entries` (written to the ledger since the start), `phase`, \
-                    and `services` as in listServices, or `service` as in getService with `rows` as in getHistory.",
-                "content": {"text/event-stream": {}}},
-            "400": problem("not what is expected"), "404": problem("no such service"),
-            "429": problem("too many pages are open")}}}),
+        "get",
+        Operation::new("watchLive", "events", "What open pages are shown, as server-sent events")
+            .about(
+                "Events named `state`, about once a second and after each change: `at` (milliseconds since 1970), \
+                 `generation`, `entries` (written to the ledger since the start), `phase`, and `services` as in \
+                 listServices, or `service` as in getService with `rows` as in getHistory. They end when the client leaves, \
+                 or those who may look are others than before.",
+            )
+            .query::<Asked>()
+            .answer_as(
+                200,
+                "events without end",
+                "text/event-stream",
+                sse::schema(json!({"const": "state"}), json!({"type": "object", "required": ["at", "generation", "entries", "phase"]})),
+                json!({"event": "state",
+                    "data": "{\"at\":1795283883120,\"generation\":7,\"entries\":42,\"phase\":\"ready\",\"services\":[]}"}),
+            )
+            .problem(StatusCode::NOT_FOUND, "no such service", "There is no service `ship`.")
+            .problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many pages are open, or too many wrong credentials came from there",
+                "64 pages are open already, and no more are shown live.",
+            ),
     )]
 }

@@ -7,10 +7,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::schema_of;
 use super::connection::Peer;
+use super::document::{Operation, Operations};
 use super::guard::{Caller, way_in};
 use super::serve::Admin;
 use crate::access::{Right, Role};
@@ -27,6 +27,7 @@ pub(super) struct MeView {
     /// What they are called in the ledger.
     name: String,
     /// viewer, operator, approver or admin, by their credentials; nothing where they have shown none.
+    #[schemars(extend("enum" = ["viewer", "operator", "approver", "admin", null]))]
     role: Option<&'static str>,
     /// What they may do, by their credentials or because the address is open.
     may: MayView,
@@ -71,11 +72,10 @@ async fn show(
     })
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> [(&'static str, Value); 1] {
-    [(
-        "/api/v1/me",
-        json!({"get": {"operationId": "getMe", "responses": {
-            "200": {"description": "done", "content": {"application/json": {"schema": schema_of::<MeView>()}}}}}}),
-    )]
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
+    let example = json!({"name": "alice", "role": "operator", "may": {"read": true, "operate": true, "approve": false,
+        "administer": false}, "wayIn": null, "tokens": true});
+    let me = Operation::new("getMe", "process", "Who asks, and what they may do");
+    vec![("/api/v1/me", "get", me.answer::<MeView>(200, "as far as it is known", example))]
 }

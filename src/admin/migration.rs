@@ -12,12 +12,14 @@ use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
-use super::api::{MAX_REASON, ServiceName, named, schema_of};
+use super::api::{MAX_REASON, ServiceName, named};
+use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
+use super::values::{self, Number, ShareText};
 use crate::access::Right;
 use crate::control::{Changed, Refused, StageChange};
 use crate::ledger::{About, Draft, Source, What};
@@ -164,14 +166,19 @@ pub struct DeadLettersView {
 /// What `PUT …/migration` takes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("if" = { "properties": { "force": { "const": true } }, "required": ["force"] }))]
+#[schemars(extend("then" = { "properties": { "reason": { "pattern": "[^ \\t\\n\\r]" } }, "required": ["reason"] }))]
 struct Asked {
     /// off, dualWrite, shadow, live, rampDown or complete.
+    #[schemars(extend("enum" = Stage::WORDS))]
     stage: String,
     /// The share of keys that are to be in it, such as `10%`; all others are in the one before. Default: 100%.
     #[serde(default)]
+    #[schemars(with = "Option<ShareText>")]
     share: Option<String>,
     /// Why, for whoever looks later.
     #[serde(default)]
+    #[schemars(length(max = MAX_REASON))]
     reason: String,
     /// Whatever stands in the way; for admins, with a reason.
     #[serde(default)]
@@ -188,9 +195,10 @@ struct AskedOfLetter {
     /// What is to become of it.
     action: LetterAction,
     /// Which one.
-    number: u64,
+    number: Number<1>,
     /// Why, for whoever looks later.
     #[serde(default)]
+    #[schemars(length(max = MAX_REASON))]
     reason: String,
 }
 
@@ -222,8 +230,8 @@ async fn change(
     let stage = Stage::named(&asked.stage)
         .ok_or_else(|| bad(format!("`stage` is `{}`; expected one of: {}.", asked.stage, Stage::WORDS.join(", "))))?;
     let share = asked.share.as_deref().map(|share| {
-        let wrong = || bad(format!("`share` is `{share}`; expected a percentage from 0.01% to 100%, such as `10%`."));
-        crate::config::share(share).map_err(|_| wrong())
+        values::check::<ShareText>("share", share)?;
+        crate::config::share(share).map_err(|error| bad(format!("`share` is `{share}`: {error}.")))
     });
     let share = share.transpose()?;
     if asked.force {
@@ -260,7 +268,7 @@ async fn settle(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<MigrationView>, Problem> {
     let name = named(name)?;
-    let AskedOfLetter { action, number, reason } = read(body)?;
+    let AskedOfLetter { action, number: Number(number), reason } = read(body)?;
     check_reason(&reason)?;
     let plan = admin.plan();
     migrating(&plan, &name)?;
@@ -421,35 +429,77 @@ impl From<Refused> for Problem {
     }
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> Vec<(&'static str, Value)> {
-    let answer = |schema: Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let body = |schema: Value| json!({"required": true, "content": {"application/json": {"schema": schema}}});
-    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    let none = problem("no such service, or it has no migration");
+/// What the document says of migrations.
+pub(super) fn operations() -> Operations {
+    let example = json!({"service": "shop", "stage": "shadow", "share": "100%", "from": "old", "to": "new", "authoritative": "old",
+        "alsoWrites": "new", "compares": true, "next": "live",
+        "missing": [{"gate": "journal", "detail": "12 writes wait to be delivered to new: at most 0 may"}],
+        "journal": {"entries": 12, "bytes": 4096, "waiting": 0, "inFlight": 1, "pending": 11, "uncertain": 0,
+            "deadLetters": 0, "toReconcile": 0, "allToReconcile": false, "delivered": 2048, "failed": 3, "inMemory": false},
+        "writes": {"ok": 2060}});
+    let letter = json!({"number": 7, "key": "/orders/31", "method": "PUT", "target": "/orders/31", "version": "new", "tries": 25,
+        "why": "status 422", "ageSeconds": 812.5, "behind": 2});
+    let none = (StatusCode::NOT_FOUND, "no such service, or it has no migration", "There is no service `ship`.");
+    let unwritten =
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down, or the ledger cannot be written", "serin is shutting down");
     vec![
         (
             "/api/v1/services/{service}/migration",
-            json!({"parameters": name,
-                "get": {"operationId": "getMigration",
-                    "responses": {"200": answer(schema_of::<MigrationView>()), "404": none}},
-                "put": {"operationId": "setMigration", "requestBody": body(schema_of::<Asked>()),
-                    "responses": {"200": answer(schema_of::<MigrationView>()), "400": problem("not what is expected"),
-                        "403": problem("only admins may force"), "404": none,
-                        "409": problem("something is missing, which the answer says in numbers"),
-                        "413": problem("too long"), "422": problem("no such point of the migration"),
-                        "503": problem("shutting down, or the ledger cannot be written")}}}),
+            "get",
+            Operation::new("getMigration", "migrations", "How far a migration is")
+                .answer::<MigrationView>(200, "its stage, and what its journal holds", example.clone())
+                .problem(none.0, none.1, none.2),
+        ),
+        (
+            "/api/v1/services/{service}/migration",
+            "put",
+            Operation::new("setMigration", "migrations", "Move a migration to another stage")
+                .body::<Asked>(json!({"stage": "dualWrite", "share": "10%", "reason": "a tenth of the keys first"}))
+                .answer::<MigrationView>(200, "where it is now", example.clone())
+                .link(200, "getLedgerEntry", json!({"number": "$response.body#/entry"}))
+                .problem(
+                    StatusCode::FORBIDDEN,
+                    "only admins may force",
+                    "alice is operator here; this needs the role admin.",
+                )
+                .problem(none.0, none.1, none.2)
+                .problem(
+                    StatusCode::CONFLICT,
+                    "something is missing, which the answer says in numbers",
+                    "12 writes wait to be delivered to new: at most 0 may",
+                )
+                .problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "no such point of the migration",
+                    "there is no stage before `off` that the other keys could be in",
+                )
+                .problem(unwritten.0, unwritten.1, unwritten.2),
         ),
         (
             "/api/v1/services/{service}/migration/deadLetters",
-            json!({"parameters": name,
-                "get": {"operationId": "listDeadLetters",
-                    "responses": {"200": answer(schema_of::<DeadLettersView>()), "404": none}},
-                "post": {"operationId": "settleDeadLetter", "requestBody": body(schema_of::<AskedOfLetter>()),
-                    "responses": {"200": answer(schema_of::<MigrationView>()), "400": problem("not what is expected"),
-                        "404": problem("no such service, migration or dead letter"), "413": problem("too long"),
-                        "503": problem("shutting down, or the ledger cannot be written")}}}),
+            "get",
+            Operation::new("listDeadLetters", "migrations", "Writes that cannot be delivered")
+                .answer::<DeadLettersView>(200, "the first of them", json!({"deadLetters": [letter]}))
+                .link(200, "settleDeadLetter", json!({"service": "$request.path.service"}))
+                .problem(none.0, none.1, none.2),
+        ),
+        (
+            "/api/v1/services/{service}/migration/deadLetters",
+            "post",
+            Operation::new("settleDeadLetter", "migrations", "Settle a write that cannot be delivered")
+                .body::<AskedOfLetter>(json!({"action": "retry", "number": 7, "reason": "new was mended"}))
+                .answer::<MigrationView>(200, "what the journal holds now", example)
+                .problem(
+                    StatusCode::NOT_FOUND,
+                    "no such service, migration or dead letter",
+                    "There is no dead letter 7 of `shop`.",
+                )
+                .problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "it cannot be an entry of the ledger",
+                    "what belongs to the event is longer than 262144 bytes: 300000",
+                )
+                .problem(unwritten.0, unwritten.1, unwritten.2),
         ),
     ]
 }

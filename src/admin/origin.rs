@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::connection::Peer;
 use super::refusal::Refusal;
@@ -15,12 +15,12 @@ use crate::telemetry::AuthFailure;
 /// What browsers say of a request: whether it comes from a page of this address.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses a change whose body is not said to be JSON, which no plain form can; and where nothing was shown that only
+/// Refuses a change whose body is not said to be JSON, which no plain form can (nor can one ask for a DELETE); and where nothing was shown that only
 /// its owner has (`ambient`), one that names a foreign host or comes from a page of another address.
 pub(super) fn check(request: &Request, access: &Access, peer: &Peer, ambient: bool) -> Result<(), Refusal> {
     let headers = request.headers();
     let json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(is_json);
-    if !json {
+    if !json && request.method() != Method::DELETE {
         let detail = "What is expected is a body of JSON, and the header `Content-Type: application/json`.";
         return Err(Refusal::new(AuthFailure::Foreign, StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }

@@ -10,11 +10,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::{ServiceName, named, schema_of, unknown_service};
+use super::api::{ServiceName, UNDER_MIGRATION, named, unknown_service};
+use super::document::{Operation, Operations};
 use super::problem::Problem;
 use super::serve::Admin;
+use super::values::{Weights, as_json};
 use crate::control::Refused;
 use crate::plan::{Service, VersionId, Weight, moves};
 
@@ -27,10 +29,11 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 }
 
 /// What is asked for in the query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// As JSON, by version; a version left out gets 0.
+    /// JSON as `PUT …/weights` takes it: by version; a version left out gets 0.
+    #[schemars(schema_with = "as_json::<Weights>", extend("examples" = [{ "old": 90, "new": 10 }]))]
     weights: String,
 }
 
@@ -73,7 +76,7 @@ async fn show(
 ) -> Result<Json<PreviewView>, Problem> {
     let name = named(name)?;
     let Query(asked) = asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
-    let wanted: BTreeMap<String, f64> = serde_json::from_str(&asked.weights).map_err(|error| {
+    let Weights(wanted) = serde_json::from_str(&asked.weights).map_err(|error| {
         let detail = format!("`weights` is not what is expected, {{\"old\":90,\"new\":10}}: {error}.");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
@@ -108,20 +111,22 @@ fn preview(service: &Service, wanted: &BTreeMap<String, f64>) -> Result<PreviewV
     })
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> [(&'static str, Value); 1] {
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let parameters = json!([
-        {"name": "service", "in": "path", "required": true, "schema": {"type": "string"}},
-        {"name": "weights", "in": "query", "required": true, "schema": {"type": "string"},
-            "example": "{\"old\":90,\"new\":10}", "description": "JSON as `PUT …/weights` takes it"},
-    ]);
-    [(
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
+    let example = json!({"sticky": true, "versions": [{"name": "old", "before": 0.95, "after": 0.9},
+        {"name": "new", "before": 0.05, "after": 0.1}], "keys": KEYS, "moves": [{"from": "old", "to": "new", "keys": 503}]});
+    vec![(
         "/api/v1/services/{service}/weights/preview",
-        json!({"parameters": parameters, "get": {"operationId": "previewWeights", "responses": {
-            "200": {"description": "done", "content": {"application/json": {"schema": schema_of::<PreviewView>()}}},
-            "400": problem("not what is expected"), "404": problem("no such service"),
-            "409": problem("the service is under migration"),
-            "422": problem("no such version, or weights that are none")}}}),
+        "get",
+        Operation::new("previewWeights", "services", "Who would move with other weights")
+            .query::<Asked>()
+            .answer::<PreviewView>(200, "shares before and after, and who would move", example)
+            .problem(StatusCode::NOT_FOUND, "no such service", "There is no service `ship`.")
+            .problem(StatusCode::CONFLICT, "the service is under migration", UNDER_MIGRATION)
+            .problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "no such version, or no weights",
+                "Service `shop` has no version `nwe`.",
+            ),
     )]
 }

@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// An error answer.
 #[derive(Debug, Clone)]
@@ -9,6 +11,32 @@ pub(super) struct Problem {
     status: StatusCode,
     detail: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// An error, as every operation answers it (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ProblemView<'a> {
+    /// `about:blank`: the status says what kind of error it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status of the answer.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What was wrong, and what to do.
+    detail: &'a str,
+}
+
+impl<'a> ProblemView<'a> {
+    pub(super) fn new(status: StatusCode, detail: &'a str) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail,
+        }
+    }
 }
 
 impl Problem {
@@ -25,14 +53,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (self.status, kind, body.to_string()).into_response();
+        let body = axum::Json(ProblemView::new(self.status, &self.detail));
+        let mut response = (self.status, body).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        let _ = response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response.headers_mut().extend(self.headers);
         response
     }

@@ -8,17 +8,20 @@ use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::api::{MAX_REASON, ServiceName, named, schema_of};
+use super::api::{MAX_REASON, ServiceName, named};
+use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
+use super::values::{self, RateText, ShareText};
 use crate::config;
 use crate::ledger::{Draft, What, clip};
-use crate::migration::reconcile::{Asked, Ended, Keys, ReconcileView, Refused};
+use crate::migration::reconcile::{Asked, Ended, Keys, MAX_RUN_KEYS, ReconcileView, Refused};
+use crate::plan::MAX_ENTITY_KEY;
 
 /// Longest body of a request here, in bytes: keys come in it.
 pub(super) const MAX_BODY: usize = 32 << 20;
@@ -35,21 +38,51 @@ pub(super) fn router() -> Router<Arc<Admin>> {
 /// What `POST …/reconcile` takes: exactly one of `keys`, `fromJournal`, `sample` and `resume`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(transform = one_of_four)]
 struct Wanted {
-    /// The keys, at most a million of them.
+    /// The keys, at most a million of them, of at most 512 bytes each.
+    #[schemars(with = "Option<Vec<Key>>", length(max = MAX_RUN_KEYS))]
     keys: Option<Vec<String>>,
     /// The keys that the journal lists, those stopped by dead letters, and those that the verification found to differ.
     from_journal: bool,
     /// This share of all keys, such as `1%`.
+    #[schemars(with = "Option<ShareText>")]
     sample: Option<String>,
     /// Goes on with the last one, as it was asked for.
     resume: bool,
     /// Whether the other version is made to say what the authoritative one does. Default: nothing is changed.
     repair: bool,
     /// Keys a second at most, such as `50/s`. Default: 50/s.
+    #[schemars(with = "Option<RateText>")]
     rate: Option<String>,
     /// Why, for whoever looks later.
+    #[schemars(length(max = MAX_REASON))]
     reason: String,
+}
+
+/// One key, for the schema.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is described, not made")]
+struct Key(#[schemars(length(min = 1, max = MAX_ENTITY_KEY))] String);
+
+/// Says that there is exactly one of the four, and what may be beside it.
+fn one_of_four(schema: &mut Schema) {
+    let (none, no) = (json!({"type": "null"}), json!({"const": false}));
+    let of = |which: &str, own: Value| {
+        let mut properties = json!({"keys": none, "fromJournal": no, "sample": none, "resume": no});
+        properties[which] = own;
+        json!({"required": [which], "properties": properties})
+    };
+    let mut resume = of("resume", json!({"const": true}));
+    resume["properties"]["repair"] = no.clone();
+    resume["properties"]["rate"] = none.clone();
+    let either = [
+        of("keys", json!({"type": "array"})),
+        of("fromJournal", json!({"const": true})),
+        of("sample", json!({"type": "string"})),
+        resume,
+    ];
+    let _ = schema.insert("oneOf".to_owned(), json!(either));
 }
 
 async fn show(State(admin): State<Arc<Admin>>, name: ServiceName) -> Result<Json<ReconcileView>, Problem> {
@@ -73,29 +106,34 @@ async fn begin(
         return Err(wrong(format!("The reason is longer than {MAX_REASON} characters.")));
     }
     let ended = if wanted.resume {
-        if wanted.keys.is_some() || wanted.from_journal || wanted.sample.is_some() || wanted.repair {
+        if wanted.keys.is_some()
+            || wanted.from_journal
+            || wanted.sample.is_some()
+            || wanted.repair
+            || wanted.rate.is_some()
+        {
             return Err(wrong(
-                "`resume` goes on with the last one as it was asked for: expected nothing beside it.".into(),
+                "`resume` goes on with the last one as it was asked for: expected nothing beside it but a reason."
+                    .into(),
             ));
         }
         admin.reconciler.resume(&name)?
     } else {
         let sample = wanted.sample.as_deref().map(|text| {
-            let expected = "expected a percentage from 0.01% to 100%, such as `1%`.";
-            config::share(text).map_err(|_| format!("`sample` is `{text}`; {expected}"))
+            values::check::<ShareText>("sample", text)?;
+            config::share(text).map_err(|error| wrong(format!("`sample` is `{text}`: {error}.")))
         });
-        let keys = match (&wanted.keys, wanted.from_journal, sample.transpose().map_err(wrong)?) {
+        let keys = match (&wanted.keys, wanted.from_journal, sample.transpose()?) {
             (Some(_), false, None) => Keys::Given,
             (None, true, None) => Keys::Journal,
             (None, false, Some(share)) => Keys::Sample(share.hundredths()),
             _ => return Err(wrong("Expected exactly one of: keys, fromJournal, sample, resume.".to_owned())),
         };
         let rate = wanted.rate.as_deref().map(|text| {
-            let expected = "expected a rate such as `50/s` or `30/m`, above 0/s and at most 10000/s.";
-            let rate = config::rate(text).filter(|rate| *rate > 0.0);
-            rate.ok_or_else(|| format!("`rate` is `{text}`; {expected}"))
+            values::check::<RateText>("rate", text)?;
+            config::rate(text).ok_or_else(|| wrong(format!("`rate` is `{text}`; expected a rate such as `50/s`.")))
         });
-        let per_second = rate.transpose().map_err(wrong)?.unwrap_or(PER_SECOND);
+        let per_second = rate.transpose()?.unwrap_or(PER_SECOND);
         let (actor, reason) = (caller.name.to_string(), wanted.reason);
         let asked = Asked { keys, repair: wanted.repair, per_second, actor, reason };
         admin.reconciler.begin(&name, asked, wanted.keys)?
@@ -158,25 +196,63 @@ impl From<Refused> for Problem {
     }
 }
 
-/// What the `OpenAPI` document says of it.
-pub(super) fn paths() -> Vec<(&'static str, Value)> {
-    let answer = |schema: Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    let view = schema_of::<ReconcileView>();
-    vec![(
-        PATH,
-        json!({"parameters": name,
-            "get": {"operationId": "getReconciliation",
-                "responses": {"200": answer(view.clone()), "404": problem("there was none"),
-                    "409": problem("what is kept of the last one cannot be read")}},
-            "post": {"operationId": "beginReconciliation",
-                "requestBody": {"required": true, "content": {"application/json": {"schema": schema_of::<Wanted>()}}},
-                "responses": {"202": answer(view), "400": problem("not what is expected"),
-                    "404": problem("no such service, or nothing says how it is reconciled"),
-                    "409": problem("one is on already, or there is none to resume"), "413": problem("too long"),
-                    "422": problem("the configuration does not say how"), "503": problem("it cannot be written down")}},
-            "delete": {"operationId": "cancelReconciliation",
-                "responses": {"202": {"description": "it ends"}, "409": problem("none is on")}}}),
-    )]
+/// What the document says of it.
+pub(super) fn operations() -> Operations {
+    let example = json!({"service": "shop", "state": "running", "keys": "sample", "sample": "1%", "repair": false, "perSecond": 50.0,
+        "actor": "alice", "reason": "before the next stage", "began": "2026-11-21T17:58:03Z", "total": 1200, "looked": 400,
+        "counts": {"agreed": 399, "differed": 1, "missing": 0, "extra": 0, "unsettled": 0, "failed": 0, "repaired": 0,
+            "unrepaired": 0},
+        "agreement": 0.9975, "agreementLow": 0.983, "agreementHigh": 1.0, "places": {"/total": 1},
+        "samples": [], "resumable": false});
+    let none = "no such service, or nothing says how it is reconciled";
+    let unconfigured = "service `shop` has no `migration.reconcile` in serin.yaml";
+    vec![
+        (
+            PATH,
+            "get",
+            Operation::new("getReconciliation", "migrations", "How a reconciliation stands")
+                .answer::<ReconcileView>(200, "the one that is on, or the last one", example.clone())
+                .problem(
+                    StatusCode::NOT_FOUND,
+                    "no such service, nothing says how it is reconciled, or there was none",
+                    "There was no reconciliation of `shop`.",
+                )
+                .problem(
+                    StatusCode::CONFLICT,
+                    "what is kept of the last one cannot be read",
+                    "what is kept of the last reconciliation of `shop` cannot be read",
+                )
+                .problem(StatusCode::SERVICE_UNAVAILABLE, "it cannot be read now", "the disk says no"),
+        ),
+        (
+            PATH,
+            "post",
+            Operation::new("beginReconciliation", "migrations", "Look whether both sides say the same, or make them")
+                .about("The body may have 32 MiB.")
+                .body::<Wanted>(json!({"sample": "1%", "rate": "50/s", "reason": "before the next stage"}))
+                .answer::<ReconcileView>(202, "it has begun", example)
+                .link(202, "getReconciliation", json!({"service": "$request.path.service"}))
+                .link(202, "cancelReconciliation", json!({"service": "$request.path.service"}))
+                .problem(StatusCode::NOT_FOUND, none, unconfigured)
+                .problem(
+                    StatusCode::CONFLICT,
+                    "one is on already, or there is none to resume",
+                    "a reconciliation of `shop` is on already",
+                )
+                .problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "the configuration does not say how",
+                    "`migration.reconcile` has no `write`: nothing says how to repair",
+                )
+                .problem(StatusCode::SERVICE_UNAVAILABLE, "it cannot be written down", "the disk says no"),
+        ),
+        (
+            PATH,
+            "delete",
+            Operation::new("cancelReconciliation", "migrations", "Cancel a reconciliation")
+                .empty(202, "it ends")
+                .problem(StatusCode::NOT_FOUND, none, unconfigured)
+                .problem(StatusCode::CONFLICT, "none is on", "no reconciliation of `shop` is on"),
+        ),
+    ]
 }

@@ -2,12 +2,13 @@
 //!
 //! An endpoint that is not in it answers nobody, so that none is forgotten.
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::api::MAX_BODY;
+use super::document::example_problem;
 use super::reconcile;
-use crate::access::{Right, Role};
+use crate::access::{Access, Right, Role};
 use crate::wire::grpc_health::{CHECK, LIST, WATCH};
 
 /// What an endpoint asks for.
@@ -87,42 +88,94 @@ pub(super) fn roles(rights: &[Right]) -> Vec<&'static str> {
     Role::ALL.into_iter().filter(may).map(Role::word).collect()
 }
 
-/// Says in the `OpenAPI` document what every endpoint asks for.
-pub(super) fn describe(document: &mut Value) {
+/// Says in the `OpenAPI` document what every endpoint asks for, as it is configured, and how it turns requests away.
+pub(super) fn describe(document: &mut Value, access: &Access) {
     document["components"]["securitySchemes"] = json!({
         "token": {"type": "http", "scheme": "bearer", "description": "a token of the tokens file"},
         "certificate": {"type": "mutualTLS", "description": "a client certificate that `admin.clients` names"},
     });
-    // The first: without any, where that is enough.
-    document["security"] = json!([{}, {"token": []}, {"certificate": []}]);
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            let (rights, figures) = match Method::from_bytes(method.to_uppercase().as_bytes()).map(|m| need(&m, path)) {
-                Ok(Some(Need::Any(rights))) => (rights, false),
-                Ok(Some(Need::Figures)) => (&[Right::Read][..], true),
-                Ok(Some(Need::Identity)) => (&[][..], true),
-                _ => continue,
+            let Some(need) = Method::from_bytes(method.to_uppercase().as_bytes()).ok().and_then(|m| need(&m, path))
+            else {
+                continue;
+            };
+            operation["security"] = security(need, access);
+            let rights = match need {
+                Need::Any(rights) => rights,
+                Need::Figures => &[Right::Read],
+                Need::Identity | Need::Nothing => &[],
             };
             if !rights.is_empty() {
                 operation["x-serin-roles"] = json!(roles(rights));
             }
-            let mut answers =
-                vec![("401", "no credentials, or wrong ones"), ("429", "too many wrong credentials came from there")];
-            if !rights.is_empty() {
-                answers.push(("403", "this role may not"));
-            }
-            if !figures && !rights.contains(&Right::Read) {
-                answers.extend([("408", "the body took too long"), ("415", "the body is not said to be JSON")]);
-            }
-            for (status, description) in answers {
-                let problem = json!({"description": description, "content": {"application/problem+json": {}}});
-                // What it says itself is closer to it.
-                if operation["responses"][status].is_null() {
-                    operation["responses"][status] = problem;
+            let has_body = !operation["requestBody"].is_null();
+            for (status, response) in refusals(need, path, has_body) {
+                // What it says itself is closer to it; headers are the same whoever says it.
+                let said = &mut operation["responses"][status.as_str()];
+                let headers = response["headers"].clone();
+                if said.is_null() {
+                    *said = response;
+                } else if !headers.is_null() {
+                    said["headers"] = headers;
                 }
             }
         }
     }
+}
+
+/// Who may ask: without anything where that is enough, else by any of what is known.
+fn security(need: Need, access: &Access) -> Value {
+    let known = [(access.tokens.is_some(), "token"), (!access.clients.is_empty(), "certificate")];
+    let any = !known.iter().any(|(is_known, _)| *is_known);
+    let ways = known.iter().filter(|(is_known, _)| any || *is_known).map(|(_, name)| json!({ *name: [] }));
+    let open = |rights: &[Right]| access.anonymous().is_some_and(|role| rights.iter().any(|right| role.may(*right)));
+    let nothing = match need {
+        Need::Nothing => return json!([]),
+        Need::Figures if !access.metrics_protected => return json!([]),
+        Need::Identity => true,
+        Need::Figures => open(&[Right::Read]),
+        Need::Any(rights) => open(rights),
+    };
+    json!(nothing.then(|| json!({})).into_iter().chain(ways).collect::<Vec<_>>())
+}
+
+/// How an endpoint turns requests away before it has looked at them.
+fn refusals(need: Need, path: &str, has_body: bool) -> Vec<(StatusCode, Value)> {
+    if need == Need::Nothing {
+        return Vec::new();
+    }
+    let header = |about: &str, kind: &str| json!({"description": about, "required": true, "schema": {"type": kind}});
+    let mut unknown = example_problem(
+        StatusCode::UNAUTHORIZED,
+        "no credentials, or wrong ones",
+        "This needs the role operator or admin, and no credentials were shown: show a token of the tokens file \
+         (`Authorization: Bearer TOKEN`; `serin --token-file FILE`).",
+    );
+    unknown["headers"]["WWW-Authenticate"] = header("what to show", "string");
+    let mut often = example_problem(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too many wrong credentials came from there",
+        "Too many wrong credentials came from there; none is looked at for a while.",
+    );
+    often["headers"]["Retry-After"] = header("in how many seconds to come again", "integer");
+    let mut all = vec![(StatusCode::UNAUTHORIZED, unknown), (StatusCode::TOO_MANY_REQUESTS, often)];
+    let mut add = |status, about: &str, detail: &str| all.push((status, example_problem(status, about, detail)));
+    if need != Need::Identity {
+        let detail = "alice is viewer here; this needs the role operator or admin.";
+        add(StatusCode::FORBIDDEN, "this role may not", detail);
+    }
+    if path.starts_with("/api/") {
+        let detail = "There is no parameter `aftr` here: expected none but: service, after.";
+        add(StatusCode::BAD_REQUEST, "not what is expected", detail);
+    }
+    if has_body {
+        add(StatusCode::REQUEST_TIMEOUT, "the body took too long", "The body took too long to arrive.");
+        add(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long", "The body cannot be taken: length limit exceeded.");
+        let detail = "What is expected is a body of JSON, and the header `Content-Type: application/json`.";
+        add(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is not said to be JSON", detail);
+    }
+    all
 }
 
 #[cfg(test)]
@@ -130,11 +183,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::admin::api::document;
+    use crate::admin::document::document;
 
     #[test]
     fn the_table_and_the_described_endpoints_are_the_same() {
-        let document = document();
+        let document = document(&Access::default());
         let paths = document["paths"].as_object().expect("paths");
         let methods = ["get", "put", "post", "delete", "patch"];
         let described: BTreeSet<(String, String)> = paths
@@ -143,9 +196,8 @@ mod tests {
             .filter(|(key, _)| methods.contains(&key.as_str()))
             .map(|(method, path)| (method.to_uppercase(), path.clone()))
             .collect();
-        // gRPC describes itself, the page is for people, and the rest is how one finds the rest.
-        let undescribed =
-            |path: &str| path.starts_with("/grpc.") || ["/", "/assets/{file}", "/api/v1/openapi.json"].contains(&path);
+        // gRPC describes itself, and the page is for people.
+        let undescribed = |path: &str| path.starts_with("/grpc.") || ["/", "/assets/{file}"].contains(&path);
         let known: BTreeSet<(String, String)> = TABLE
             .iter()
             .filter(|(_, path, _)| !undescribed(path))

@@ -11,13 +11,15 @@ use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::{ServiceName, named, schema_of};
+use super::api::{MAX_REASON, ServiceName, named};
+use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::rollout::{check_reason, who};
 use super::serve::Admin;
+use super::values::{self, Actor, ShareText, WithinText};
 use crate::config;
 use crate::control::RolloutRefused;
 use crate::plan::Share;
@@ -25,10 +27,8 @@ use crate::rollout::{Command, DrillFault, DrillOrder, DrillView, Order};
 
 /// To how many requests something is done, where nothing is said: 20 %.
 const SHARE: u32 = 2_000;
-/// How soon it has to be noticed, where nothing is said, and what may be said.
+/// How soon it has to be noticed, where nothing is said.
 const WITHIN: Duration = Duration::from_secs(30);
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_mins(5);
 
 /// The routes of rollback drills.
 pub(super) fn router() -> Router<Arc<Admin>> {
@@ -44,15 +44,19 @@ struct Asked {
     fault: DrillFault,
     /// To how many of them, such as `20%`, the default.
     #[serde(default)]
+    #[schemars(with = "Option<ShareText>")]
     share: Option<String>,
     /// How soon the version has to be withdrawn: `1s` to `5m`. Default: 30s.
     #[serde(default)]
+    #[schemars(with = "Option<WithinText>")]
     within: Option<String>,
     /// Why, for whoever looks later.
     #[serde(default)]
+    #[schemars(length(max = MAX_REASON))]
     reason: String,
     /// Who asks: counts only where nobody is known, by credentials or at a unix socket. Default: admin-api.
     #[serde(default)]
+    #[schemars(with = "Option<Actor>")]
     actor: Option<String>,
 }
 
@@ -76,12 +80,12 @@ async fn begin(
         serde_json::from_slice(&body).map_err(|error| wrong(format!("The body is not what is expected: {error}.")))?;
     check_reason(&asked.reason)?;
     let share = asked.share.map_or(Ok(Share::from_hundredths(SHARE)), |text| {
+        values::check::<ShareText>("share", &text)?;
         config::share(&text).map_err(|error| wrong(format!("`share` is `{text}`: {error}.")))
     })?;
     let within = asked.within.map_or(Ok(WITHIN), |text| {
-        let within = config::duration(&text).map_err(|error| wrong(format!("`within` is `{text}`: {error}.")))?;
-        let is_bounded = (SHORTEST..=LONGEST).contains(&within);
-        is_bounded.then_some(within).ok_or_else(|| wrong(format!("`within` is `{text}`: expected 1s to 5m.")))
+        values::check::<WithinText>("within", &text)?;
+        config::duration(&text).map_err(|error| wrong(format!("`within` is `{text}`: {error}.")))
     })?;
     let actor = who(&caller, asked.actor)?;
     // What is in force, and how long requests wait, are for control to say.
@@ -92,23 +96,59 @@ async fn begin(
     view.drill.map(Json).ok_or_else(lost)
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> Vec<(&'static str, Value)> {
-    let answer = |schema: Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    vec![(
-        "/api/v1/services/{service}/drill",
-        json!({"parameters": name,
-            "get": {"operationId": "getDrill",
-                "responses": {"200": answer(schema_of::<DrillView>()),
-                    "404": problem("no such service, it has no rollout, or there was no drill")}},
-            "post": {"operationId": "beginDrill",
-                "requestBody": {"required": true, "content": {"application/json": {"schema": schema_of::<Asked>()}}},
-                "responses": {"200": answer(schema_of::<DrillView>()), "400": problem("not what is expected"),
-                    "404": problem("no such service, or it has no rollout"),
-                    "409": problem("it makes no sense now, could not be seen, or something stands in the way"),
-                    "413": problem("too long"),
-                    "503": problem("shutting down, or the ledger cannot be written")}}}),
-    )]
+/// What the document says of rollback drills.
+pub(super) fn operations() -> Operations {
+    let example = json!({"running": true, "sentence": "errors for 20% of new's requests; not noticed yet", "fault": "errors",
+        "share": "20%", "withinSeconds": 30.0, "seconds": 1.5, "hurt": 12, "by": "alice"});
+    vec![
+        (
+            "/api/v1/services/{service}/drill",
+            "get",
+            Operation::new("getDrill", "rollouts", "How a rollback drill stands")
+                .answer::<DrillView>(200, "the one that is on, or the last one", example.clone())
+                .problem(
+                    StatusCode::NOT_FOUND,
+                    "no such service, it has no rollout, or there was no drill",
+                    "There was no drill of `shop` since serin started.",
+                ),
+        ),
+        (
+            "/api/v1/services/{service}/drill",
+            "post",
+            Operation::new("beginDrill", "rollouts", "Hurt the new version and see it withdrawn")
+                .about(
+                    "Real requests of the new version are hurt until the rollout takes it back, or the time is over.",
+                )
+                .body::<Asked>(
+                    json!({"fault": "errors", "share": "20%", "within": "30s", "reason": "the monthly drill"}),
+                )
+                .answer::<DrillView>(200, "it is on", example)
+                .link(200, "getDrill", json!({"service": "$request.path.service"}))
+                .problem(
+                    StatusCode::NOT_FOUND,
+                    "no such service, or it has no rollout",
+                    "service `shop` has no `rollout` in serin.yaml",
+                )
+                .problem(
+                    StatusCode::CONFLICT,
+                    "it makes no sense now, could not be seen, or something stands in the way",
+                    "no run is on: a drill needs one that bakes or is paused",
+                )
+                .problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "what it does cannot be put in force",
+                    "service `shop` has no version `new`; it has: old",
+                )
+                .problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "it began and is not to be seen",
+                    "The drill is not to be seen.",
+                )
+                .problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "shutting down, or the ledger cannot be written",
+                    "serin is shutting down",
+                ),
+        ),
+    ]
 }

@@ -12,16 +12,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::{MAX_REASON, ServiceName, named, schema_of};
+use super::api::{MAX_REASON, ServiceName, UNDER_MIGRATION, named};
+use super::document::{Operation, Operations};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::serve::Admin;
+use super::values::{self, Actor, HashText, MAX_ACTOR};
 use crate::access::{Right, is_reserved};
 use crate::control::{Refused, RolloutRefused};
 use crate::rollout::{self, Command, Order, Preflight, RolloutView};
-
-/// Longest name of who gives an order, in characters.
-const MAX_ACTOR: usize = 100;
 
 /// The routes of rollouts.
 pub(super) fn router() -> Router<Arc<Admin>> {
@@ -56,12 +55,15 @@ struct Asked {
     action: Action,
     /// Why, for whoever looks later.
     #[serde(default)]
+    #[schemars(length(max = MAX_REASON))]
     reason: String,
     /// Who asks: counts only where nobody is known, by credentials or at a unix socket. Default: admin-api.
     #[serde(default)]
+    #[schemars(with = "Option<Actor>")]
     actor: Option<String>,
     /// For `approve`: the `planHash` that is agreed to. Default: that of the plan in force.
     #[serde(default)]
+    #[schemars(with = "Option<HashText>")]
     plan_hash: Option<String>,
 }
 
@@ -90,6 +92,9 @@ async fn order(
     let right = if matches!(asked.action, Action::Approve) { Right::Approve } else { Right::Operate };
     caller.require(right, &admin)?;
     let actor = who(&caller, asked.actor)?;
+    if let Some(hash) = &asked.plan_hash {
+        values::check::<HashText>("planHash", hash)?;
+    }
     let in_force = || admin.control.rollout(&name).map(|view| view.plan_hash).unwrap_or_default();
     let command = match asked.action {
         // What is in force, and the number of the run, are for control to say.
@@ -138,31 +143,65 @@ impl From<RolloutRefused> for Problem {
     }
 }
 
-/// The part of the `OpenAPI` document.
-pub(super) fn paths() -> Vec<(&'static str, Value)> {
-    let answer = |schema: Value| json!({"description": "done", "content": {"application/json": {"schema": schema}}});
-    let problem = |description: &str| json!({"description": description, "content": {"application/problem+json": {}}});
-    let name = json!([{"name": "service", "in": "path", "required": true, "schema": {"type": "string"}}]);
-    let none = problem("no such service, or it has no rollout");
+fn preflight_example() -> Value {
+    json!({"ready": true, "checks": [{"name": "ledger", "grade": "ok", "detail": "it can be written"}],
+        "steps": [{"step": 1, "weight": 1.0, "bakeSeconds": 600.0, "requestsPerSecond": 20.0, "requests": 1400,
+            "seconds": 70.0, "minRequestsSeconds": 25.0}]})
+}
+
+/// What the document says of rollouts.
+pub(super) fn operations() -> Operations {
+    let example = json!({"state": "baking", "run": 3, "planHash": "5f70bf18a0860070", "from": "old", "to": "new", "step": 2,
+        "steps": [{"weight": 1.0, "bakeSeconds": 600.0}, {"weight": 25.0, "bakeSeconds": 1800.0}], "bakedSeconds": 312.5,
+        "requests": [9120, 2987], "startedBy": "alice", "approvalsRequired": 0,
+        "reason": "the step before showed no difference", "since": "2026-11-21T17:58:03Z"});
+    let none = "no such service, or it has no rollout";
+    let no_plan = "service `shop` has no `rollout` in serin.yaml";
     vec![
         (
             "/api/v1/services/{service}/rollout",
-            json!({"parameters": name,
-                "get": {"operationId": "getRollout",
-                    "responses": {"200": answer(schema_of::<RolloutView>()), "404": none}},
-                "post": {"operationId": "orderRollout",
-                    "requestBody": {"required": true,
-                        "content": {"application/json": {"schema": schema_of::<Asked>()}}},
-                    "responses": {"200": answer(schema_of::<RolloutView>()), "400": problem("not what is expected"),
-                        "403": problem("somebody else must do it"), "404": none,
-                        "409": problem("it makes no sense now, or something stands in the way"),
-                        "413": problem("too long"),
-                        "503": problem("shutting down, or the ledger cannot be written and this widens")}}}),
+            "get",
+            Operation::new("getRollout", "rollouts", "Where a rollout stands")
+                .answer::<RolloutView>(200, "its step, and what it waits for", example.clone())
+                .problem(StatusCode::NOT_FOUND, none, no_plan),
+        ),
+        (
+            "/api/v1/services/{service}/rollout",
+            "post",
+            Operation::new("orderRollout", "rollouts", "Start, pause, resume, promote, abort or approve a rollout")
+                .body::<Asked>(json!({"action": "start", "reason": "version 2.4"}))
+                .answer::<RolloutView>(200, "where it stands now", example)
+                .link(200, "getRollout", json!({"service": "$request.path.service"}))
+                .problem(
+                    StatusCode::FORBIDDEN,
+                    "this role may not, or somebody else must do it",
+                    "alice started this run: somebody else must approve it",
+                )
+                .problem(StatusCode::NOT_FOUND, none, no_plan)
+                .problem(
+                    StatusCode::CONFLICT,
+                    "it makes no sense now, or something stands in the way",
+                    "the rollout is baking: there is nothing to resume",
+                )
+                .problem(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "the weights it asks for cannot be had",
+                    "service `shop` has no version `new`; it has: old",
+                )
+                .problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "shutting down, or the ledger cannot be written and this widens",
+                    "serin is shutting down",
+                ),
         ),
         (
             "/api/v1/services/{service}/rollout/preflight",
-            json!({"parameters": name, "get": {"operationId": "preflightRollout",
-                "responses": {"200": answer(schema_of::<Preflight>()), "404": none}}}),
+            "get",
+            Operation::new("preflightRollout", "rollouts", "What a start would need")
+                .answer::<Preflight>(200, "what was looked at", preflight_example())
+                .problem(StatusCode::NOT_FOUND, none, no_plan)
+                .problem(StatusCode::CONFLICT, "the service is under migration", UNDER_MIGRATION)
+                .problem(StatusCode::SERVICE_UNAVAILABLE, "shutting down", "serin is shutting down"),
         ),
     ]
 }

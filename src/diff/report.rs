@@ -82,6 +82,7 @@ pub struct Shares {
 /// What to make of differences; the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "DiffVerdict")]
 pub enum Verdict {
     /// Clearly more than noise.
     Different,

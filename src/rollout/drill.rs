@@ -90,6 +90,7 @@ impl DrillResult {
 /// A rollback drill as JSON shows it: the one that is on, or the last one since the process started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RollbackDrillView")]
 pub struct DrillView {
     /// Whether it is on.
     pub running: bool,
