@@ -1,10 +1,11 @@
 //! Writes on their way to the version that does not have them yet: over TLS, HTTP/2 and unix sockets.
 
-use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use super::support::h2::{self, H2Upstream};
 use super::support::serin::Serin;
@@ -104,6 +105,34 @@ fn a_write_is_delivered_by_a_unix_socket_that_may_come_later() {
     assert_eq!(new.upstream.last().header("host").as_deref(), Some("shop.example"));
 }
 
+/// Passes everything on, what comes back a moment late, as from afar: whoever sends has sent more before it hears of anything.
+fn far_away(upstream: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let pass = |mut from: TcpStream, mut to: TcpStream| {
+        let (mut back, mut forth) = (from.try_clone().expect("a clone"), to.try_clone().expect("a clone"));
+        thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        });
+        let mut chunk = [0; 16 * 1024];
+        while let Ok(read @ 1..) = forth.read(&mut chunk) {
+            thread::sleep(Duration::from_millis(20));
+            if back.write_all(&chunk[..read]).is_err() {
+                break;
+            }
+        }
+        let _ = back.shutdown(Shutdown::Write);
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let upstream = TcpStream::connect(upstream).expect("an upstream");
+            thread::spawn(move || pass(stream, upstream));
+        }
+    });
+    address
+}
+
 /// Certificates expire, also while nobody looks: a write that waits for that is no dead letter.
 #[test]
 fn writes_wait_while_certificates_are_refused_and_are_delivered_once_they_are_replaced() {
@@ -119,7 +148,7 @@ fn writes_wait_while_certificates_are_refused_and_are_delivered_once_they_are_re
         let version = format!(
             "upstream: \"https://{}\", tls: {{ ca: ca.crt, serverName: upstream.example, certificate: own.crt, \
              key: own.key }}",
-            front.address
+            far_away(front.address)
         );
         let journal = "      journal: { tries: 2, backoff: { initial: 5ms, max: 50ms } }\n";
         let before = before.each_ref().map(|(name, text)| (*name, &**text));
