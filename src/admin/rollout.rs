@@ -133,9 +133,10 @@ impl From<RolloutRefused> for Problem {
         let status = match &refused {
             RolloutRefused::Change(Refused::UnknownService { .. }) | RolloutRefused::NoPlan(_) => StatusCode::NOT_FOUND,
             RolloutRefused::Change(Refused::ShuttingDown | Refused::Ledger(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            RolloutRefused::Change(Refused::UnderMigration(_)) => StatusCode::CONFLICT,
+            RolloutRefused::Change(Refused::UnderMigration(_))
+            | RolloutRefused::Order(rollout::Refused::State(_))
+            | RolloutRefused::Preflight(_) => StatusCode::CONFLICT,
             RolloutRefused::Change(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            RolloutRefused::Order(rollout::Refused::State(_)) | RolloutRefused::Preflight(_) => StatusCode::CONFLICT,
             RolloutRefused::Order(rollout::Refused::Person(_)) => StatusCode::FORBIDDEN,
         };
         Self::new(status, refused.to_string())
