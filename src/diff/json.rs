@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn a_document_taken_apart_is_what_serde_json_reads() {
         let texts = [
-            r#"{}"#,
-            r#" [ ] "#,
+            "{}",
+            " [ ] ",
             r#"{"a":[1,-2.5e+3,true,null,"x"],"b":{"c":{}}}"#,
             " { \"a\\\"b\" :\t1 ,\r\n\"\\u00e9\": [ { } , [ [ ] ] ] , \"\": \"}],{[\\\\\" } ",
             r#"{"a":1,"a":2}"#,
