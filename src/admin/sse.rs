@@ -16,10 +16,13 @@ pub(super) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// One event, as the `OpenAPI` document has it (before version 3.2 a stream's schema is that of each event): its name, and
 /// the JSON of its data.
 pub(super) fn schema(name: Value, data: Value) -> Value {
-    json!({"type": "object", "description": "one event", "required": ["event", "data"], "properties": {
-        "id": {"type": "string"}, "event": name, "retry": {"type": "integer"},
-        "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
-    }})
+    let mut schema = json!({"type": "object", "description": "one event", "required": ["event", "data"], "properties": {
+        "id": {"type": "string"}, "retry": {"type": "integer"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    }});
+    schema["properties"]["event"] = name;
+    schema["properties"]["data"]["contentSchema"] = data;
+    schema
 }
 
 /// One event. `data` has no line end in it.

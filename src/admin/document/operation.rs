@@ -68,8 +68,8 @@ impl Operation {
 
     /// With the body that `T` reads.
     pub(in crate::admin) fn body<T: JsonSchema>(mut self, example: Value) -> Self {
-        let content = json!({"schema": asked::<T>(), "example": example});
-        self.value["requestBody"] = json!({"required": true, "content": {"application/json": content}});
+        self.value["requestBody"]["required"] = json!(true);
+        self.value["requestBody"]["content"]["application/json"] = content(asked::<T>(), example);
         self
     }
 
@@ -96,7 +96,7 @@ impl Operation {
     ) -> Self {
         let response = &mut self.value["responses"][status.to_string()];
         response["description"] = json!(about);
-        response["content"][kind] = json!({"schema": schema, "example": example});
+        response["content"][kind] = content(schema, example);
         self
     }
 
@@ -119,7 +119,9 @@ impl Operation {
 
     /// With what an answer leads to: the parameters of another operation, as expressions over the answer.
     pub(in crate::admin) fn link(mut self, status: u16, to: &str, parameters: Value) -> Self {
-        self.value["responses"][status.to_string()]["links"][to] = json!({"operationId": to, "parameters": parameters});
+        let link = &mut self.value["responses"][status.to_string()]["links"][to];
+        link["operationId"] = json!(to);
+        link["parameters"] = parameters;
         self
     }
 
@@ -129,6 +131,11 @@ impl Operation {
             None => self.value["parameters"] = json!([parameter]),
         }
     }
+}
+
+/// What a body is like.
+fn content(schema: Value, example: Value) -> Value {
+    Value::Object(Map::from_iter([("schema".to_owned(), schema), ("example".to_owned(), example)]))
 }
 
 /// An error as an answer of the document.
