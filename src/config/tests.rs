@@ -162,26 +162,27 @@ fn a_misspelt_key_is_named_with_its_line() {
             continue;
         }
         let (start, swapped) = (&before[..before.len() - key.len()], format!("{}{}", &key[1..], &key[..1]));
-        for misspelt in [format!("{key}s"), format!("x{key}"), key[1..].to_owned(), swapped, key.to_uppercase()] {
-            if known.contains(&misspelt) || misspelt.is_empty() {
-                continue;
-            }
-            let text: String = FULL
-                .lines()
-                .enumerate()
-                .map(|(i, old)| if i == index { format!("{start}{misspelt}:{after}\n") } else { format!("{old}\n") })
-                .collect();
-            let Errors(errors) = both(&text, WEIGHTS).unwrap_err();
-            let named = errors.iter().any(|problem| {
-                problem.line as usize == index + 1
-                    && problem.message == "unknown key"
-                    && problem.key.rsplit('.').next() == Some(&*misspelt)
-            });
-            assert!(named, "line {}: {misspelt}\n{}", index + 1, Errors(errors));
-            tried += 1;
-        }
+        // In turns: the whole reference is read each time.
+        let ways = [format!("{key}s"), format!("x{key}"), key[1..].to_owned(), swapped, key.to_uppercase()];
+        let is_none = |misspelt: &&String| !known.contains(*misspelt) && !misspelt.is_empty();
+        let Some(misspelt) = ways.iter().cycle().skip(index % ways.len()).take(ways.len()).find(is_none) else {
+            continue;
+        };
+        let text: String = FULL
+            .lines()
+            .enumerate()
+            .map(|(i, old)| if i == index { format!("{start}{misspelt}:{after}\n") } else { format!("{old}\n") })
+            .collect();
+        let Errors(errors) = both(&text, WEIGHTS).unwrap_err();
+        let named = errors.iter().any(|problem| {
+            problem.line as usize == index + 1
+                && problem.message == "unknown key"
+                && problem.key.rsplit('.').next() == Some(misspelt)
+        });
+        assert!(named, "line {}: {misspelt}\n{}", index + 1, Errors(errors));
+        tried += 1;
     }
-    assert!(tried > 300, "{tried}");
+    assert!(tried > 200, "{tried}");
 }
 
 #[test]

@@ -15,9 +15,9 @@ use crate::support::client::Raw;
 /// Longest that the driver may take: starting a browser on a busy machine is the longest of it.
 const DRIVER: Duration = Duration::from_mins(1);
 
-/// Starts the driver, and ends it when what started it is gone, however that ended.
-const STARTER: &str =
-    "chromedriver --port=0 </dev/null 2>/dev/null & driver=$!; read -r end; kill $driver; wait $driver";
+/// Starts the driver, and ends it and its browser when what started it is gone, however that ended.
+const STARTER: &str = "chromedriver --port=0 </dev/null 2>/dev/null & driver=$!; read -r end; \
+                       kill $(cat /proc/$driver/task/*/children) $driver; wait $driver";
 /// Told before anything of a page runs: what its policy forbids.
 const WATCHER: &str = "window.forbidden = []; addEventListener('securitypolicyviolation', (event) => \
                        window.forbidden.push(`${event.violatedDirective} ${event.blockedURI}`));";

@@ -84,8 +84,8 @@ fn frames_keep_to_any_size() {
     );
     for focus in [None, Some("s".repeat(63)), Some("service-2".to_owned())] {
         screen.focus = focus;
-        for columns in [0, 1, 2, 7, 10, 20, 33, 40, 79, 80, 81, 120, 200] {
-            for rows in [0, 1, 2, 3, 5, 7, 10, 24, 50, 200] {
+        for columns in [0, 1, 7, 20, 40, 79, 80, 200] {
+            for rows in [0, 1, 2, 5, 10, 24, 200] {
                 for look in [LOOK, ASCII] {
                     lines(&screen, size(columns, rows), look);
                 }
