@@ -1,4 +1,5 @@
-//! `serin top` on a real terminal, in a pipe, and beside a serin that goes and comes back.
+//! `serin top` and `serin status --watch` on a real terminal; the first also in a pipe, and beside a serin that goes and comes
+//! back.
 
 mod support;
 
@@ -104,6 +105,27 @@ fn a_serin_that_is_gone_is_said_to_be_and_seen_again_when_it_is_back() {
     assert!(!frame.join("").contains("NO ANSWER"), "{frame:#?}");
     terminal.press("q");
     assert_eq!(terminal.wait().code(), Some(0));
+}
+
+#[test]
+fn a_watched_status_is_drawn_again_in_eighty_columns_without_colour() {
+    let upstreams = two();
+    let serin = start(&upstreams);
+    let terminal = Terminal::start(&["status", "--watch", "--admin", &serin.admin_url()], 80, 24);
+    let shows = |words: &str| {
+        support::eventually(words, || {
+            let drawn = terminal.drawn();
+            let (_, last) = drawn.rsplit_once("\x1b[H\x1b[J")?;
+            last.contains(words).then(|| last.to_owned())
+        })
+    };
+    let first = shows("75.0%");
+    let set = command(&["set", "shop", "old=1", "new=1", "--reason", "half", "--admin", &serin.admin_url()]);
+    assert_eq!(set.status.code(), Some(0));
+    let second = shows("50.0%");
+    for frame in [first, second] {
+        assert!(frame.lines().all(|line| line.chars().count() <= 80) && !frame.contains('\x1b'), "{frame}");
+    }
 }
 
 #[test]
