@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use super::json::{Members, document, elements, members, read};
+use super::json::{Members, Taken, document, read, taken_apart};
 use super::pattern::{Child, Places};
 use super::render::Render;
 use super::{Answer, Rules};
@@ -140,7 +140,7 @@ fn compare_header(name: &str, old: &Answer, new: &Answer, found: &mut Found) {
 }
 
 /// The body as JSON, where its headers say so or do not say what it is. What cannot be read is compared as text.
-fn json<'a>(answer: &Answer, body: &'a [u8]) -> Option<&'a str> {
+fn json<'a>(answer: &Answer, body: &'a [u8]) -> Option<(&'a str, Taken<'a>)> {
     let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let may_be = essence.is_empty() || essence.ends_with("/json") || essence.ends_with("+json");
@@ -215,7 +215,7 @@ struct Here {
 }
 
 impl Walk<'_> {
-    fn root(mut self, old: &str, new: &str) {
+    fn root(mut self, old: (&str, Taken<'_>), new: (&str, Taken<'_>)) {
         let here = Here {
             path: "$".to_owned(),
             depth: 0,
@@ -223,7 +223,7 @@ impl Walk<'_> {
             unordered: self.rules.unordered.root(),
             redact: self.rules.redact.root(),
         };
-        self.values(&here, old, new);
+        self.parts(&here, old, new);
     }
 
     fn child(&self, here: &Here, child: Child<'_>) -> Here {
@@ -241,17 +241,18 @@ impl Walk<'_> {
         if old == new || self.rules.ignore.end_at(&here.ignore) {
             return;
         }
-        if here.depth < MAX_DEPTH {
-            if let (Some(old), Some(new)) = (members(old), members(new)) {
-                return self.objects(here, &old, &new);
+        let taken = |text| (text, if here.depth < MAX_DEPTH { taken_apart(text) } else { Taken::Plain });
+        self.parts(here, taken(old), taken(new));
+    }
+
+    fn parts(&mut self, here: &Here, (old, old_parts): (&str, Taken<'_>), (new, new_parts): (&str, Taken<'_>)) {
+        match (old_parts, new_parts) {
+            (Taken::Object(old), Taken::Object(new)) => return self.objects(here, &old, &new),
+            (Taken::Array(old), Taken::Array(new)) if self.rules.unordered.end_at(&here.unordered) => {
+                return self.sets(here, &old, &new);
             }
-            if let (Some(old), Some(new)) = (elements(old), elements(new)) {
-                return if self.rules.unordered.end_at(&here.unordered) {
-                    self.sets(here, &old, &new);
-                } else {
-                    self.lists(here, &old, &new);
-                };
-            }
+            (Taken::Array(old), Taken::Array(new)) => return self.lists(here, &old, &new),
+            _ => {}
         }
         match (value(old), value(new)) {
             (Value::Number(a), Value::Number(b)) if alike(&a, &b, self.rules.tolerance) => {}

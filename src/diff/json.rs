@@ -8,21 +8,50 @@ use std::collections::BTreeMap;
 use memchr::memchr2;
 use serde_json::Value;
 
+/// So many bytes of a string are looked at one by one.
+const SHORT: usize = 24;
+
+/// Bytes that tell where a value within brackets ends.
+const MATTERS: [bool; 256] = {
+    let mut matters = [false; 256];
+    matters[b'"' as usize] = true;
+    matters[b'{' as usize] = true;
+    matters[b'}' as usize] = true;
+    matters[b'[' as usize] = true;
+    matters[b']' as usize] = true;
+    matters
+};
+
 /// The members of an object by name, each as it is written.
 pub(super) type Members<'a> = BTreeMap<Cow<'a, str>, &'a str>;
 
-/// A body that is one JSON value, without the white space around it. `None`: it is none.
-pub(super) fn document(body: &[u8]) -> Option<&str> {
+/// A JSON value, taken apart by one level.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Taken<'a> {
+    /// An object's members.
+    Object(Members<'a>),
+    /// An array's elements, with the index of each.
+    Array(Vec<(usize, &'a str)>),
+    /// What has no parts, or none that can be told apart.
+    Plain,
+}
+
+/// A body that is one JSON value: the value without white space around it, and taken apart. `None`: it is none.
+pub(super) fn document(body: &[u8]) -> Option<(&str, Taken<'_>)> {
     let text = std::str::from_utf8(body).ok()?.trim_matches([' ', '\t', '\n', '\r']);
-    let is_one = match text.as_bytes().first()? {
-        b'{' | b'[' => end_of_value(text.as_bytes(), 0)? == text.len(),
-        _ => read(text).is_some(),
-    };
-    is_one.then_some(text)
+    match taken_apart(text) {
+        Taken::Plain => read(text).map(|_| (text, Taken::Plain)),
+        apart => Some((text, apart)),
+    }
+}
+
+/// A value by its parts.
+pub(super) fn taken_apart(text: &str) -> Taken<'_> {
+    members(text).map(Taken::Object).or_else(|| elements(text).map(Taken::Array)).unwrap_or(Taken::Plain)
 }
 
 /// What is in an object. Of members of one name the last counts. `None`: it is no object.
-pub(super) fn members(text: &str) -> Option<Members<'_>> {
+fn members(text: &str) -> Option<Members<'_>> {
     let mut members = Members::new();
     each(text, *b"{}", |text, at| {
         let end = end_of_string(text.as_bytes(), at)?;
@@ -38,7 +67,7 @@ pub(super) fn members(text: &str) -> Option<Members<'_>> {
 }
 
 /// What is in an array, with the index of each. `None`: it is no array.
-pub(super) fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
+fn elements(text: &str) -> Option<Vec<(usize, &str)>> {
     let mut elements = Vec::new();
     each(text, *b"[]", |text, at| {
         let end = end_of_value(text.as_bytes(), at)?;
@@ -85,17 +114,16 @@ fn after_space(text: &str, from: usize) -> usize {
 }
 
 /// Where the string that begins at `at` ends; `None`: none begins there, or it has no end.
-fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
-    if *bytes.get(at)? != b'"' {
-        return None;
-    }
-    at += 1;
+fn end_of_string(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut rest = bytes.get(at..)?.strip_prefix(b"\"")?;
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes[at] == b'"' {
-            return Some(at + 1);
+        // Most strings are shorter than it takes to begin a search by vectors.
+        let short = rest.iter().take(SHORT).position(|byte| matches!(byte, b'"' | b'\\'));
+        let end = short.or_else(|| Some(SHORT + memchr2(b'"', b'\\', rest.get(SHORT..)?)?))?;
+        if rest[end] == b'"' {
+            return Some(bytes.len() - rest.len() + end + 1);
         }
-        at += 2;
+        rest = rest.get(end + 2..)?;
     }
 }
 
@@ -103,7 +131,11 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
 fn end_of_value(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     loop {
-        match *bytes.get(at)? {
+        // Within brackets only these matter.
+        let rest = bytes.get(at..)?;
+        let next = if depth == 0 { 0 } else { rest.iter().position(|byte| MATTERS[usize::from(*byte)])? };
+        at += next;
+        match *rest.get(next)? {
             b'"' => at = end_of_string(bytes, at)?,
             b'{' | b'[' => {
                 depth += 1;
@@ -112,10 +144,6 @@ fn end_of_value(bytes: &[u8], mut at: usize) -> Option<usize> {
             b'}' | b']' => {
                 depth = depth.checked_sub(1)?;
                 at += 1;
-            }
-            _ if depth > 0 => {
-                at += 1;
-                continue;
             }
             _ => return end_of_plain(bytes, at),
         }
@@ -137,15 +165,18 @@ mod tests {
     use super::*;
 
     /// What `serde_json` reads, taken apart level by level and put together again.
-    fn whole(text: &str) -> Option<Value> {
-        if let Some(members) = members(text) {
-            let member = |(key, value): (Cow<'_, str>, &str)| Some((key.into_owned(), whole(value)?));
-            return members.into_iter().map(member).collect::<Option<_>>().map(Value::Object);
+    fn whole((text, taken): (&str, Taken<'_>)) -> Option<Value> {
+        let inner = |text| whole((text, taken_apart(text)));
+        match taken {
+            Taken::Object(members) => {
+                let members = members.into_iter().map(|(key, value)| Some((key.into_owned(), inner(value)?)));
+                members.collect::<Option<_>>().map(Value::Object)
+            }
+            Taken::Array(elements) => {
+                elements.into_iter().map(|(_, value)| inner(value)).collect::<Option<_>>().map(Value::Array)
+            }
+            Taken::Plain => read(text),
         }
-        if let Some(elements) = elements(text) {
-            return elements.into_iter().map(|(_, value)| whole(value)).collect::<Option<_>>().map(Value::Array);
-        }
-        read(text)
     }
 
     #[test]
