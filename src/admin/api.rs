@@ -21,18 +21,16 @@ use super::serve::{Admin, Phase};
 use super::values::{Dependencies, Weights};
 use super::view::{ServiceView, ServicesView};
 use super::{
-    diffs, distribution, events, flags, health, history, ledger, live, me, migration, page, preview, reconcile,
+    diffs, distribution, events, flags, health, history, input, ledger, live, me, migration, page, preview, reconcile,
     rollback_drill, rollout,
 };
 use crate::control::{Change, Changed};
-use crate::ledger::{About, Source};
+use crate::ledger::{About, MAX_REASON, Source};
 use crate::plan::Plan;
 use crate::telemetry::exposition;
 
 /// Longest body of a request to the admin API, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
-/// Longest reason, in characters.
-pub(super) const MAX_REASON: usize = 1000;
 
 /// What may be said where weights say nothing, for examples.
 pub(super) const UNDER_MIGRATION: &str =
@@ -149,14 +147,8 @@ async fn set_weights(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ServiceView>, Problem> {
     let name = named(name)?;
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let asked: SetWeights = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("The body is not what is expected: {error}."))
-    })?;
-    if asked.reason.chars().count() > MAX_REASON {
-        let detail = format!("The reason is longer than {MAX_REASON} characters.");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-    }
+    let asked: SetWeights = input::body(body)?;
+    input::check_reason(&asked.reason)?;
     let about = About { depends_on: asked.depends_on.0, ..About::default() };
     let change = Change {
         actor: caller.name.to_string(),
@@ -177,8 +169,7 @@ async fn set_weights(
 pub(super) type ServiceName = Result<Path<String>, PathRejection>;
 
 pub(super) fn named(name: ServiceName) -> Result<String, Problem> {
-    let Path(name) = name.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    Ok(name)
+    input::path(name)
 }
 
 pub(super) fn unknown_service(name: &str) -> Problem {

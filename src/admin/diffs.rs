@@ -11,13 +11,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::api::{MAX_REASON, ServiceName, named};
+use super::api::{ServiceName, named, unknown_service};
 use super::document::{Operation, Operations};
 use super::guard::Caller;
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use crate::diff::{RouteReport, Verdict};
-use crate::ledger::{Draft, What};
+use crate::ledger::{Draft, MAX_REASON, What};
 use crate::plan::{Plan, Service};
 use crate::telemetry::{DiffDrop, Rfc3339};
 
@@ -96,12 +97,8 @@ async fn reset(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let name = named(name)?;
-    let Query(Asked { reason }) =
-        asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
-    if reason.chars().count() > MAX_REASON {
-        let detail = format!("The reason is longer than {MAX_REASON} characters.");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-    }
+    let Asked { reason } = input::query(asked)?;
+    input::check_reason(&reason)?;
     let reason = if reason.trim().is_empty() { FORGOTTEN } else { &reason };
     let plan = admin.plan();
     let (service, to) = compared(&plan, &name)?;
@@ -118,7 +115,7 @@ async fn reset(
 /// The service of this name, and the version whose answers are compared.
 fn compared<'a>(plan: &'a Plan, name: &str) -> Result<(&'a Service, &'a str), Problem> {
     let missing = |what: String| Problem::new(StatusCode::NOT_FOUND, what);
-    let (_, service) = plan.service_named(name).ok_or_else(|| missing(format!("There is no service `{name}`.")))?;
+    let (_, service) = plan.service_named(name).ok_or_else(|| unknown_service(name))?;
     let shadow = service.shadow.as_ref().filter(|_| service.diff.is_some());
     let shadow = shadow.ok_or_else(|| missing(format!("Service `{name}` has no `shadow` with a `diff`.")))?;
     Ok((service, &service.version(shadow.to).name))

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::api::{ServiceName, named, unknown_service};
 use super::document::{Operation, Operations};
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use crate::stats::Snapshot;
@@ -76,8 +77,7 @@ async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<DistributionView>, Problem> {
     let name = named(name)?;
-    let Query(Asked { window }) =
-        asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let Asked { window } = input::query(asked)?;
     let window = window.unwrap_or(WindowView::Step);
     let plan = admin.plan();
     let (_, service) = plan.service_named(&name).ok_or_else(|| unknown_service(&name))?;

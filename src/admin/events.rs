@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
 
 use super::connection::Peer;
 use super::document::{Operation, Operations};
+use super::input;
 use super::problem::Problem;
 use super::serve::{Admin, Phase};
 use super::sse::{self, COMMENT, LATER, RETRY};
@@ -75,7 +76,7 @@ async fn events(
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(asked) = asked.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let asked = input::query(asked)?;
     let after = known(asked.after.as_deref(), &headers)?;
     let place = Arc::clone(&admin.events.places).try_acquire_owned().map_err(|_| {
         let detail = format!("{STREAMS} clients are told of events already, and more are not.");

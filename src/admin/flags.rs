@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::document::{Operation, Operations};
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use crate::flags::{Flag, State as FlagState};
@@ -74,7 +74,7 @@ async fn list(
     State(admin): State<Arc<Admin>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<FlagsView>, Problem> {
-    let Query(asked) = asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let asked = input::query(asked)?;
     let plan = admin.plan();
     let counts = admin.registry.flag_counts();
     let found = plan.flags.iter().map(|(_, flag)| flag).filter(|flag| flag.key().contains(&asked.search));

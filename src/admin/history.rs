@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::api::{ServiceName, named, unknown_service};
 use super::document::{Operation, Operations};
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use super::values::Number;
@@ -86,7 +87,7 @@ async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<HistoryView>, Problem> {
     let name = named(name)?;
-    let Query(asked) = asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let asked = input::query(asked)?;
     if admin.plan().service_named(&name).is_none() {
         return Err(unknown_service(&name));
     }

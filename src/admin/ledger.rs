@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::document::{Operation, Operations};
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use super::values::{Name, Number};
@@ -84,7 +85,7 @@ async fn list(
     State(admin): State<Arc<Admin>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(asked) = asked.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let asked = input::query(asked)?;
     let limit = asked.limit;
     if !(1..=MAX_PAGE).contains(&limit) {
         let detail = format!("`limit` is {limit}; expected a number from 1 to {MAX_PAGE}.");
@@ -106,7 +107,7 @@ async fn show(
     State(admin): State<Arc<Admin>>,
     number: Result<Path<Number<1>>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let Path(Number(number)) = number.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let Number(number) = input::path(number)?;
     let line = admin.ledger.read(move |reader| reader.entry(number)).await?;
     let none = || Problem::new(StatusCode::NOT_FOUND, format!("There is no entry {number} in the ledger."));
     line.map(as_json).ok_or_else(none)

@@ -29,6 +29,7 @@ use tokio::time::error::Elapsed;
 use super::api::unknown_service;
 use super::connection::Peer;
 use super::document::{Operation, Operations};
+use super::input;
 use super::problem::Problem;
 use super::serve::{Admin, Phase};
 use super::sse::{self, LATER};
@@ -99,8 +100,7 @@ async fn watch(
     Extension(peer): Extension<Arc<Peer>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(Asked { service }) =
-        asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let Asked { service } = input::query(asked)?;
     let service = service.map(|Name(name)| name);
     if let Some(name) = service.as_ref().filter(|name| admin.plan().service_named(name).is_none()) {
         return Err(unknown_service(name));

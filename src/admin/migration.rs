@@ -10,19 +10,19 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-use super::api::{MAX_REASON, ServiceName, named};
+use super::api::{ServiceName, named, unknown_service};
 use super::document::{Operation, Operations};
 use super::guard::Caller;
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use super::values::{self, Number, ShareText};
 use crate::access::Right;
 use crate::control::{Changed, Refused, StageChange};
-use crate::ledger::{About, Draft, Source, What};
+use crate::ledger::{About, Draft, MAX_REASON, Source, What};
 use crate::migration::course::{Course, course};
 use crate::migration::gates::{self, Missing};
 use crate::migration::journal::{DeadLetter, Journal, Status};
@@ -224,8 +224,8 @@ async fn change(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<MigrationView>, Problem> {
     let name = named(name)?;
-    let asked: Asked = read(body)?;
-    check_reason(&asked.reason)?;
+    let asked: Asked = input::body(body)?;
+    input::check_reason(&asked.reason)?;
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let stage = Stage::named(&asked.stage)
         .ok_or_else(|| bad(format!("`stage` is `{}`; expected one of: {}.", asked.stage, Stage::WORDS.join(", "))))?;
@@ -268,8 +268,8 @@ async fn settle(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<MigrationView>, Problem> {
     let name = named(name)?;
-    let AskedOfLetter { action, number: Number(number), reason } = read(body)?;
-    check_reason(&reason)?;
+    let AskedOfLetter { action, number: Number(number), reason } = input::body(body)?;
+    input::check_reason(&reason)?;
     let plan = admin.plan();
     migrating(&plan, &name)?;
     let none = || Problem::new(StatusCode::NOT_FOUND, format!("There is no dead letter {number} of `{name}`."));
@@ -296,23 +296,8 @@ async fn settle(
     Ok(Json(MigrationView { entry: Some(entry), ..admin.migration(&plan, &name)? }))
 }
 
-fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("The body is not what is expected: {error}.")))
-}
-
-fn check_reason(reason: &str) -> Result<(), Problem> {
-    if reason.chars().count() > MAX_REASON {
-        let detail = format!("The reason is longer than {MAX_REASON} characters.");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-    }
-    Ok(())
-}
-
 fn migrating<'a>(plan: &'a crate::plan::Plan, name: &str) -> Result<&'a Arc<Service>, Problem> {
-    let none = |detail: String| Problem::new(StatusCode::NOT_FOUND, detail);
-    let (_, service) = plan.service_named(name).ok_or_else(|| none(format!("There is no service `{name}`.")))?;
+    let (_, service) = plan.service_named(name).ok_or_else(|| unknown_service(name))?;
     if service.migration.is_none() {
         return Err(Refused::NoMigration(name.to_owned()).into());
     }

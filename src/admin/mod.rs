@@ -17,6 +17,7 @@ mod grpc;
 mod guard;
 mod health;
 mod history;
+mod input;
 mod ledger;
 mod live;
 mod me;

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::api::{ServiceName, UNDER_MIGRATION, named, unknown_service};
 use super::document::{Operation, Operations};
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use super::values::{Weights, as_json};
@@ -75,7 +76,7 @@ async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<PreviewView>, Problem> {
     let name = named(name)?;
-    let Query(asked) = asked.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let asked = input::query(asked)?;
     let Weights(wanted) = serde_json::from_str(&asked.weights).map_err(|error| {
         let detail = format!("`weights` is not what is expected, {{\"old\":90,\"new\":10}}: {error}.");
         Problem::new(StatusCode::BAD_REQUEST, detail)

@@ -12,14 +12,15 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::api::{MAX_REASON, ServiceName, named};
+use super::api::{ServiceName, named};
 use super::document::{Operation, Operations};
 use super::guard::Caller;
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use super::values::{self, RateText, ShareText};
 use crate::config;
-use crate::ledger::{Draft, What, clip};
+use crate::ledger::{Draft, MAX_REASON, What, clip};
 use crate::migration::reconcile::{Asked, Ended, Keys, MAX_RUN_KEYS, ReconcileView, Refused};
 use crate::plan::MAX_ENTITY_KEY;
 
@@ -98,13 +99,9 @@ async fn begin(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<ReconcileView>), Problem> {
     let name = named(name)?;
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let wanted: Wanted =
-        serde_json::from_slice(&body).map_err(|error| wrong(format!("The body is not what is expected: {error}.")))?;
-    if wanted.reason.chars().count() > MAX_REASON {
-        return Err(wrong(format!("The reason is longer than {MAX_REASON} characters.")));
-    }
+    let wanted: Wanted = input::body(body)?;
+    input::check_reason(&wanted.reason)?;
     let ended = if wanted.resume {
         if wanted.keys.is_some()
             || wanted.from_journal

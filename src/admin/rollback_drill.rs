@@ -13,15 +13,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::api::{MAX_REASON, ServiceName, named};
+use super::api::{ServiceName, named};
 use super::document::{Operation, Operations};
 use super::guard::Caller;
+use super::input;
 use super::problem::Problem;
-use super::rollout::{check_reason, who};
+use super::rollout::who;
 use super::serve::Admin;
 use super::values::{self, Actor, ShareText, WithinText};
 use crate::config;
 use crate::control::RolloutRefused;
+use crate::ledger::MAX_REASON;
 use crate::plan::Share;
 use crate::rollout::{Command, DrillFault, DrillOrder, DrillView, Order};
 
@@ -74,11 +76,9 @@ async fn begin(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<DrillView>, Problem> {
     let name = named(name)?;
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let wrong = |what: String| Problem::new(StatusCode::BAD_REQUEST, what);
-    let asked: Asked =
-        serde_json::from_slice(&body).map_err(|error| wrong(format!("The body is not what is expected: {error}.")))?;
-    check_reason(&asked.reason)?;
+    let asked: Asked = input::body(body)?;
+    input::check_reason(&asked.reason)?;
     let share = asked.share.map_or(Ok(Share::from_hundredths(SHARE)), |text| {
         values::check::<ShareText>("share", &text)?;
         config::share(&text).map_err(|error| wrong(format!("`share` is `{text}`: {error}.")))

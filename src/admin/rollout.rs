@@ -12,14 +12,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::{MAX_REASON, ServiceName, UNDER_MIGRATION, named};
+use super::api::{ServiceName, UNDER_MIGRATION, named};
 use super::document::{Operation, Operations};
 use super::guard::Caller;
+use super::input;
 use super::problem::Problem;
 use super::serve::Admin;
 use super::values::{self, Actor, HashText, MAX_ACTOR};
 use crate::access::{Right, is_reserved};
 use crate::control::{Refused, RolloutRefused};
+use crate::ledger::MAX_REASON;
 use crate::rollout::{self, Command, Order, Preflight, RolloutView};
 
 /// The routes of rollouts.
@@ -84,11 +86,8 @@ async fn order(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<RolloutView>, Problem> {
     let name = named(name)?;
-    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let asked: Asked = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("The body is not what is expected: {error}."))
-    })?;
-    check_reason(&asked.reason)?;
+    let asked: Asked = input::body(body)?;
+    input::check_reason(&asked.reason)?;
     let right = if matches!(asked.action, Action::Approve) { Right::Approve } else { Right::Operate };
     caller.require(right, &admin)?;
     let actor = who(&caller, asked.actor)?;
@@ -106,14 +105,6 @@ async fn order(
         Action::Approve => Command::Approve { plan: asked.plan_hash.unwrap_or_else(in_force) },
     };
     Ok(Json(admin.control.order(&name, Order { command, actor, reason: asked.reason }).await?))
-}
-
-/// Refuses a reason that is too long.
-pub(super) fn check_reason(reason: &str) -> Result<(), Problem> {
-    if reason.chars().count() <= MAX_REASON {
-        return Ok(());
-    }
-    Err(Problem::new(StatusCode::BAD_REQUEST, format!("The reason is longer than {MAX_REASON} characters.")))
 }
 
 /// The name that an order is written down under: what is known of the caller, else what they call themselves.

@@ -64,10 +64,7 @@ fn nobody_sees_anything_a_viewer_cannot_act_and_is_told_why_and_an_operator_can(
 #[test]
 fn a_viewer_can_do_none_of_what_the_pages_offer() {
     let Some(browser) = Browser::open() else { return };
-    let world = World::new();
-    world.differ();
-    world.dead_letter();
-    world.start("release 9");
+    let world = World::with_all_there_is_to_do();
     browser.show(&world.page("checkout"));
     browser.sign_in(VIEWER);
     for (page, buttons) in [

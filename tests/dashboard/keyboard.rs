@@ -34,10 +34,7 @@ fn look(browser: &Browser, text: &str) {
 #[test]
 fn every_dialog_is_opened_used_and_closed_by_keys_and_the_focus_returns() {
     let Some(browser) = Browser::open() else { return };
-    let world = World::new();
-    world.differ();
-    world.dead_letter();
-    world.start("release 9");
+    let world = World::with_all_there_is_to_do();
     browser.show(&world.page("checkout"));
     look(&browser, "Sign in");
     focus(&browser, "Sign in");

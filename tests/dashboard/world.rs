@@ -32,6 +32,15 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// One with differences, a dead letter and a rollout: something for every button.
+    pub(crate) fn with_all_there_is_to_do() -> Self {
+        let world = Self::new();
+        world.differ();
+        world.dead_letter();
+        world.start("release 9");
+        world
+    }
+
     pub(crate) fn new() -> Self {
         let upstreams = vec![
             Upstream::named("old"),

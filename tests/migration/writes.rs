@@ -1,6 +1,6 @@
 //! Writes that two versions get: keys against repetition, refusals, answers that say nothing, clients that leave.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use super::support::client::Raw;
@@ -135,22 +135,32 @@ fn a_write_waits_in_the_journal_for_a_version_that_is_down_and_keeps_its_place()
     assert!(carried_out.is_sorted(), "in their order");
 }
 
-#[test]
-fn a_client_that_leaves_takes_back_nothing_that_was_sent() {
+/// An upstream that answers each request once it is told to, by what is returned beside it.
+fn answers_when_told() -> (Sender<()>, Upstream) {
     let (answer, told) = channel::<()>();
     let told = Arc::new(Mutex::new(told));
-    let old = Upstream::scripted(move |connection| {
+    let upstream = Upstream::scripted(move |connection| {
         while connection.request().is_some() {
             let _ = told.lock().unwrap().recv();
             connection.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkept");
         }
     });
-    let new = Store::new();
-    let serin = Serin::new(&config(&old, &new.upstream, DUAL));
+    (answer, upstream)
+}
+
+/// Sends a write and leaves once its first version has it.
+fn write_and_leave(serin: &Serin, old: &Upstream) {
     let mut client = Raw::connect(serin.web());
     client.send("PUT /items/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nthing");
     old.last();
-    drop(client);
+}
+
+#[test]
+fn a_client_that_leaves_takes_back_nothing_that_was_sent() {
+    let (answer, old) = answers_when_told();
+    let new = Store::new();
+    let serin = Serin::new(&config(&old, &new.upstream, DUAL));
+    write_and_leave(&serin, &old);
     eventually("the client to be gone", || (serin.metric("serin_client_connections", &[]) == 0.0).then_some(()));
     answer.send(()).unwrap();
     new.await_thing("/items/1", Some("thing"));
@@ -159,20 +169,10 @@ fn a_client_that_leaves_takes_back_nothing_that_was_sent() {
 
 #[test]
 fn a_write_that_is_on_its_way_is_finished_before_serin_stops() {
-    let (answer, told) = channel::<()>();
-    let told = Arc::new(Mutex::new(told));
-    let old = Upstream::scripted(move |connection| {
-        while connection.request().is_some() {
-            let _ = told.lock().unwrap().recv();
-            connection.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nkept");
-        }
-    });
+    let (answer, old) = answers_when_told();
     let new = Store::new();
     let mut serin = Serin::new(&config(&old, &new.upstream, DUAL));
-    let mut client = Raw::connect(serin.web());
-    client.send("PUT /items/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nthing");
-    old.last();
-    drop(client);
+    write_and_leave(&serin, &old);
     serin.signal("TERM");
     eventually("serin to drain", || serin.stderr().contains("draining").then_some(()));
     answer.send(()).unwrap();
