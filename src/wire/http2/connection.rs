@@ -13,10 +13,11 @@ use http::request;
 
 use super::error::{Fault, Lost, Reason};
 use super::frame::{self, ACK, SETTINGS};
-use super::head::{Bad, Gathering};
+use super::head::Bad;
 use super::hpack::{Decoder, Encoder};
 use super::outbound::Outbound;
 use super::reader::{Frame, FrameReader};
+use super::repeats::Repeats;
 use super::settings::{self, DEFAULT_WINDOW, MAX_WINDOW, Peer};
 use super::slots::{Key, Slots};
 use super::window::Window;
@@ -67,6 +68,7 @@ pub struct Connection {
     is_server: bool,
     reader: FrameReader,
     decoder: Decoder,
+    repeats: Repeats,
     encoder: Encoder,
     streams: Slots,
     bounds: Bounds,
@@ -117,6 +119,7 @@ impl Connection {
             is_server,
             reader: FrameReader::new(bounds.list_bytes + SPARE_BLOCK),
             decoder: Decoder::default(),
+            repeats: Repeats::default(),
             encoder: Encoder::default(),
             streams: Slots::default(),
             bounds,
@@ -257,10 +260,10 @@ impl Connection {
     }
 
     fn headers(&mut self, id: u32, block: &[u8], end: bool) -> Result<(), Fault> {
-        let mut gathering = Gathering::new(self.fields + SPARE_FIELDS, self.bounds.list_bytes);
+        let Self { decoder, repeats, fields, bounds, .. } = self;
         // Also where nobody wants it: the next block counts on what this one says.
-        self.decoder
-            .decode(block, |field, size| gathering.take(field, size))
+        let gathering = repeats
+            .gather(block, decoder, *fields + SPARE_FIELDS, bounds.list_bytes)
             .map_err(|_| Fault::new(Reason::COMPRESSION_ERROR, "a header block cannot be decoded"))?;
         self.fields = gathering.len();
         if self.is_server { self.request_came(id, gathering, end) } else { self.answer_came(id, gathering, end) }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::frame::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEAD, HEADERS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE,
 };
-use super::super::hpack::Field;
+use super::super::hpack::{Effects, Field};
 use super::*;
 use crate::wire::Broken;
 
@@ -443,7 +443,7 @@ fn a_secret_of_a_client_stays_one_on_its_way_on() {
     client.open(&Request::from_parts(head, ()), true, true).expect("room");
     let said = client.out.take_all();
     let mut secret = false;
-    let taken = Decoder::default().decode(&said[HEAD..], |field, _| {
+    let taken = Decoder::default().decode(&said[HEAD..], &mut Effects::default(), |field, _| {
         secret |= matches!(field, Field::Header(name, value) if name == "x" && value.is_sensitive());
     });
     assert!(taken.is_ok() && secret);

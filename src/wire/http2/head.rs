@@ -1,10 +1,10 @@
 //! What the fields of a header block say together (RFC 9113, section 8).
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 
-use super::hpack::{Field, number_of};
+use super::hpack::{self, Field, number_of};
 use crate::wire::head::decimal;
 use crate::wire::take_headers;
 
@@ -49,6 +49,20 @@ impl Gathering {
             room,
             bad: None,
         }
+    }
+
+    /// The same fields once more, with room for `expected` or a few more. (A map that is cloned has no room, and none of those that
+    /// serve again.)
+    pub(super) fn again(&self, expected: usize) -> Self {
+        let mut headers = take_headers(expected);
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        let Self { method, path, status, scheme, authority, headers: _, length, regular, room, bad } = self;
+        let (method, path) = (method.clone(), path.clone());
+        let (status, scheme, authority, length) = (*status, *scheme, *authority, *length);
+        let (regular, room, bad) = (*regular, *room, *bad);
+        Self { method, path, status, scheme, authority, headers, length, regular, room, bad }
     }
 
     /// Takes the next field.
@@ -112,6 +126,11 @@ impl Gathering {
 
     fn append(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Bad> {
         self.headers.try_append(name, value.clone()).map(|_| ()).map_err(|_| Bad::TooLarge)
+    }
+
+    /// Whether something is wrong with it.
+    pub(super) fn is_bad(&self) -> bool {
+        self.bad.is_some()
     }
 
     /// How many fields there were.
@@ -183,9 +202,9 @@ const PSEUDO_TRAILERS: Bad = Bad::Malformed("there are pseudo-header fields amon
 
 /// Whether a header means something to HTTP/1 connections only, and must not be sent over HTTP/2 (RFC 9113, section 8.2.2).
 pub(super) fn is_of_a_connection(name: &HeaderName) -> bool {
-    match *name {
-        CONNECTION | TRANSFER_ENCODING | UPGRADE => true,
+    match number_of(name) {
+        0 => matches!(name.as_str(), "connection" | "upgrade" | "keep-alive" | "proxy-connection"),
         // What HPACK knows, most messages have.
-        _ => number_of(name) == 0 && matches!(name.as_str(), "keep-alive" | "proxy-connection"),
+        number => hpack::is_of_a_connection(number),
     }
 }

@@ -17,6 +17,7 @@ mod head;
 mod hpack;
 mod outbound;
 mod reader;
+mod repeats;
 mod settings;
 mod slots;
 mod stream;

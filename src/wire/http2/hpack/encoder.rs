@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::hash::hash;
-use super::statics::{AUTHORITY, COUNT, METHOD, METHOD_POST, PATH, SCHEME, SCHEME_HTTPS, STATUS, number_of};
+use super::statics::{AUTHORITY, COUNT, METHOD, METHOD_POST, PATH, SCHEME, SCHEME_HTTPS, STATUS, is_secret, number_of};
 use super::{OVERHEAD, TABLE_SIZE, integer};
 
 /// Fields remembered to have been sent lately; a power of two.
@@ -165,7 +164,7 @@ impl Encoder {
     pub(crate) fn field(&mut self, into: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
         let known = number_of(name);
         let bytes = if known == 0 { name.as_str().as_bytes() } else { b"" };
-        if value.is_sensitive() || matches!(*name, AUTHORIZATION | PROXY_AUTHORIZATION | COOKIE | SET_COOKIE) {
+        if value.is_sensitive() || is_secret(known) {
             return literal(into, 0x10, 4, known, bytes, value.as_bytes());
         }
         self.text(into, known, bytes, value.as_bytes());

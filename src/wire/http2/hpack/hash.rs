@@ -1,7 +1,7 @@
 //! Hashes by which fields are told apart.
 
 /// Tells fields apart mostly; whoever takes two for one compares them.
-pub(super) fn hash(known: u8, name: &[u8], value: &[u8]) -> u64 {
+pub(crate) fn hash(known: u8, name: &[u8], value: &[u8]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let lengths = (value.len() as u64) << 16 | (name.len() as u64) << 8 | u64::from(known);
     let mut sum = lengths.wrapping_mul(MIX);

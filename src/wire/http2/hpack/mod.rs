@@ -9,10 +9,11 @@ mod integer;
 mod lately;
 mod statics;
 
-pub(crate) use decoder::Decoder;
+pub(crate) use decoder::{Decoder, Effects, Undecodable};
 pub(crate) use encoder::Encoder;
 pub(crate) use field::Field;
-pub(crate) use statics::number_of;
+pub(crate) use hash::hash;
+pub(crate) use statics::{is_of_a_connection, number_of};
 
 /// Bytes a field counts in a table or a header list on top of its name and value (RFC 7541, section 4.1).
 pub(crate) const OVERHEAD: usize = 32;

@@ -101,6 +101,16 @@ pub(super) static FIELDS: [Entry; 61] = [
     header(WWW_AUTHENTICATE, 16),
 ];
 
+/// Whether a field with this number is one whose value is secret.
+pub(super) fn is_secret(number: u8) -> bool {
+    matches!(number, 23 | 32 | 49 | 55)
+}
+
+/// Whether a field with this number means something to HTTP/1 connections only. There are more such fields than have numbers.
+pub(crate) fn is_of_a_connection(number: u8) -> bool {
+    number == 57
+}
+
 /// The number of a field with this name; 0 where there is none.
 pub(crate) fn number_of(name: &HeaderName) -> u8 {
     match *name {
@@ -167,5 +177,14 @@ mod tests {
                 assert_eq!((name.as_str().len(), value.len()), (entry.name_length, entry.value_length), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_secret_is_known_by_its_number_too() {
+        let secret = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE].map(|name| number_of(&name));
+        assert!((0..=COUNT as u8).all(|number| is_secret(number) == secret.contains(&number)));
+        assert!(
+            (0..=COUNT as u8).all(|number| is_of_a_connection(number) == (number == number_of(&TRANSFER_ENCODING)))
+        );
     }
 }

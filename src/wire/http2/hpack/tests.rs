@@ -1,7 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::decoder::Undecodable;
 use super::*;
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -23,7 +22,7 @@ fn text(field: &Field) -> String {
 
 fn fields(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<String>, Undecodable> {
     let mut found = Vec::new();
-    decoder.decode(block, |field, _| found.push(text(field)))?;
+    decoder.decode(block, &mut Effects::default(), |field, _| found.push(text(field)))?;
     Ok(found)
 }
 
@@ -154,7 +153,7 @@ fn a_secret_stays_one() {
         encoder.field(&mut block, &http::header::COOKIE, &HeaderValue::from_static("a=b"));
         assert_eq!(block, b"\x10\x01x\x04hush\x1f\x11\x03a=b");
         let mut all_secret = true;
-        let taken = Decoder::default().decode(&block, |field, _| {
+        let taken = Decoder::default().decode(&block, &mut Effects::default(), |field, _| {
             all_secret &= matches!(field, Field::Header(_, value) if value.is_sensitive());
         });
         assert!(taken.is_ok() && all_secret);
@@ -201,7 +200,7 @@ fn a_literal_that_is_secret_is_not_taken_for_one_that_is_not() {
     for first in ["00", "00", "10", "10", "00"] {
         let block = bytes(&format!("{first} 0161 0162"));
         let secret = |field: &Field| matches!(field, Field::Header(_, value) if value.is_sensitive());
-        decoder.decode(&block, |field, _| assert_eq!(secret(field), first == "10")).unwrap();
+        decoder.decode(&block, &mut Effects::default(), |field, _| assert_eq!(secret(field), first == "10")).unwrap();
     }
 }
 
@@ -235,7 +234,7 @@ proptest! {
                 encoder.field(&mut block, name, value);
             }
             let mut found = HeaderMap::new();
-            decoder.decode(&block, |field, _| match field {
+            decoder.decode(&block, &mut Effects::default(), |field, _| match field {
                 Field::Header(name, value) => drop(found.append(name.clone(), value.clone())),
                 other => panic!("{other:?}"),
             }).unwrap();
@@ -251,7 +250,7 @@ proptest! {
         let mut decoder = Decoder::default();
         for block in blocks {
             let mut count = 0;
-            if decoder.decode(&block, |_, _| count += 1).is_err() {
+            if decoder.decode(&block, &mut Effects::default(), |_, _| count += 1).is_err() {
                 break;
             }
             prop_assert!(count <= block.len());
