@@ -8,7 +8,6 @@ use std::time::Instant;
 use http::HeaderValue;
 use http::uri::Scheme;
 
-use super::exchange::Record;
 use super::secured::Secured;
 use super::tunnel::PendingTunnel;
 use crate::plan::Plan;
@@ -32,8 +31,6 @@ pub(super) struct Client {
     pub(super) body_fault: Rc<Cell<Option<Fault>>>,
     /// It speaks HTTP/2.
     pub(super) is_h2: Cell<bool>,
-    /// A response that is complete but for its last bytes, which are on their way to the client.
-    pub(super) finishing: RefCell<Option<Record>>,
     /// An upgrade that begins once its 101 is written.
     pub(super) tunnel: RefCell<Option<PendingTunnel>>,
     /// When bytes last moved, or the last response ended.
@@ -55,7 +52,6 @@ impl Client {
             in_flight: Cell::new(0),
             body_fault: Rc::default(),
             is_h2: Cell::new(false),
-            finishing: RefCell::new(None),
             tunnel: RefCell::new(None),
             active_at: Cell::new(now),
             trusted: Cell::new(None),
@@ -82,15 +78,6 @@ impl Client {
         let trusted = self.peer.ip().is_some_and(|ip| contains(&plan.trusted, ip));
         self.trusted.set(Some((plan.generation, trusted)));
         trusted
-    }
-
-    /// Everything written so far has reached the client's socket.
-    pub(super) fn delivered(&self) {
-        if let Some(record) = self.finishing.take() {
-            let now = Instant::now();
-            self.active_at.set(now);
-            record.delivered(now);
-        }
     }
 }
 

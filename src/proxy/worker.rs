@@ -27,7 +27,7 @@ use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::trace::Tracer;
 use crate::telemetry::{Refusal, Registry, WorkerCell};
 use crate::upstream::{Health, Resolver};
-use crate::wire::{PeerAddr, Socket};
+use crate::wire::{PeerAddr, Socket, clock};
 
 /// What all workers share with the control plane.
 #[derive(Debug)]
@@ -162,9 +162,11 @@ impl Running {
 }
 
 fn run(index: usize, shared: Arc<Shared>, commands: mpsc::UnboundedReceiver<Command>) {
+    clock::tells_when_it_wakes();
     let runtime = match Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
+        .on_thread_unpark(clock::woke)
         .build_local(LocalOptions::default())
     {
         Ok(runtime) => runtime,

@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::replay::{Reader, Replay};
 use super::tee::Tee;
 use crate::plan::{FLAG_HEADER_PREFIX, SHADOW_HEADER};
-use crate::wire::{Broken, Incoming, give_back_headers};
+use crate::wire::{Broken, Incoming, clock, give_back_headers};
 
 /// How long a body waits for the upstream's `100 Continue` before it is sent anyway (RFC 9110, section 10.1.1, says a
 /// client must not wait for ever).
@@ -270,7 +270,7 @@ impl Streamed {
             let length = data.len() as u64;
             self.left = self.left.checked_sub(length).ok_or_else(|| self.fail(BodyFault::TooLarge))?;
             self.watch.bytes.set(self.watch.bytes.get() + length);
-            self.watch.moved_at.set(Some(Instant::now()));
+            self.watch.moved_at.set(Some(clock::lately()));
             return Ok(frame);
         }
         Ok(match frame.into_trailers() {

@@ -10,7 +10,7 @@ use http_body::{Frame, SizeHint};
 use super::address::Endpoint;
 use super::body::RequestBody;
 use super::h1::{Again, H1, Upgraded};
-use super::h2::{H2, Stream};
+use super::h2::Stream;
 use super::pool::Pool;
 use crate::telemetry::Failure;
 use crate::wire::Broken;
@@ -41,28 +41,23 @@ enum Verdict {
     Unable,
 }
 
+/// What a lease is on.
 #[derive(Debug)]
-enum Connection {
+pub(super) enum Connection {
     H1(Box<H1>),
     H2(Stream),
 }
 
 impl Lease {
-    pub(super) fn h1(connection: Box<H1>, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
-        Self::new(Connection::H1(connection), endpoint, pool)
-    }
-
-    pub(super) fn h2(connection: H2, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
-        Self::new(Connection::H2(Stream::on(connection)), endpoint, pool)
-    }
-
-    fn new(connection: Connection, endpoint: Rc<Endpoint>, pool: Rc<Pool>) -> Self {
+    pub(super) fn new(connection: Connection, endpoint: &Rc<Endpoint>, pool: &Rc<Pool>) -> Self {
         endpoint.pending.set(endpoint.pending.get() + 1);
+        let (endpoint, pool) = (Rc::clone(endpoint), Rc::clone(pool));
         Self { connection: Some(connection), endpoint, pool, verdict: None }
     }
 
-    /// Takes the request out of `request`, sends it and waits for the response's head. `replayable`: it has no body and
-    /// its method is idempotent.
+    /// Takes the request out of `request`, sends it and waits for the response's head. That is put into `head`, where it
+    /// can stay: to hand it from future to future costs a copy each time. `replayable`: it has no body and its method is
+    /// idempotent.
     ///
     /// # Errors
     /// What to tell the client and the figures, where no response came. If then not a byte of the request was sent, it is
@@ -74,24 +69,25 @@ impl Lease {
         &mut self,
         request: &mut Option<Request<RequestBody>>,
         replayable: bool,
-    ) -> Result<Response<()>, Failure> {
+        head: &mut Option<Response<()>>,
+    ) -> Result<(), Failure> {
         // Invariant: the connection is taken only by `finish` and `into_upgraded`, both of which end the lease.
         let connection = self.connection.as_mut().expect("a lease in use has its connection");
         let over_h2 = matches!(connection, Connection::H2(_));
-        let response = match connection {
+        match connection {
             Connection::H1(h1) => {
                 let limit = self.pool.settings.connect_timeout;
                 let again = Again { target: self.endpoint.witness.target(), limit };
-                h1.send(request, replayable.then_some(again)).await?
+                h1.send(request, replayable.then_some(again), head).await?;
             }
-            Connection::H2(stream) => stream.send(request, replayable).await?,
-        };
-        match Verdict::of(response.status(), over_h2.then(|| response.headers())) {
-            Verdict::Unable => self.endpoint.witness.let_down(),
-            // It is known to be so only when the response is over.
-            verdict => self.verdict = Some(verdict),
+            Connection::H2(stream) => stream.send(request, replayable, head).await?,
         }
-        Ok(response)
+        match head.as_ref().map(|head| Verdict::of(head.status(), over_h2.then(|| head.headers()))) {
+            Some(Verdict::Unable) => self.endpoint.witness.let_down(),
+            // It is known to be so only when the response is over.
+            verdict => self.verdict = verdict,
+        }
+        Ok(())
     }
 
     /// The response broke off, or was given up, for this reason.
@@ -172,10 +168,13 @@ impl Lease {
     }
 
     /// The response was read to its end: the connection is kept for the next request where it may be.
-    pub fn finish(mut self) {
-        if let Some(Connection::H1(h1)) = self.connection.take() {
+    pub fn finish(&mut self) {
+        if let Some(Connection::H1(_)) = &self.connection
+            && let Some(Connection::H1(h1)) = self.connection.take()
+        {
             self.pool.put(&self.endpoint, h1);
         }
+        self.connection = None;
     }
 
     /// The raw connection after a 101; `None` over HTTP/2, which has none.
@@ -216,9 +215,10 @@ impl Drop for Lease {
             // Also where the client left before the end: the address had answered.
             self.endpoint.witness.answered(verdict == Verdict::Well);
         }
-        if let Some(Connection::H1(_)) = self.connection.take() {
+        if let Some(Connection::H1(_)) = &self.connection {
             self.pool.cell.connection_closed();
         }
+        self.connection = None;
         // Over HTTP/2 there is room for one more stream.
         self.endpoint.cap.freed();
     }

@@ -22,7 +22,7 @@ pub use body::{BodyFault, BodyWatch, RequestBody, clean_trailers};
 pub use h1::Upgraded;
 pub use health::{AddressState, Health, ServiceHealth, VersionHealth};
 pub use lease::Lease;
-pub use pool::{Pool, Wish};
+pub use pool::{Leasing, Pool, Wish};
 pub use replay::Replay;
 pub use resolve::Resolver;
 pub use tee::{Lost, Tee, Teed};

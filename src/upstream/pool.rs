@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +10,13 @@ use std::time::{Duration, Instant};
 use super::address::Endpoint;
 use super::cap::Slot;
 use super::h1::H1;
-use super::h2::H2;
+use super::h2::{H2, Stream};
 use super::health::VersionHealth;
-use super::lease::Lease;
+use super::lease::{Connection, Lease};
 use super::trail::Trail;
 use crate::plan::UpstreamSettings;
 use crate::telemetry::{Failure, VersionCell};
+use crate::wire::clock;
 
 /// Where one version answers, as one worker sees it.
 #[derive(Debug)]
@@ -39,6 +41,16 @@ pub struct Wish {
     pub connect_timeout: Option<Duration>,
     /// An address that failed the request before: another one is taken where there is one.
     pub other_than: Option<Rc<Endpoint>>,
+}
+
+/// A connection for a request, or what it takes until there is one.
+pub enum Leasing<'a> {
+    /// One that was kept.
+    Kept(Lease),
+    /// One to be opened or waited for. Boxed: it is rare, and every request would carry the room for it.
+    ///
+    /// Fails as the last address tried does.
+    Awaited(Pin<Box<dyn Future<Output = Result<Lease, Failure>> + 'a>>),
 }
 
 impl Pool {
@@ -117,11 +129,31 @@ impl Pool {
     /// is passed over for another one, since nothing was sent yet.
     ///
     /// `trail` follows to which address; it is for who asks to say if the time is over before this is.
-    ///
-    /// # Errors
-    /// The failure of the last address tried.
-    pub async fn lease(
+    pub fn lease<'a>(
+        self: &'a Rc<Self>,
+        rng: &'a RefCell<fastrand::Rng>,
+        h2: bool,
+        wish: &'a Wish,
+        trail: &'a Trail,
+    ) -> Leasing<'a> {
+        let chosen = match wish.other_than {
+            None => self.choose(&mut rng.borrow_mut(), &[]),
+            Some(_) => None,
+        };
+        if let Some(endpoint) = &chosen
+            && !endpoint.cap.is_waited_for()
+            && let Some(kept) = self.kept(endpoint, h2)
+        {
+            trail.leads_to(endpoint);
+            return Leasing::Kept(Lease::new(kept, endpoint, self));
+        }
+        Leasing::Awaited(Box::pin(self.await_lease(chosen, rng, h2, wish, trail)))
+    }
+
+    /// `chosen`: the address to begin with, where one was chosen already.
+    async fn await_lease(
         self: &Rc<Self>,
+        mut chosen: Option<Rc<Endpoint>>,
         rng: &RefCell<fastrand::Rng>,
         h2: bool,
         wish: &Wish,
@@ -133,7 +165,7 @@ impl Pool {
         tried.extend(avoided.cloned());
         let mut last = Failure::NoAddress;
         loop {
-            let Some(endpoint) = self.choose(&mut rng.borrow_mut(), &tried) else {
+            let Some(endpoint) = chosen.take().or_else(|| self.choose(&mut rng.borrow_mut(), &tried)) else {
                 // Better the address that failed before than none.
                 let Some(at) = avoided.take().and_then(|avoided| tried.iter().position(|e| Rc::ptr_eq(e, avoided)))
                 else {
@@ -168,23 +200,21 @@ impl Pool {
                 }
             };
             // What then is not known fails the request.
-            let _ = Box::pin(tokio::time::timeout(self.settings.connect_timeout, looking)).await;
+            let _ = tokio::time::timeout(self.settings.connect_timeout, looking).await;
         }
     }
 
-    /// `limit`: longest time to open one, where that is not as for every request. Opening is boxed: it is rare, and every
-    /// request would carry the room for it.
+    /// `limit`: longest time to open one, where that is not as for every request.
     async fn connection(
         self: &Rc<Self>,
         endpoint: &Rc<Endpoint>,
         h2: bool,
         limit: Option<Duration>,
     ) -> Result<Lease, Failure> {
-        // Boxed, since this is kept while the connection opens.
-        let own = limit.map(|connect_timeout| Box::new(UpstreamSettings { connect_timeout, ..self.settings.clone() }));
-        let settings = own.as_deref().unwrap_or(&self.settings);
+        let own = limit.map(|connect_timeout| UpstreamSettings { connect_timeout, ..self.settings.clone() });
+        let settings = own.as_ref().unwrap_or(&self.settings);
         let slot = match self.kept_or_slot(endpoint, h2, settings.connect_timeout).await? {
-            Ok(lease) => return Ok(lease),
+            Ok(kept) => return Ok(Lease::new(kept, endpoint, self)),
             Err(slot) => slot,
         };
         let opened = if h2 {
@@ -193,19 +223,18 @@ impl Pool {
                 cell.connection_closed();
                 drop(slot);
             };
-            Box::pin(H2::open(endpoint.witness.target(), settings, on_close)).await.map(|open| {
+            H2::open(endpoint.witness.target(), settings, on_close).await.map(|open| {
                 endpoint.h2.borrow_mut().push(open.clone());
-                Lease::h2(open, Rc::clone(endpoint), Rc::clone(self))
+                Connection::H2(Stream::on(open))
             })
         } else {
-            Box::pin(H1::open(endpoint.witness.target(), settings))
-                .await
-                .map(|open| Lease::h1(Box::new(open.counted(slot)), Rc::clone(endpoint), Rc::clone(self)))
+            let opened = H1::open(endpoint.witness.target(), settings).await;
+            opened.map(|open| Connection::H1(Box::new(open.counted(slot))))
         };
         match opened {
-            Ok(lease) => {
+            Ok(connection) => {
                 self.cell.connection_opened();
-                Ok(lease)
+                Ok(Lease::new(connection, endpoint, self))
             }
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(Failure::ConnectTimeout),
             Err(_) => Err(Failure::Connect),
@@ -214,11 +243,11 @@ impl Pool {
 
     /// A connection that is there already, or the right to open one; waits for either where there are as many as may be.
     async fn kept_or_slot(
-        self: &Rc<Self>,
-        endpoint: &Rc<Endpoint>,
+        &self,
+        endpoint: &Endpoint,
         h2: bool,
         limit: Duration,
-    ) -> Result<Result<Lease, Slot>, Failure> {
+    ) -> Result<Result<Connection, Slot>, Failure> {
         if !endpoint.cap.is_waited_for()
             && let Some(found) = self.try_kept_or_slot(endpoint, h2)
         {
@@ -232,18 +261,21 @@ impl Pool {
                 }
             }
         };
-        // Rare, and too much to carry for those that never wait.
-        let waiting = Box::pin(tokio::time::timeout(limit, waiting));
-        waiting.await.map_err(|_| Failure::ConnectTimeout)
+        tokio::time::timeout(limit, waiting).await.map_err(|_| Failure::ConnectTimeout)
     }
 
-    fn try_kept_or_slot(self: &Rc<Self>, endpoint: &Rc<Endpoint>, h2: bool) -> Option<Result<Lease, Slot>> {
+    /// A connection that is there already and takes one more request.
+    fn kept(&self, endpoint: &Endpoint, h2: bool) -> Option<Connection> {
         if h2 {
-            if let Some(open) = endpoint.h2.borrow().iter().find(|open| open.has_room()) {
-                return Some(Ok(Lease::h2(open.clone(), Rc::clone(endpoint), Rc::clone(self))));
-            }
-        } else if let Some(kept) = self.take_idle(endpoint) {
-            return Some(Ok(Lease::h1(kept, Rc::clone(endpoint), Rc::clone(self))));
+            let open = endpoint.h2.borrow();
+            return open.iter().find(|open| open.has_room()).map(|open| Connection::H2(Stream::on(open.clone())));
+        }
+        self.take_idle(endpoint).map(Connection::H1)
+    }
+
+    fn try_kept_or_slot(&self, endpoint: &Endpoint, h2: bool) -> Option<Result<Connection, Slot>> {
+        if let Some(kept) = self.kept(endpoint, h2) {
+            return Some(Ok(kept));
         }
         if let Some(slot) = endpoint.cap.slot() {
             return Some(Err(slot));
@@ -286,7 +318,7 @@ impl Pool {
             self.cell.connection_closed();
             return;
         }
-        connection.idle_since = Instant::now();
+        connection.idle_since = clock::lately();
         self.cell.connection_idle(1);
         idle.push(connection);
         endpoint.cap.freed();

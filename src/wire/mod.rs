@@ -3,6 +3,7 @@
 //! No message whose boundary two parsers could see differently ever crosses serin (two framings at once, bare line feeds,
 //! odd lengths). This room never decides what is answered: it only says what is wrong.
 
+pub mod clock;
 pub mod grpc;
 pub mod grpc_health;
 mod head;

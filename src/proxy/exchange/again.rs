@@ -5,12 +5,11 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{HeaderName, Method, request};
+use http::{HeaderName, Method, Response, request};
 
 use super::ask::Asked;
 use super::pick::Picked;
 use super::record::is_grpc_unavailable;
-use super::send::Sent;
 use super::time_limit;
 use crate::plan::{Fallback, Matched, Retry, Rpc, Timeouts, VersionId};
 use crate::proxy::retry::{Admit, Decision, Next, Resend, Situation, Trouble, next};
@@ -251,10 +250,10 @@ fn is_repeatable(method: &Method, parts: &request::Parts) -> bool {
 }
 
 /// What went wrong with a try that was sent.
-pub(super) fn trouble(sent: &Sent) -> Option<Trouble> {
+pub(super) fn trouble(sent: Result<&Response<()>, Failure>) -> Option<Trouble> {
     match sent {
-        Err(failure) => Some(Trouble::Failed(*failure)),
-        Ok((response, _)) => {
+        Err(failure) => Some(Trouble::Failed(failure)),
+        Ok(response) => {
             let status = response.status().as_u16();
             let grpc_unavailable = is_grpc_unavailable(response.headers());
             (status >= 400 || grpc_unavailable).then_some(Trouble::Answered { status, grpc_unavailable })

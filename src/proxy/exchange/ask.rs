@@ -128,7 +128,7 @@ fn is_host(value: &[u8]) -> bool {
         let end = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
         value.split_at(end)
     };
-    let is_name = value[0] == b'[' || host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(b));
+    let is_name = value[0] == b'[' || host.iter().all(|byte| NAME[usize::from(*byte)]);
     let is_port = match rest {
         [] => true,
         [b':', port @ ..] => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
@@ -136,6 +136,23 @@ fn is_host(value: &[u8]) -> bool {
     };
     !host.is_empty() && is_name && is_port
 }
+
+/// The bytes that a name may have (RFC 3986, `reg-name`).
+const NAME: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let punctuation = b"-._~%!$&'()*+,;=";
+    let mut at = 0;
+    while at < 256 {
+        allowed[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < punctuation.len() {
+        allowed[punctuation[at] as usize] = true;
+        at += 1;
+    }
+    allowed
+};
 
 /// A `Connection` that names a header which frames or routes the message would take it away from the next hop only.
 fn check_connection(parts: &request::Parts) -> Result<(), Refused> {

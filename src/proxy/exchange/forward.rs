@@ -12,10 +12,11 @@ use super::ask::Asked;
 use super::fault::Blow;
 use super::migrate::{Landing, Placed};
 use super::pick::Picked;
-use super::send::{self, Outgoing, Sent};
+use super::relay::Relay;
+use super::send::{self, Outgoing};
 use super::{
-    Arrival, Busy, Record, RelayBody, TimeLimit, admit, affinity, again, answer, control, fault, flags, headers,
-    migrate, pick, shadow, time_limit, upgrade,
+    Arrival, Record, RelayBody, TimeLimit, admit, affinity, again, answer, control, fault, flags, headers, migrate,
+    pick, shadow, time_limit, upgrade,
 };
 use crate::plan::{Filter, Matched, MeasuredBy, Priority, Route, ServiceId, Timeouts, Version, VersionId, VersionSet};
 use crate::proxy::caller::Caller;
@@ -26,8 +27,8 @@ use crate::proxy::retry::Next;
 use crate::proxy::view::View;
 use crate::proxy::worker::Worker;
 use crate::telemetry::{ArmCell, Failure, Refusal, Shed, Why};
-use crate::upstream::{BodyWatch, Lease, RequestBody, Wish};
-use crate::wire::Incoming;
+use crate::upstream::{BodyWatch, RequestBody, Wish};
+use crate::wire::{Incoming, clock};
 
 /// A request whose version was picked and whose headers are ready for it.
 pub(super) struct Forward {
@@ -40,10 +41,11 @@ pub(super) struct Forward {
     outgoing: Outgoing,
     /// The protocol the client may switch to.
     upgrade: Option<HeaderValue>,
-    limit: TimeLimit,
     caller: Caller,
-    record: Record,
-    busy: Busy,
+    /// What stays until the response is over.
+    relay: Box<Relay>,
+    /// The response's head, while it is here.
+    head: Option<Response<()>>,
     /// What it takes to send it again, where that may be.
     again: Option<Box<Again>>,
     /// What it is measured by, if it is.
@@ -57,9 +59,9 @@ pub(super) struct Forward {
 }
 
 /// What came of one try.
-#[expect(clippy::large_enum_variant, reason = "that it was sent is the rule, and a box would cost each an allocation")]
 enum Tried {
-    Sent(Sent),
+    /// Where it went well, the response's head is there, and the connection its body comes on.
+    Sent(Result<(), Failure>),
     /// A drill kept it from its version.
     Struck(Blow),
 }
@@ -162,9 +164,9 @@ impl Forward {
         let wish = Wish { connect_timeout: route.timeouts.connect, other_than: None };
 
         Box::new(Self {
-            limit: TimeLimit::new(worker, timeouts, started, watch.clone()),
-            outgoing: Outgoing::new(parts, body, watch, asked.glance, wish, again.is_some())
-                .telling_time(deadline.is_some()),
+            relay: Relay::new(record, TimeLimit::new(worker, timeouts, started, watch.clone()), busy),
+            head: None,
+            outgoing: Outgoing::new(parts, body, watch, asked.glance, wish, again.is_some(), deadline.is_some()),
             worker: Rc::clone(worker),
             view: Rc::clone(view),
             route: matched.position,
@@ -173,8 +175,6 @@ impl Forward {
             priority,
             upgrade,
             caller,
-            record,
-            busy,
             again,
             measured,
             in_control,
@@ -187,63 +187,80 @@ impl Forward {
     pub(super) async fn run(mut self: Box<Self>) -> Response<RelayBody> {
         loop {
             if let Some(gate) = self.view.target(self.service, self.version).gateway.gate() {
-                match gate.enter(&self.worker, self.priority, &self.limit, self.outgoing.watch()).await {
-                    Ok(ticket) => self.record.admitted(ticket),
+                let entering = gate.enter(&self.worker, self.priority, &self.relay.limit, self.outgoing.watch());
+                // Boxed, so that versions without a gate carry no room for it.
+                match Box::pin(entering).await {
+                    Ok(ticket) => self.relay.record.admitted(ticket),
                     Err(shed) => return self.turn_away(shed),
                 }
             }
             if let Some(shadowed) = &mut self.shadowed {
                 shadowed.start(&self.worker);
             }
-            let blow = match self.record.fault() {
+            let blow = match self.relay.record.fault() {
                 // Boxed, so that what nearly never happens takes no room.
-                Some(fault) => Box::pin(fault.fall(&self.limit)).await,
+                Some(fault) => Box::pin(fault.fall(&self.relay.limit)).await,
                 None => None,
             };
-            let tried = if let Some(blow) = blow {
-                Tried::Struck(blow)
-            } else {
-                let target = self.view.target(self.service, self.version);
-                let mut sent = self.outgoing.send(&self.worker, target, &self.limit).await;
-                if let Ok((response, _)) = &sent
-                    && let Err(failure) = upgrade::check(response, self.upgrade.as_ref())
-                {
-                    sent = Err(failure);
-                }
-                Tried::Sent(sent)
+            let tried = match blow {
+                Some(blow) => Tried::Struck(blow),
+                None => Tried::Sent(self.send().await),
             };
-            if let (Some(landing), Tried::Sent(sent)) = (&self.landing, &tried) {
-                landing.note(sent, self.outgoing.is_unsent());
-            }
             match self.settle(&tried) {
                 Next::Answer => {
                     return match tried {
-                        Tried::Sent(Ok((response, lease))) => self.relay(response, lease),
+                        Tried::Sent(Ok(())) => self.relay(),
                         Tried::Sent(Err(failure)) => self.fail(failure),
                         Tried::Struck(blow) => self.struck_down(blow),
                     };
                 }
                 Next::Retry { after } => {
-                    self.give_up(tried, None);
+                    self.give_up(&tried, None);
                     // Boxed, so that what is rarely waited for takes no room where nothing is.
                     Box::pin(tokio::time::sleep(after)).await;
                     self.next_try();
                 }
                 Next::FallBack => {
-                    self.give_up(tried, Some(Why::Fallback));
+                    self.give_up(&tried, Some(Why::Fallback));
                     self.next_try();
                 }
             }
         }
     }
 
+    /// Sends the request once, and waits for the response's head.
+    async fn send(&mut self) -> Result<(), Failure> {
+        let target = self.view.target(self.service, self.version);
+        let Relay { lease, limit, .. } = &mut *self.relay;
+        let mut sent = self.outgoing.send(&self.worker, target, limit, lease, &mut self.head).await;
+        if sent.is_ok() {
+            sent = self.answered(sent).and_then(|head| upgrade::check(head, self.upgrade.as_ref()));
+            if sent.is_err() {
+                (self.head, self.relay.lease) = (None, None);
+            }
+        }
+        if let Some(landing) = &self.landing {
+            landing.note(self.answered(sent), self.outgoing.is_unsent());
+        }
+        sent
+    }
+
+    /// The response's head, or why there is none.
+    fn answered(&self, sent: Result<(), Failure>) -> Result<&Response<()>, Failure> {
+        // Invariant: what was sent well has a head.
+        sent.and_then(|()| self.head.as_ref().ok_or(Failure::Internal))
+    }
+
     /// What comes after a try.
     fn settle(&mut self, tried: &Tried) -> Next {
-        let Some(again) = &mut self.again else { return Next::Answer };
+        if self.again.is_none() {
+            return Next::Answer;
+        }
         let trouble = match tried {
-            Tried::Sent(sent) => again::trouble(sent),
+            Tried::Sent(sent) => again::trouble(self.answered(*sent)),
             Tried::Struck(blow) => Some(fault::trouble(*blow, &self.caller)),
         };
+        let Some(again) = &mut self.again else { return Next::Answer };
         let retry = self.view.plan.routes.routes()[self.route].retry.as_ref();
         let first = self.view.target(self.service, again.first());
         let draw = self.worker.rng.borrow_mut().f64();
@@ -252,21 +269,24 @@ impl Forward {
 
     /// Counts a try that the client gets nothing of. From here on the request is the next one's; `why`: where that is
     /// another version's.
-    fn give_up(&mut self, tried: Tried, why: Option<Why>) {
+    fn give_up(&mut self, tried: &Tried, why: Option<Why>) {
         let now = Instant::now();
-        let (log, span) = (self.record.take_log(), self.record.take_span());
+        let version = self.version().header.clone();
+        let record = &mut self.relay.record;
+        let (log, span) = (record.take_log(), record.take_span());
         match tried {
-            Tried::Sent(Ok((response, lease))) => {
-                self.record.head(&response, &self.caller, now);
-                lease.discard();
+            Tried::Sent(Ok(())) => {
+                if let Some(head) = self.head.take() {
+                    record.head(&head, &self.caller, now);
+                }
+                if let Some(lease) = self.relay.lease.take() {
+                    lease.discard();
+                }
             }
-            Tried::Sent(Err(failure)) => self.record.fail(failure),
-            Tried::Struck(blow) => {
-                let version = self.version().header.clone();
-                fault::count(blow, &mut self.record, &self.caller, version, now);
-            }
+            Tried::Sent(Err(failure)) => record.fail(*failure),
+            Tried::Struck(blow) => fault::count(*blow, record, &self.caller, version, now),
         }
-        self.record.give_up(now);
+        self.relay.record.give_up(now);
         let Some(again) = &self.again else { return };
         if why.is_some()
             && let Some(other) = again.fallback_version()
@@ -275,11 +295,12 @@ impl Forward {
             self.outgoing.forget_address();
         }
         let target = self.view.target(self.service, self.version);
-        self.record = Record::begin_again(target, now, why, log);
-        self.record.traced(span);
+        let mut record = Record::begin_again(target, now, why, log);
+        record.traced(span);
         // Who answers in the arm's place is none of it.
         let in_control = self.in_control && why.is_none();
-        self.record.measured(arms(&self.view, self.service, self.version, self.measured, in_control));
+        record.measured(arms(&self.view, self.service, self.version, self.measured, in_control));
+        self.relay.record = record;
     }
 
     /// Makes everything ready for the next try.
@@ -290,13 +311,14 @@ impl Forward {
         let route = &plan.routes.routes()[self.route];
         let service = plan.service(self.service);
         let version = service.version(self.version);
-        self.record.sent_again(service, version, now);
-        self.limit.begin_try(again.whole(), route.timeouts.backend_request, now);
+        self.relay.record.sent_again(service, version, now);
+        self.relay.limit.begin_try(again.whole(), route.timeouts.backend_request, now);
         let Some(mut parts) = again.head() else { return };
-        let to_h2 = send::speaks_h2(version, &self.caller, self.busy.0.is_h2.get(), self.upgrade.is_some());
+        let client = &*self.relay.busy.0;
+        let to_h2 = send::speaks_h2(version, &self.caller, client.is_h2.get(), self.upgrade.is_some());
         headers::for_version(&mut parts, version, again.asked.names_host);
-        affinity::tell(&mut parts.headers, service, version, &self.busy.0, plan);
-        fault::strike(&mut self.record, &self.view, self.service, self.version, &parts.headers, &self.worker);
+        affinity::tell(&mut parts.headers, service, version, client, plan);
+        fault::strike(&mut self.relay.record, &self.view, self.service, self.version, &parts.headers, &self.worker);
         for filter in &route.filters {
             headers::apply_request_filter(filter, &mut parts, again.prefix());
         }
@@ -306,11 +328,13 @@ impl Forward {
         self.outgoing.prepare_again(parts, again.body(), again.asked.glance);
     }
 
-    fn relay(mut self: Box<Self>, mut response: Response<()>, lease: Lease) -> Response<RelayBody> {
-        let now = Instant::now();
-        self.limit.progressed(now);
-        self.record.head(&response, &self.caller, now);
-        let capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
+    fn relay(mut self: Box<Self>) -> Response<RelayBody> {
+        // Invariant: it is there where the request was sent well.
+        let mut response = self.head.take().unwrap_or_default();
+        let now = clock::now();
+        self.relay.limit.progressed(now);
+        self.relay.record.head(&response, &self.caller, now);
+        self.relay.capture = self.shadowed.take().and_then(|shadowed| shadowed.answered(self.version, &response));
         headers::to_client(&mut response, &self.version().header, self.upgrade.as_ref());
         if let Some(deprecated) = &self.view.plan.service(self.service).deprecation
             && deprecated.announced.version == self.version
@@ -322,45 +346,50 @@ impl Forward {
                 edit.apply(response.headers_mut());
             }
         }
-        if self.outgoing.is_body_unread() && !self.busy.0.is_h2.get() {
+        if self.outgoing.is_body_unread() && !self.relay.busy.0.is_h2.get() {
             // The client was never told to continue, so nobody can tell whether what it sends next is its body.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return upgrade::accept(&response, lease, self.record, &self.busy);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(lease) = self.relay.lease.take()
+        {
+            return upgrade::accept(&response, lease, *self.relay);
         }
-        let slow = self.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
-        let Self { record, limit, busy, .. } = *self;
-        response.map(|()| RelayBody::relay(lease, record, limit, busy, capture).slowed(slow))
+        self.relay.slow = self.relay.record.fault().and_then(|fault| fault.slow_body(&self.worker.deadlines));
+        response.map(|()| RelayBody::relay(self.relay))
     }
 
     /// A drill keeps the request from its version.
     fn struck_down(self: Box<Self>, blow: Blow) -> Response<RelayBody> {
         match blow {
             Blow::TimedOut => self.fail(Failure::Timeout),
-            Blow::Reset => fault::reset(self.record),
+            Blow::Reset => fault::reset(self.relay.record),
             Blow::Abort(abort) => {
-                let closes = self.outgoing.is_body_unread() && !self.busy.0.is_h2.get();
-                fault::abort(abort, &self.caller, self.version().header.clone(), closes, self.record, &self.busy)
+                let closes = self.outgoing.is_body_unread() && !self.relay.busy.0.is_h2.get();
+                let version = self.version().header.clone();
+                let Relay { record, busy, .. } = *self.relay;
+                fault::abort(abort, &self.caller, version, closes, record, &busy)
             }
         }
     }
 
     fn turn_away(self: Box<Self>, shed: Shed) -> Response<RelayBody> {
         // What of the request's body the client still sends would stand where its next request should.
-        let ends = self.outgoing.watch().is_some() && !self.busy.0.is_h2.get();
+        let ends = self.outgoing.watch().is_some() && !self.relay.busy.0.is_h2.get();
         let version = self.version().header.clone();
-        admit::turned_away(&self.worker, shed, &self.caller, version, self.record, &self.busy, ends)
+        let Relay { record, busy, .. } = *self.relay;
+        admit::turned_away(&self.worker, shed, &self.caller, version, record, &busy, ends)
     }
 
     pub(super) fn fail(mut self: Box<Self>, failure: Failure) -> Response<RelayBody> {
-        self.record.fail(failure);
+        self.relay.record.fail(failure);
         let version = self.version().header.clone();
-        let problem = match self.busy.0.body_fault.get() {
+        let Relay { record, busy, .. } = *self.relay;
+        let problem = match busy.0.body_fault.get() {
             Some(fault) if failure == Failure::ClientGone => Problem::unreadable(fault).1,
             _ => Problem::failed(failure),
         };
-        answer::failed(&problem, &self.caller, version, self.record, &self.busy)
+        answer::failed(&problem, &self.caller, version, record, &busy)
     }
 
     /// What it sends, as another version may get it, too.
@@ -370,20 +399,22 @@ impl Forward {
 
     /// It was held up, and begins only now.
     pub(super) fn begin_late(&mut self, timeouts: Timeouts, started: Instant) {
-        self.limit.begin_try(time_limit::whole(timeouts, started), timeouts.backend_request, Instant::now());
+        let limit = &mut self.relay.limit;
+        limit.begin_try(time_limit::whole(timeouts, started), timeouts.backend_request, Instant::now());
     }
 
     /// Its time limits.
     pub(super) fn limit(&self) -> &TimeLimit {
-        &self.limit
+        &self.relay.limit
     }
 
     /// It never reaches its version: the client gets this answer.
     pub(super) fn refuse(self: Box<Self>, refusal: Refusal, problem: &Problem) -> Response<RelayBody> {
         self.worker.cell.refused(refusal);
-        self.record.refused(problem, &self.caller);
-        let version = self.view.plan.service(self.service).version(self.version).header.clone();
-        let mut response = answer::refused(problem, &self.caller, &self.busy);
+        let version = self.version().header.clone();
+        let Relay { record, busy, .. } = *self.relay;
+        record.refused(problem, &self.caller);
+        let mut response = answer::refused(problem, &self.caller, &busy);
         response.headers_mut().insert(headers::X_SERIN_VERSION, version);
         response
     }

@@ -31,7 +31,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response, Uri, request};
+use http::{Response, Uri, request};
 
 use ask::Asked;
 use forward::Forward;
@@ -50,7 +50,7 @@ use super::view::View;
 use super::worker::Worker;
 use crate::plan::{Filter, Host, Matched};
 use crate::telemetry::Refusal;
-use crate::wire::{Fault, Incoming};
+use crate::wire::{Fault, Incoming, clock};
 
 /// Answers the requests of one client connection.
 #[derive(Debug, Clone)]
@@ -65,8 +65,8 @@ impl Exchanges {
     }
 
     /// Begins to answer a request.
-    pub(super) fn start(&self, request: Request<Incoming>) -> Exchange {
-        match begin(&self.worker, request, Busy::new(Rc::clone(&self.client))) {
+    pub(super) fn start(&self, head: request::Parts, body: Incoming) -> Exchange {
+        match begin(&self.worker, head, body, Busy::new(Rc::clone(&self.client))) {
             Ok(exchange) => exchange,
             Err(answer) => Exchange::Answered(Some(answer)),
         }
@@ -135,10 +135,14 @@ struct Arrival {
 }
 
 /// Finds out where a request goes; gives the answer where it goes nowhere.
-fn begin(worker: &Rc<Worker>, request: Request<Incoming>, busy: Busy) -> Result<Exchange, Box<Response<RelayBody>>> {
-    let started = Instant::now();
+fn begin(
+    worker: &Rc<Worker>,
+    mut parts: request::Parts,
+    body: Incoming,
+    busy: Busy,
+) -> Result<Exchange, Box<Response<RelayBody>>> {
+    let started = clock::now();
     let view = worker.view();
-    let (mut parts, body) = request.into_parts();
     let caller = Caller::of(&parts);
     let mut log = LogLine::begin(worker, &busy.0, &parts, started);
     let trace = trace::begin(worker, &busy.0, &parts, started, log.as_deref_mut());

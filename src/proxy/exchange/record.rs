@@ -276,22 +276,17 @@ impl Record {
     }
 
     /// The response is complete; over HTTP/1 its last bytes are still on their way.
-    pub(super) fn complete(mut self, client: &Client) {
+    pub(super) fn complete(&mut self, client: &Client) {
         self.ticket = None;
         if client.is_h2.get() {
             let now = Instant::now();
             client.active_at.set(now);
             self.delivered(now);
-        } else {
-            // A response before it that was not flushed yet goes with the same flush.
-            if let Some(before) = client.finishing.replace(Some(self)) {
-                before.delivered(Instant::now());
-            }
         }
     }
 
     /// The response's last byte was handed to the client's socket.
-    pub(in crate::proxy) fn delivered(mut self, now: Instant) {
+    pub(super) fn delivered(&mut self, now: Instant) {
         self.write(self.outcome, now);
     }
 

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::fault::SlowBody;
 use super::{Busy, Record, TimeLimit};
+use crate::proxy::client::Client;
 use crate::proxy::shadow::Capture;
 use crate::telemetry::Failure;
 use crate::upstream::{BodyFault, Lease, clean_trailers};
@@ -28,89 +29,88 @@ pub(in crate::proxy) enum BrokenOff {
 /// A response's body.
 #[derive(Debug)]
 pub(in crate::proxy) enum RelayBody {
-    /// serin's own words, or none.
-    Own(Option<Bytes>),
+    /// serin's own words, or none. `record`: where a version was to answer.
+    Own { body: Option<Bytes>, record: Option<Box<Record>> },
     /// What the upstream sends.
     Relayed(Box<Relay>),
     /// None: the connection or stream is reset in its place.
     Reset,
 }
 
+/// What an exchange with a version has until its response is over. All of it stays where it is from the beginning: to move
+/// it costs more than to look at it.
+///
 /// The connection is ridden by the body: whoever polls the one moves the other, and dropping the one drops the other.
 #[derive(Debug)]
 pub(in crate::proxy) struct Relay {
-    /// Until the response is complete.
-    ending: Option<Ending>,
-    limit: TimeLimit,
+    /// The connection that the response comes on, until it has come whole.
+    pub(super) lease: Option<Lease>,
+    pub(super) record: Record,
+    pub(super) limit: TimeLimit,
+    /// The response has come whole.
+    is_over: bool,
     /// Something came since the limit was told of it.
     moved: bool,
     /// There where a drill makes the body slow.
-    slow: Option<Box<SlowBody>>,
+    pub(super) slow: Option<Box<SlowBody>>,
     /// There where the answer is compared with a copy's.
-    capture: Option<Box<Capture>>,
-}
-
-#[derive(Debug)]
-struct Ending {
-    lease: Lease,
-    record: Record,
-    busy: Busy,
+    pub(super) capture: Option<Box<Capture>>,
+    pub(super) busy: Busy,
 }
 
 impl RelayBody {
     /// Passes on what the upstream sends. A body that has ended already is completed on the spot.
-    pub(super) fn relay(
-        lease: Lease,
-        record: Record,
-        limit: TimeLimit,
-        busy: Busy,
-        capture: Option<Box<Capture>>,
-    ) -> Self {
-        let is_over = lease.is_end_stream();
-        let mut relay =
-            Relay { ending: Some(Ending { lease, record, busy }), limit, moved: false, slow: None, capture };
-        if is_over {
+    pub(super) fn relay(mut relay: Box<Relay>) -> Self {
+        if relay.lease.as_ref().is_none_or(Lease::is_end_stream) {
             relay.complete();
-            return Self::Own(None);
         }
-        Self::Relayed(Box::new(relay))
-    }
-
-    /// The same, slowed down where a drill wants that.
-    pub(super) fn slowed(mut self, slow: Option<Box<SlowBody>>) -> Self {
-        if let Self::Relayed(relay) = &mut self {
-            relay.slow = slow;
-        }
-        self
+        Self::Relayed(relay)
     }
 
     /// serin's own answer. `record`: where a version was to answer.
     pub(super) fn own(body: String, record: Option<Record>, busy: &Busy) -> Self {
-        match record {
+        let body = (!body.is_empty()).then(|| body.into());
+        let mut record = record.map(Box::new);
+        match &mut record {
             Some(record) => record.complete(&busy.0),
             None => busy.0.active_at.set(Instant::now()),
         }
-        Self::Own((!body.is_empty()).then(|| body.into()))
+        Self::Own { body, record }
     }
-}
 
-impl RelayBody {
     /// Goes on with the request while nothing of the response is wanted.
     pub(in crate::proxy) fn poll_ask(&mut self, cx: &mut Context<'_>) {
         if let Self::Relayed(relay) = self
-            && let Some(ending) = &mut relay.ending
+            && let Some(lease) = &mut relay.lease
         {
-            ending.lease.poll_ask(cx);
+            lease.poll_ask(cx);
         }
+    }
+
+    /// Everything written so far has reached the client's socket.
+    pub(in crate::proxy) fn delivered(mut self, client: &Client) {
+        let record = match &mut self {
+            Self::Own { record: Some(record), .. } => record,
+            Self::Relayed(relay) if relay.is_over => &mut relay.record,
+            _ => return,
+        };
+        let now = Instant::now();
+        client.active_at.set(now);
+        record.delivered(now);
     }
 }
 
 impl Relay {
+    /// Of a request that is not sent yet.
+    pub(super) fn new(record: Record, limit: TimeLimit, busy: Busy) -> Box<Self> {
+        Box::new(Self { lease: None, record, limit, is_over: false, moved: false, slow: None, capture: None, busy })
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let Some(ending) = &mut self.ending else { return Poll::Ready(None) };
+        let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
         let frame = match &mut self.slow {
-            None => ending.lease.poll_frame(cx),
-            Some(slow) => slow.poll_frame(&mut ending.lease, cx),
+            None => lease.poll_frame(cx),
+            Some(slow) => slow.poll_frame(lease, cx),
         };
         match frame {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame)))),
@@ -140,10 +140,9 @@ impl Relay {
     }
 
     fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        let Some(ending) = &mut self.ending else { return frame };
         let frame = match frame.into_data() {
             Ok(data) => {
-                ending.record.sent(&data);
+                self.record.sent(&data);
                 if let Some(capture) = &mut self.capture {
                     capture.data(&data);
                 }
@@ -152,7 +151,7 @@ impl Relay {
             Err(other) => match other.into_trailers() {
                 Ok(trailers) => {
                     let trailers = clean_trailers(trailers);
-                    ending.record.trailers(&trailers);
+                    self.record.trailers(&trailers);
                     if let Some(capture) = &mut self.capture {
                         capture.trailers(&trailers);
                     }
@@ -162,7 +161,7 @@ impl Relay {
             },
         };
         let held = self.slow.as_ref().is_some_and(|slow| slow.held() > 0);
-        if frame.is_trailers() || (ending.lease.is_end_stream() && !held) {
+        if frame.is_trailers() || (self.lease.as_ref().is_none_or(Lease::is_end_stream) && !held) {
             self.complete();
         } else {
             self.moved = true;
@@ -171,23 +170,25 @@ impl Relay {
     }
 
     fn complete(&mut self) {
-        if let Some(Ending { lease, record, busy }) = self.ending.take() {
+        if let Some(lease) = &mut self.lease {
             lease.finish();
-            record.complete(&busy.0);
-            if let Some(capture) = self.capture.take() {
-                capture.finish();
-            }
+            self.lease = None;
+        }
+        self.is_over = true;
+        self.record.complete(&self.busy.0);
+        if let Some(capture) = self.capture.take() {
+            capture.finish();
         }
     }
 
     /// Dropping what is left closes the upstream connection and writes the record. A gRPC caller can be told how its call
     /// ended, unless more bytes were promised than came.
     fn break_off(&mut self, failure: Failure, why: BrokenOff) -> Result<Frame<Bytes>, BrokenOff> {
-        let Some(mut ending) = self.ending.take() else { return Err(why) };
-        ending.record.fail(failure);
-        let is_promised = ending.lease.size_hint().exact().is_some();
-        let last = if is_promised { None } else { ending.record.last_words(failure, &ending.busy.0) };
-        ending.lease.failed(failure);
+        let Some(mut lease) = self.lease.take() else { return Err(why) };
+        self.record.fail(failure);
+        let is_promised = lease.size_hint().exact().is_some();
+        let last = if is_promised { None } else { self.record.last_words(failure, &self.busy.0) };
+        lease.failed(failure);
         last.ok_or(why)
     }
 }
@@ -198,7 +199,7 @@ impl Body for RelayBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
-            Self::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Self::Own { body, .. } => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Self::Relayed(relay) => relay.poll_frame(cx),
             Self::Reset => Poll::Ready(Some(Err(BrokenOff::Drill))),
         }
@@ -206,18 +207,16 @@ impl Body for RelayBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own(body) => body.is_none(),
-            Self::Relayed(relay) => relay.ending.is_none(),
+            Self::Own { body, .. } => body.is_none(),
+            Self::Relayed(relay) => relay.lease.is_none(),
             Self::Reset => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
-            Self::Relayed(relay) => {
-                relay.ending.as_ref().map_or(SizeHint::with_exact(0), |ending| ending.lease.size_hint())
-            }
+            Self::Own { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Relayed(relay) => relay.lease.as_ref().map_or(SizeHint::with_exact(0), Lease::size_hint),
             Self::Reset => SizeHint::default(),
         }
     }

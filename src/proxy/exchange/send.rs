@@ -13,7 +13,7 @@ use crate::proxy::caller::Caller;
 use crate::proxy::view::Target;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Failure;
-use crate::upstream::{BodyFault, BodyWatch, Lease, RequestBody, Trail, Wish};
+use crate::upstream::{BodyFault, BodyWatch, Lease, Leasing, RequestBody, Trail, Wish};
 use crate::wire::grpc::{GRPC_TIMEOUT, format_timeout};
 
 /// Connections tried for one request that was never sent on any of them.
@@ -27,9 +27,6 @@ pub(super) fn speaks_h2(version: &Version, caller: &Caller, client_is_h2: bool, 
         Protocol::Auto => client_is_h2 && caller.rpc() == Some(Rpc::Grpc),
     }
 }
-
-/// What came of sending: the response's head and the connection its body comes on.
-pub(super) type Sent = Result<(Response<()>, Lease), Failure>;
 
 /// A request on its way to its version.
 #[derive(Debug)]
@@ -54,7 +51,8 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// Joins head and body. A body the client holds back until it is asked for is held back until the upstream asks for
-    /// it. `watch`: where there is a body. `notes_address`: the request may be sent again.
+    /// it. `watch`: where there is a body. `notes_address`: the request may be sent again. `tells_time`: the upstream is told how much time
+    /// is left, in gRPC's words.
     pub(super) fn new(
         parts: request::Parts,
         body: RequestBody,
@@ -62,17 +60,13 @@ impl Outgoing {
         glance: Glance,
         wish: Wish,
         notes_address: bool,
+        tells_time: bool,
     ) -> Self {
         let h2 = parts.version == HttpVersion::HTTP_2;
         let replayable = watch.is_none() && parts.method.is_idempotent();
         let request = join(parts, body, watch.as_deref(), glance);
-        let (trail, tells_time) = (Trail::default(), false);
+        let trail = Trail::default();
         Self { request: Some(request), watch, replayable, sent: false, h2, wish, notes_address, trail, tells_time }
-    }
-
-    /// Whether the upstream is told how much time is left, in gRPC's words.
-    pub(super) fn telling_time(self, tells_time: bool) -> Self {
-        Self { tells_time, ..self }
     }
 
     /// It is to be sent again, with this head and the body from its beginning.
@@ -114,20 +108,24 @@ impl Outgoing {
         self.watch.as_ref().is_some_and(|watch| !watch.has_started())
     }
 
-    /// Sends it; gives the response's head and the connection its body comes on.
-    pub(super) async fn send(&mut self, worker: &Worker, target: &Target, limit: &TimeLimit) -> Sent {
-        // Where it is put as soon as it is there: to hand it from future to future costs a copy each time.
-        let mut answered = None;
+    /// Sends it. The response's head is put into `head`, the connection its body comes on into `lease`.
+    ///
+    /// # Errors
+    /// Why there is no response.
+    pub(super) async fn send(
+        &mut self,
+        worker: &Worker,
+        target: &Target,
+        limit: &TimeLimit,
+        lease: &mut Option<Lease>,
+        head: &mut Option<Response<()>>,
+    ) -> Result<(), Failure> {
         let sent = {
-            let sending = pin!(self.try_connections(worker, target, limit, &mut answered));
+            let sending = pin!(self.try_connections(worker, target, limit, lease, head));
             limit.apply(sending).await
         };
-        if let Some(answered) = answered {
-            return Ok(answered);
-        }
         let failure = match sent {
-            // Invariant: without an answer it is no success.
-            Some(Ok(())) => Failure::Internal,
+            Some(Ok(())) => return Ok(()),
             Some(Err(failure)) => match self.watch.as_ref().and_then(|watch| watch.fault()) {
                 Some(BodyFault::TooLarge) => Failure::BodyTooLarge,
                 Some(BodyFault::Broken) => Failure::ClientGone,
@@ -135,6 +133,8 @@ impl Outgoing {
             },
             None => Failure::Timeout,
         };
+        // A connection without an answer is of no use to anybody.
+        *lease = None;
         // An address that is still being told what is asked is not the one that is slow.
         if failure != Failure::Timeout || self.watch.as_ref().is_none_or(|watch| watch.has_ended()) {
             self.trail.failed(failure);
@@ -147,11 +147,17 @@ impl Outgoing {
         worker: &Worker,
         target: &Target,
         limit: &TimeLimit,
-        into: &mut Option<(Response<()>, Lease)>,
+        lease: &mut Option<Lease>,
+        head: &mut Option<Response<()>>,
     ) -> Result<(), Failure> {
         let mut tried = 0;
         loop {
-            let mut lease = target.pool.lease(&worker.rng, self.h2, &self.wish, &self.trail).await?;
+            // The one before is given up first: it may be what there is no room for another beside.
+            *lease = None;
+            let lease = lease.insert(match target.pool.lease(&worker.rng, self.h2, &self.wish, &self.trail) {
+                Leasing::Kept(lease) => lease,
+                Leasing::Awaited(opening) => opening.await?,
+            });
             tried += 1;
             if self.notes_address {
                 self.wish.other_than = Some(Rc::clone(lease.endpoint()));
@@ -159,13 +165,10 @@ impl Outgoing {
             self.tell_time_left(limit)?;
             // Until it is known to be otherwise: a time limit may end this right here.
             self.sent = true;
-            let answered = lease.send(&mut self.request, self.replayable).await;
+            let answered = lease.send(&mut self.request, self.replayable, head).await;
             self.sent = answered.is_ok() || self.request.is_none();
             match answered {
-                Ok(response) => {
-                    *into = Some((response, lease));
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(_) if self.request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(failure),
             }

@@ -3,9 +3,10 @@
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, request};
 
+use super::RelayBody;
 use super::glance::Glance;
 use super::headers::tokens;
-use super::{Busy, Record, RelayBody};
+use super::relay::Relay;
 use crate::proxy::tunnel::PendingTunnel;
 use crate::telemetry::Failure;
 use crate::upstream::Lease;
@@ -37,9 +38,10 @@ pub(super) fn check<B>(response: &Response<B>, wanted: Option<&HeaderValue>) -> 
 }
 
 /// Tells the client of the switch; once that is written, its connection becomes a tunnel.
-pub(super) fn accept<B>(response: &Response<B>, lease: Lease, record: Record, busy: &Busy) -> Response<RelayBody> {
+pub(super) fn accept<B>(response: &Response<B>, lease: Lease, relay: Relay) -> Response<RelayBody> {
+    let Relay { record, busy, .. } = relay;
     busy.0.tunnel.replace(Some(PendingTunnel::new(lease)));
-    let mut accepted = Response::new(RelayBody::own(String::new(), Some(record), busy));
+    let mut accepted = Response::new(RelayBody::own(String::new(), Some(record), &busy));
     *accepted.status_mut() = response.status();
     accepted.headers_mut().clone_from(response.headers());
     accepted

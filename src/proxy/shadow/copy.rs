@@ -15,7 +15,7 @@ use crate::plan::Rpc;
 use crate::proxy::gate::Ticket;
 use crate::proxy::worker::Worker;
 use crate::telemetry::{Began, Failure, Outcome, ShadowResult};
-use crate::upstream::{Lease, RequestBody, Trail, Wish};
+use crate::upstream::{Lease, Leasing, RequestBody, Trail, Wish};
 use crate::wire::grpc::{Code, GRPC_STATUS, WebTrailers};
 
 /// Connections tried for a copy that was never sent on any of them.
@@ -95,19 +95,23 @@ impl Copy {
         let replayable = body.is_empty() && head.method.is_idempotent();
         let mut request = Some(Request::from_parts(head, RequestBody::taken(body)));
         let mut tried = 0;
-        let (response, mut lease) = loop {
-            let mut lease = arm.pool.lease(&worker.rng, h2, &Wish::default(), trail).await.map_err(Lost::To)?;
+        let (wish, mut response) = (Wish::default(), None);
+        let mut lease = loop {
+            let mut lease = match arm.pool.lease(&worker.rng, h2, &wish, trail) {
+                Leasing::Kept(lease) => lease,
+                Leasing::Awaited(opening) => opening.await.map_err(Lost::To)?,
+            };
             tried += 1;
-            match lease.send(&mut request, replayable).await {
-                Ok(response) => break (response, lease),
+            match lease.send(&mut request, replayable, &mut response).await {
+                Ok(()) => break lease,
                 Err(_) if request.is_some() && tried < CONNECTIONS_TRIED => {}
                 Err(failure) => return Err(Lost::To(failure)),
             }
         };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let Some(response) = response.filter(|response| response.status() != StatusCode::SWITCHING_PROTOCOLS) else {
             // Nobody asked for that.
             return Err(Lost::To(Failure::Protocol));
-        }
+        };
         if let Some(ticket) = &mut ticket {
             ticket.answered(!response.status().is_server_error());
         }

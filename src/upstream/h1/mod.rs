@@ -94,8 +94,8 @@ impl H1 {
         self.asking.is_done() && self.answer.put_away()
     }
 
-    /// Sends a request and waits for the response's head. `again`: where the request may be sent a second time, on a fresh
-    /// connection, if this one was used before and turns out to be closed.
+    /// Sends a request and waits for the response's head, which is put into `head`. `again`: where the request may be sent a
+    /// second time, on a fresh connection, if this one was used before and turns out to be closed.
     ///
     /// # Errors
     /// Why there is no response. If then not a byte of the request was sent, it is still in `request`.
@@ -103,14 +103,15 @@ impl H1 {
         &mut self,
         request: &mut Option<Request<RequestBody>>,
         again: Option<Again<'_>>,
-    ) -> Result<Response<()>, Failure> {
+        head: &mut Option<Response<()>>,
+    ) -> Result<(), Failure> {
         // Of a connection taken from among the idle this is known.
         if !self.used && !self.is_usable() {
             return Err(Failure::Reset);
         }
         let again = again.filter(|_| self.used);
         self.begin(request);
-        let mut answered = poll_fn(|cx| self.poll_head(cx)).await;
+        let mut answered = poll_fn(|cx| self.poll_head(head, cx)).await;
         match (&answered, again) {
             (Err(Lost::Closed), Some(Again { target, limit })) => {
                 // Boxed, as it is rare and everyone would carry the room for it.
@@ -119,7 +120,7 @@ impl H1 {
                     Failure::Reset
                 })?;
                 self.begin(request);
-                answered = poll_fn(|cx| self.poll_head(cx)).await;
+                answered = poll_fn(|cx| self.poll_head(head, cx)).await;
             }
             (Err(Lost::Closed), None) if self.asking.is_untouched() => {
                 if let Some(request) = request {
@@ -144,7 +145,7 @@ impl H1 {
         self.asking.begin(request);
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Lost>> {
+    fn poll_head(&mut self, head: &mut Option<Response<()>>, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
         loop {
             if self.asking.poll(cx, &mut self.socket).is_err() {
                 return Poll::Ready(Err(Lost::For(Failure::Reset)));
@@ -160,7 +161,8 @@ impl H1 {
                 match self.answer.head() {
                     Ok(Step::Final(response)) => {
                         self.asking.answered();
-                        return Poll::Ready(Ok(response));
+                        *head = Some(response);
+                        return Poll::Ready(Ok(()));
                     }
                     Ok(Step::Continue) => self.asking.go_ahead(),
                     Ok(Step::More) => break,

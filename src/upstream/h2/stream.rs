@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::H2;
 use crate::telemetry::Failure;
 use crate::upstream::body::{self, RequestBody};
 use crate::wire::http2::{Key, Lost, Reason};
-use crate::wire::{Broken, give_back_headers};
+use crate::wire::{Broken, clock, give_back_headers};
 
 /// One stream of a connection, counted from when the connection was chosen for it. Dropping it before its end resets it.
 pub(in crate::upstream) struct Stream {
@@ -49,11 +49,12 @@ impl Stream {
     pub(in crate::upstream) fn on(connection: H2) -> Self {
         let shared = &connection.0;
         shared.streams.set(shared.streams.get() + 1);
-        let (began, heard_before) = (Instant::now(), shared.heard.get());
+        let (began, heard_before) = (clock::lately(), shared.heard.get());
         Self { connection, key: None, asking: None, kept: None, faulty: false, began, heard_before }
     }
 
-    /// Sends a request and waits for the response's head. `replayable`: it can do no harm to send it twice, and it has no body.
+    /// Sends a request and waits for the response's head, which is put into `head`. `replayable`: it can do no harm to send it
+    /// twice, and it has no body.
     ///
     /// # Errors
     /// Why there is no response. If then the upstream has not begun with the request, or it may be sent again anyway, it is
@@ -62,7 +63,8 @@ impl Stream {
         &mut self,
         request: &mut Option<Request<RequestBody>>,
         replayable: bool,
-    ) -> Result<Response<()>, Failure> {
+        head: &mut Option<Response<()>>,
+    ) -> Result<(), Failure> {
         let shared = &self.connection.0;
         // Invariant: whoever sends has a request to send, and it is there until this is over.
         let whole = request.as_mut().expect("a request to send");
@@ -73,10 +75,10 @@ impl Stream {
             let body = std::mem::take(whole.body_mut());
             self.asking = Some(Asking { body, rest: Bytes::new(), last: false, is_first: true });
         }
-        let lost = match poll_fn(|cx| self.poll_head(cx)).await {
-            Ok(response) => {
+        let lost = match poll_fn(|cx| self.poll_head(head, cx)).await {
+            Ok(()) => {
                 body::end(request);
-                return Ok(response);
+                return Ok(());
             }
             Err(lost) => lost,
         };
@@ -101,20 +103,17 @@ impl Stream {
         }
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Lost>> {
+    fn poll_head(&mut self, head: &mut Option<Response<()>>, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
         self.poll_ask(cx);
         if self.faulty {
             return Poll::Ready(Err(Lost::Reset));
         }
         let Some(key) = self.key else { return Poll::Ready(Err(Lost::Reset)) };
-        let answered = self.connection.0.wire.borrow_mut().poll_head(key, cx);
-        if answered.is_ready() {
-            self.heard();
-        }
-        if matches!(answered, Poll::Ready(Ok(_))) {
-            self.kept = None;
-        }
-        answered
+        let answered = ready!(self.connection.0.wire.borrow_mut().poll_head(key, cx));
+        self.heard();
+        *head = Some(answered?);
+        self.kept = None;
+        Poll::Ready(Ok(()))
     }
 
     /// The next frame of the response's body. The rest of the request's body goes its way meanwhile.
@@ -225,7 +224,7 @@ impl Drop for Stream {
         shared.streams.set(shared.streams.get() - 1);
         let unheard = shared.heard.get() == self.heard_before;
         if unheard || shared.streams.get() == 0 {
-            let now = Instant::now();
+            let now = clock::lately();
             shared.last_used.set(now);
             if unheard && now.saturating_duration_since(self.began) >= shared.patience {
                 shared.suspect.set(true);

@@ -12,7 +12,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
-use http::{Method, Request, Response, StatusCode, Version, request};
+use http::{Method, Response, StatusCode, Version, request};
 use http_body::{Body, Frame};
 
 use departure::Departure;
@@ -107,7 +107,7 @@ impl Session<'_> {
             let manner = Manner::of(&parts);
             self.departure.may_probe = !manner.http10;
             let body = self.body(&parts);
-            let mut exchange = self.exchanges.start(Request::from_parts(parts, body));
+            let mut exchange = self.exchanges.start(parts, body);
             let response = match poll_fn(|cx| self.poll_answer(&mut exchange, cx)).await {
                 Ok(response) => response,
                 Err(ended) => return ended,
@@ -224,8 +224,7 @@ impl Session<'_> {
             self.end_body(framing);
         }
         poll_fn(|cx| self.poll_relay(&mut body, framing, &mut rest, cx)).await?;
-        drop(body);
-        self.connection.client.delivered();
+        body.delivered(&self.connection.client);
         if self.departure.is_finished() && !self.inbound.borrow().is_in_head() {
             keep_alive = false;
         }

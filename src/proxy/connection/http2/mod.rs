@@ -15,7 +15,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::Request;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use bell::Bells;
@@ -229,7 +228,7 @@ impl<'a> Session<'a> {
                 } else {
                     Incoming::Empty
                 };
-                Work::new(arrival.key, is_head, self.exchanges.start(Request::from_parts(head, body)))
+                Work::new(arrival.key, is_head, self.exchanges.start(head, body))
             } else {
                 self.wire.borrow_mut().unwanted(arrival.key);
                 Work::new(arrival.key, false, self.exchanges.refuse_too_large())

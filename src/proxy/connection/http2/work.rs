@@ -3,15 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Body;
 
 use crate::proxy::exchange::{Exchange, RelayBody};
-use crate::wire::give_back_headers;
 use crate::wire::http2::{Connection, Key};
+use crate::wire::{clock, give_back_headers};
 
 /// The work on one stream.
 pub(super) struct Work {
@@ -135,11 +135,13 @@ impl Work {
 fn date() -> HeaderValue {
     thread_local! {
         static DATE: RefCell<HeaderValue> = const { RefCell::new(HeaderValue::from_static("")) };
-        static OF: Cell<u64> = const { Cell::new(u64::MAX) };
+        static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
     }
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    if OF.replace(second) != second {
+    let at = clock::lately();
+    if UNTIL.get().is_none_or(|until| at >= until) {
+        let now = SystemTime::now();
+        let into_second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        UNTIL.set(Some(at + Duration::from_nanos(u64::from(1_000_000_000 - into_second))));
         // Invariant: letters, digits, blanks, colons and a comma.
         let made = HeaderValue::try_from(httpdate::fmt_http_date(now)).unwrap_or(HeaderValue::from_static(""));
         DATE.set(made);

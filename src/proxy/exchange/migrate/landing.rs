@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 
+use http::Response;
+
 use super::is_done;
 use crate::migration::journal::Outcome;
-use crate::proxy::exchange::send::Sent;
+use crate::telemetry::Failure;
 
 /// What a write has come to so far.
 #[derive(Debug, Default)]
@@ -22,9 +24,9 @@ enum State {
 
 impl Landing {
     /// A try is over. `unsent`: nothing of it was sent.
-    pub(in crate::proxy::exchange) fn note(&self, sent: &Sent, unsent: bool) {
+    pub(in crate::proxy::exchange) fn note(&self, sent: Result<&Response<()>, Failure>, unsent: bool) {
         match sent {
-            Ok((response, _)) => self.after(is_done(response.status())),
+            Ok(response) => self.after(is_done(response.status())),
             Err(_) if unsent => {}
             Err(_) => self.after(None),
         }
